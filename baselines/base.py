@@ -1,0 +1,34 @@
+"""The interface that every method of the suite shares."""
+
+from sklearn.base import BaseEstimator
+
+from scvi_core.counts import check_batch, check_counts
+
+__all__ = ["Method", "check_batch", "check_counts"]
+
+
+class Method(BaseEstimator):
+    """A method of the benchmark: a scikit-learn estimator on raw counts.
+
+    ``__init__`` only stores its parameters; fitted state ends in an underscore. Stochastic methods take
+    ``random_state`` and use no global random state. A capability is a method that is defined; what a method
+    cannot do is left out, not stubbed:
+
+    ``latent(X, batch=None)``
+        (n_cells, n_latent) representation of the cells.
+    ``impute(X, batch=None)``
+        (n_cells, n_genes) expected counts, on the scale of ``X``.
+    ``loglik(X, batch=None)``
+        (n_cells,) nats per cell, on the count scale whatever the method saw inside (paper, Appendix C).
+    ``sample(X, n_samples, batch=None)``
+        (n_samples, n_cells, n_genes) posterior predictive draws.
+    ``correct(X, batch)``
+        (n_cells, n_genes) values with the batch effect removed.
+    ``compare(X, group_a, group_b, batch=None)``
+        A data frame with one row per gene: ``score`` (larger is stronger), ``log_fold_change``, ``pvalue`` where
+        there is one. ``group_a`` and ``group_b`` are boolean masks over the cells.
+    """
+
+    def fit(self, X, batch=None):
+        """Fit to raw counts ``X`` (n_cells, n_genes), CSR or dense, with one batch label per cell; return self."""
+        raise NotImplementedError

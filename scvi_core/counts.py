@@ -1,0 +1,119 @@
+"""Checks on count matrices: one sentence that names the place and the fix, before any fitting starts."""
+
+import numpy as np
+import scipy.sparse as sp
+
+
+class InvalidCounts(ValueError):
+    """A matrix that is not one of raw counts, or names that do not identify its rows and columns."""
+
+
+def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
+    """Return ``X`` as a CSR matrix of integer counts, or say in one sentence why it is not one.
+
+    Parameters
+    ----------
+    X : array or sparse matrix, shape (n_cells, n_genes)
+        Raw counts of any numeric type. Never modified.
+    cells, genes : sequence of str, optional
+        Names of the rows and columns; used in messages and checked for length and duplicates.
+    allow_empty_cells : bool
+        Accept cells without a single count.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix, shape (n_cells, n_genes), int32 (int64 where a count does not fit)
+        Sorted, without duplicates or stored zeros.
+
+    Raises
+    ------
+    InvalidCounts
+        Names the first offending row and column and the way to repair it.
+    """
+    X = _as_csr(X)
+    n_cells, n_genes = X.shape
+    if n_cells == 0 or n_genes == 0:
+        raise InvalidCounts(f"The count matrix is {n_cells} cells × {n_genes} genes: it needs at least one of each.")
+    cells = check_names(cells, n_cells, "cell")
+    genes = check_names(genes, n_genes, "gene")
+
+    def complain(bad, problem, fix):
+        if bad.any():
+            entry = int(np.flatnonzero(bad)[0])
+            row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
+            place = f"{_place('cell', row, cells)}, {_place('gene', int(X.indices[entry]), genes)}"
+            raise InvalidCounts(f"{problem} at {place}: {fix}.")
+
+    if X.data.dtype.kind == "f":
+        missing = "drop or repair the entry, a count is never missing"
+        complain(np.isnan(X.data), "The count is NaN", missing)
+        complain(np.isinf(X.data), "The count is infinite", missing)
+    complain(X.data < 0, "The count is negative", "pass raw counts, not scaled or centred values")
+    if X.data.dtype.kind == "f":
+        complain(
+            X.data != np.rint(X.data),
+            "The value is not an integer",
+            "the matrix looks normalised, pass the raw counts (often kept as layer=counts)",
+        )
+    largest = X.data.max() if X.nnz else 0
+    X = X.astype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)  # a copy of the data: X stays as it was
+    X.sum_duplicates()
+    X.eliminate_zeros()
+    if not allow_empty_cells:
+        empty = np.flatnonzero(np.diff(X.indptr) == 0)
+        if empty.size:
+            where = _place("cell", int(empty[0]), cells)
+            others = f" and {empty.size - 1} more" if empty.size > 1 else ""
+            raise InvalidCounts(f"No gene is counted in {where}{others}: remove the cells without counts first.")
+    return X
+
+
+def check_names(names, n, kind):
+    """Return ``names`` as a list of ``n`` distinct strings (None stays None), or raise InvalidCounts."""
+    if names is None:
+        return None
+    names = [str(name) for name in names]
+    if len(names) != n:
+        raise InvalidCounts(f"There are {len(names)} {kind} names for {n} {kind}s: pass one name per {kind}.")
+    if len(set(names)) < n:
+        seen = set()
+        for row, name in enumerate(names):
+            if name in seen:
+                raise InvalidCounts(
+                    f"The {kind} name {name!r} appears twice (again at position {row}): make the {kind} names unique, "
+                    f"e.g. with AnnData's {'var' if kind == 'gene' else 'obs'}_names_make_unique()."
+                )
+            seen.add(name)
+    return names
+
+
+def check_batch(batch, n_cells):
+    """Return ``batch`` as an array of ``n_cells`` labels without missing values (all alike if None)."""
+    if batch is None:
+        return np.zeros(n_cells, dtype=np.int64)
+    batch = np.asarray(batch)
+    if batch.shape != (n_cells,):
+        raise InvalidCounts(f"The batch labels have shape {batch.shape} for {n_cells} cells: pass one label per cell.")
+    missing = batch != batch if batch.dtype.kind == "f" else np.array([label is None or label != label for label in batch])
+    if missing.any():
+        row = int(np.flatnonzero(missing)[0])
+        raise InvalidCounts(f"The batch label of the cell at row {row} is missing: label or remove the cell.")
+    return batch
+
+
+def _as_csr(X):
+    if sp.issparse(X):
+        if X.dtype.kind not in "biuf":
+            raise InvalidCounts(f"The count matrix has dtype {X.dtype}: convert it to a numeric type first.")
+        return sp.csr_matrix(X)
+    X = np.asarray(X)
+    if X.ndim != 2:
+        raise InvalidCounts(f"The count matrix has {X.ndim} dimension(s): pass cells × genes.")
+    if X.dtype.kind not in "biuf":
+        raise InvalidCounts(f"The count matrix has dtype {X.dtype}: convert it to a numeric type first.")
+    return sp.csr_matrix(X)
+
+
+def _place(kind, index, names):
+    axis = "row" if kind == "cell" else "column"
+    return f"{kind} {names[index]!r} ({axis} {index})" if names else f"{kind} in {axis} {index}"
