@@ -94,7 +94,7 @@ def check_batch(batch, n_cells):
     batch = np.asarray(batch)
     if batch.shape != (n_cells,):
         raise InvalidCounts(f"The batch labels have shape {batch.shape} for {n_cells} cells: pass one label per cell.")
-    missing = batch != batch if batch.dtype.kind == "f" else np.array([label is None or label != label for label in batch])
+    missing = np.array([label is None or label != label for label in batch.tolist()])  # NaN differs from itself
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InvalidCounts(f"The batch label of the cell at row {row} is missing: label or remove the cell.")

@@ -1,0 +1,44 @@
+"""What FA and PCA share: a linear Gaussian model of y = log(1 + counts)."""
+
+import numpy as np
+
+from .base import Method, check_counts
+
+
+class LogLinear(Method):
+    """A scikit-learn factor model of log(1 + counts), brought back to the count scale.
+
+    Subclasses give the model (``_model``) and its map from factors to log counts (``_reconstruct``).
+    """
+
+    def __init__(self, n_latent=10, random_state=0):
+        self.n_latent = n_latent
+        self.random_state = random_state
+
+    def fit(self, X, batch=None):
+        """Fit to counts (n_cells, n_genes); batch labels are not used."""
+        Y = _log1p(X)
+        if not 1 <= self.n_latent <= min(Y.shape):
+            raise ValueError(
+                f"{type(self).__name__} cannot fit n_latent={self.n_latent} to {Y.shape[0]} cells × "
+                f"{Y.shape[1]} genes: choose 1 to {min(Y.shape)}."
+            )
+        self.model_ = self._model().fit(Y)
+        return self
+
+    def latent(self, X, batch=None):
+        """Return the factor scores, (n_cells, n_latent)."""
+        return self.model_.transform(_log1p(X))
+
+    def impute(self, X, batch=None):
+        """Return exp(reconstruction) - 1, (n_cells, n_genes); values below zero counts become zero."""
+        return np.maximum(np.expm1(self._reconstruct(self.latent(X))), 0.0)
+
+    def loglik(self, X, batch=None):
+        """Return log p(counts), (n_cells,) nats: log p(y) less the Jacobian of the log (paper, Appendix C)."""
+        Y = _log1p(X)
+        return self.model_.score_samples(Y) - Y.sum(axis=1)
+
+
+def _log1p(X):
+    return np.log1p(check_counts(X).toarray().astype(np.float64))

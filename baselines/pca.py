@@ -1,0 +1,26 @@
+"""Principal component analysis on log counts (paper, section 4.6)."""
+
+from sklearn.decomposition import PCA as _PCA
+
+from .loglinear import LogLinear
+
+
+class PCA(LogLinear):
+    """PCA of log(1 + counts), without size-factor normalisation, as the paper runs it.
+
+    The log-likelihood is that of probabilistic PCA (Tipping and Bishop 1999), the Gaussian model whose
+    maximum-likelihood subspace PCA is.
+
+    Parameters
+    ----------
+    n_latent : int
+        Number of components; the paper uses 10.
+    random_state : int
+        Seed of the randomised solver, which scikit-learn takes on large matrices.
+    """
+
+    def _model(self):
+        return _PCA(n_components=self.n_latent, random_state=self.random_state)
+
+    def _reconstruct(self, latent):
+        return self.model_.inverse_transform(latent)

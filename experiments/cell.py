@@ -1,0 +1,195 @@
+"""One cell: (experiment, dataset, method, protocol, axes, seed), computed and recorded in a process of its own."""
+
+import dataclasses
+import datetime
+import hashlib
+import importlib
+import inspect
+import json
+import os
+import resource
+import sys
+import time
+import traceback
+from typing import NamedTuple
+
+from hydra.utils import get_class, instantiate
+from threadpoolctl import threadpool_limits
+
+from .provenance import code_version, git_commit, machine, versions
+from .store import Store
+
+RECORD_FORMAT = 1  # raised when the meaning of a record changes: old records are then computed again
+
+
+class Seeds(NamedTuple):
+    """Seeds hashed from the axes of a cell: split and corruption never depend on the method."""
+
+    split: int
+    corruption: int
+    fit: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What is computed once: plain values only, so that it travels to another process or machine."""
+
+    experiment: str
+    module: str  # of the experiment, with evaluate() and figure()
+    dataset: dict  # resolved conf/dataset block
+    dataset_hash: str
+    method: str  # its name in this run
+    config: dict  # resolved conf/method block
+    protocol: dict
+    axes: dict
+    seed: int
+    key: str = ""
+
+    @property
+    def label(self):
+        return self.config.get("_label_", self.method)
+
+    @property
+    def parameters(self):
+        """Constructor arguments of the method: the keys that do not start with an underscore."""
+        return {name: value for name, value in self.config.items() if not name.startswith("_")}
+
+    @property
+    def seeds(self):
+        def draw(*axes):
+            return int.from_bytes(hashlib.sha256(json.dumps(axes).encode()).digest()[:4], "big") >> 1
+
+        name = self.dataset["name"]
+        return Seeds(
+            split=draw("split", name, self.seed),
+            corruption=draw("corruption", name, self.axes, self.seed),
+            fit=draw("fit", name, self.axes, self.seed),
+        )
+
+    def with_key(self):
+        """The same cell with its key: a hash of all that its result depends on."""
+        content = {
+            "format": RECORD_FORMAT,
+            "experiment": [self.experiment, self.module, code_version(self.module)],
+            "dataset": self.dataset_hash,
+            "method": [self.config["_target_"], self.parameters, code_version(module_of(self.config["_target_"]))],
+            "protocol": self.protocol,
+            "axes": self.axes,
+            "seed": self.seed,
+        }
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return dataclasses.replace(self, key=digest[:24])
+
+
+def module_of(target):
+    """The module that defines the class ``target`` (a package may only re-export it)."""
+    return get_class(target).__module__
+
+
+def check_method(name, config):
+    """Raise ValueError in one sentence where the class of a method does not exist or does not know a parameter."""
+    target = config.get("_target_")
+    if not target:
+        raise ValueError(f"methods.{name} has no _target_: name its class, e.g. _target_: baselines.fa.FA.")
+    try:
+        cls = get_class(target)
+    except Exception as error:
+        raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
+    known = [p for p in inspect.signature(cls).parameters if p not in ("self", "args", "kwargs")]
+    unknown = [key for key in config if not key.startswith("_") and key not in known]
+    if unknown:
+        raise ValueError(
+            f"methods.{name}.{unknown[0]} is not a parameter of {cls.__name__}; it has: {', '.join(known) or 'none'}."
+        )
+
+
+def load_dataset(config):
+    """The AnnData that a resolved conf/dataset block describes, with a contract check by the loader."""
+    return instantiate(config["loader"], _convert_="all")
+
+
+def run(cell, results_dir, threads):
+    """Compute ``cell`` and write its record, whatever happens; called in the cell's own process."""
+    started = time.perf_counter()
+    outcome = {"status": "failed", "reason": "", "scores": {}, "facts": {}}
+    arrays, details = {}, {"seconds": {}}
+    try:
+        with threadpool_limits(threads):
+            if "torch" in sys.modules:
+                sys.modules["torch"].set_num_threads(threads)
+            arrays = _evaluate(cell, outcome, details)
+    except Exception as error:
+        outcome["status"] = "skipped" if getattr(error, "skip", False) else "failed"
+        outcome["reason"] = str(error) or type(error).__name__
+        if outcome["status"] == "failed":
+            details["traceback"] = traceback.format_exc()
+    details["seconds"]["total"] = time.perf_counter() - started
+    details["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    record = describe(cell, threads=threads) | outcome | details | {"arrays": sorted(arrays)}
+    Store(results_dir, cell.experiment).write(record, arrays)
+
+
+def _evaluate(cell, outcome, details):
+    experiment = importlib.import_module(cell.module)
+    cls = get_class(cell.config["_target_"])
+    if not hasattr(cls, experiment.REQUIRES):
+        outcome.update(status="skipped", reason=f"{cell.label} has no {experiment.REQUIRES}()")
+        return {}
+    parameters = dict(cell.parameters)
+    if "random_state" in inspect.signature(cls).parameters:
+        parameters.setdefault("random_state", cell.seeds.fit)
+    method = cls(**parameters)
+    adata = load_dataset(cell.dataset)
+    details["dataset_source"] = json.loads(json.dumps(adata.uns["source"], default=_plain))
+    clock = time.perf_counter()
+    scores, arrays, facts = experiment.evaluate(method, adata, cell.protocol, cell.seeds, **cell.axes)
+    details["seconds"]["evaluate"] = time.perf_counter() - clock
+    details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
+    broken = [name for name, value in scores.items() if value != value]
+    outcome.update(scores=scores, facts=facts)
+    if broken:
+        outcome["reason"] = f"the score {', '.join(broken)} is NaN"
+    else:
+        outcome["status"] = "done"
+    return arrays
+
+
+def describe(cell, threads):
+    """The part of a record that does not depend on how the computation went."""
+    return {
+        "key": cell.key,
+        "format": RECORD_FORMAT,
+        "experiment": cell.experiment,
+        "dataset": cell.dataset["name"],
+        "dataset_hash": cell.dataset_hash,
+        "dataset_config": cell.dataset,
+        "method": cell.method,
+        "label": cell.label,
+        "role": cell.config.get("_role_", "method"),
+        "method_config": cell.config,
+        "method_code": code_version(module_of(cell.config["_target_"])),
+        "experiment_code": code_version(cell.module),
+        "protocol": cell.protocol["name"],
+        "protocol_config": cell.protocol,
+        "axes": cell.axes,
+        "seed": cell.seed,
+        "seeds": cell.seeds._asdict(),
+        "threads": threads,
+        "versions": versions(),
+        "machine": machine(),
+        "r_session": _r_session(),
+        "git_commit": git_commit(),
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "process": os.getpid(),
+        "arrays": [],
+    }
+
+
+def _r_session():
+    """R's version and packages where this process has used R."""
+    bridge = sys.modules.get("r_env.bridge")
+    return bridge.session() if bridge and "rpy2.robjects" in sys.modules else None
+
+
+def _plain(value):
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,0 +1,124 @@
+"""Imputation of hidden counts: Fig 2, 9b–d, 10 and 11 (paper, sections 2.4 and 4.7)."""
+
+import hashlib
+
+import numpy as np
+from scipy.stats import gaussian_kde
+from sklearn.model_selection import train_test_split
+
+from .corrupt import corrupt
+from .metrics import median_l1
+
+REQUIRES = "impute"
+PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
+PUBLISHED_FIGURE = {"uniform": "Fig 9", "binomial": "Fig 11"}
+DENSITY_FIGURE = {"uniform": "Fig 2", "binomial": "Fig 10"}
+DENSITY_LIMIT = 10  # counts: the square that Fig 2 and Fig 10 show
+DENSITY_GRID = 50
+
+
+def evaluate(method, adata, protocol, seeds, *, corruption):
+    """Corrupt the training cells, fit to the corrupted matrix, compare what is imputed with what was there.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``impute``.
+    adata : AnnData
+        Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
+    protocol : mapping
+        ``split``, ``corruption`` and ``imputation`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+    corruption : {"uniform", "binomial"}
+
+    Returns
+    -------
+    scores : dict
+        ``median_l1``, in counts.
+    arrays : dict
+        ``density`` (grid, grid): density of (original, imputed) on [0, 10]², entries that the corruption set to
+        zero; ``slope`` of the least-squares line through the origin; both only where they are defined.
+    facts : dict
+        Sizes, and the hash of the corrupted matrix: equal for all methods of one seed.
+    """
+    split = protocol["split"]
+    train, _ = train_test_split(
+        np.arange(adata.n_obs),
+        train_size=split["train"],
+        test_size=split["test"],
+        random_state=seeds.split if split["random_state"] is None else split["random_state"],
+    )
+    X = adata.X[train]
+    batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
+    rng = np.random.default_rng(seeds.corruption)
+    hidden = corrupt(X, kind=corruption, rng=rng, **protocol["corruption"][corruption])
+
+    # A cell that lost its last count is no longer a cell: every method is spared it alike.
+    alive = np.diff(hidden.X.indptr) > 0
+    row_of = np.cumsum(alive) - 1
+    X, X_corrupted = X[alive], hidden.X[alive]
+    batch = None if batch is None else batch[alive]
+    scored = alive[hidden.rows]
+    if protocol["imputation"]["scored"] == "changed":
+        scored &= hidden.original != hidden.corrupted
+    rows, columns = row_of[hidden.rows[scored]], hidden.columns[scored]
+    original, corrupted = hidden.original[scored], hidden.corrupted[scored]
+
+    given = X if getattr(method, "sees_truth", False) else X_corrupted
+    imputed = np.asarray(method.fit(given, batch=batch).impute(given, batch=batch))[rows, columns]
+
+    scores = {"median_l1": median_l1(original=original, imputed=imputed)}
+    facts = {
+        "n_cells": int(X.shape[0]),
+        "n_genes": int(X.shape[1]),
+        "n_scored": int(original.size),
+        "n_emptied_cells": int((~alive).sum()),
+        "corrupted_sha256": _hash(X_corrupted),
+    }
+    shown = (corrupted == 0) & (original < DENSITY_LIMIT) & (imputed < DENSITY_LIMIT)
+    return scores, _density(original[shown].astype(np.float64), imputed[shown].astype(np.float64)), facts
+
+
+def _density(original, imputed):
+    """Kernel density on a regular grid and the slope of the line through the origin, as Fig 2 draws them."""
+    if original.size < 10 or np.ptp(imputed) == 0 or np.array_equal(original, imputed):
+        return {}
+    axis = np.linspace(0, DENSITY_LIMIT, DENSITY_GRID)
+    x, y = np.meshgrid(axis, axis, indexing="ij")
+    density = gaussian_kde(np.vstack([original, imputed]))(np.vstack([x.ravel(), y.ravel()]))
+    return {
+        "density": density.reshape(x.shape).astype(np.float32),
+        "slope": np.float64(original @ imputed / (original @ original)),
+        "n_shown": np.int64(original.size),
+    }
+
+
+def _hash(X):
+    digest = hashlib.sha256(repr(X.shape).encode())
+    for part in (X.indptr, X.indices, X.data):
+        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def figure(table, records):
+    """Return {name: Figure}: one density figure and one bar figure per corruption.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from . import plots
+
+    figures = {}
+    for corruption in table["corruption"].unique():
+        shown = records[(records["corruption"] == corruption) & (records["seed"] == records["seed"].min())]
+        panels = [row for row in shown.itertuples() if "density" in row.arrays and row.role != "control"]
+        if panels:
+            figures[f"density_{corruption}"] = plots.density_panels(
+                panels, limit=DENSITY_LIMIT, x="original count", y="imputed count", score="median_l1"
+            )
+        figures[f"error_{corruption}"] = plots.score_bars(table[table["corruption"] == corruption], "median_l1")
+    return figures

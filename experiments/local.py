@@ -1,0 +1,148 @@
+"""The local executor: every cell in a process of its own, with a wall-clock and a memory limit.
+
+A crash in R or C, a hang or an exhausted memory costs one row of the table, not the run.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import warnings
+
+import psutil
+from tqdm import tqdm
+
+from . import cell as cell_module
+from .store import Store
+
+POLL_SECONDS = 0.1
+STOP_SECONDS = 5.0
+
+
+def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120, memory_gb="auto", verbose=True):
+    """Compute ``cells``; each leaves a record in the store.
+
+    Parameters
+    ----------
+    cells : list of Cell
+        Those that are not finished; a cell that another run finishes meanwhile is passed over.
+    results_dir : path
+    n_jobs : int or "auto"
+        Cells at once; ``auto`` is the number of cores over ``threads``.
+    threads : int
+        CPU threads of one cell.
+    timeout_minutes, memory_gb : float
+        Limits of one cell; ``memory_gb`` is resident memory, ``auto`` is 80% of the machine's over ``n_jobs``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After the running cells were stopped; what is finished stays.
+    """
+    n_jobs = max(1, (os.cpu_count() or 1) // threads) if n_jobs == "auto" else int(n_jobs)
+    if memory_gb == "auto":
+        memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["anndata", "sklearn.model_selection", "torch", "experiments.cell"])
+    waiting, running = list(reversed(cells)), []
+    with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
+        try:
+            while waiting or running:
+                while waiting and len(running) < n_jobs:
+                    cell = waiting.pop()
+                    store = Store(results_dir, cell.experiment)
+                    if store.is_final(cell.key):
+                        bar.update()
+                    else:
+                        running.append(_Child(context, cell, store, results_dir, threads))
+                bar.set_postfix_str(", ".join(child.title for child in running), refresh=False)
+                time.sleep(POLL_SECONDS)
+                for child in list(running):
+                    if child.finished(timeout_minutes * 60, memory_gb * 2**30):
+                        running.remove(child)
+                        bar.update()
+        except BaseException:
+            for child in running:
+                child.stop()
+            raise
+
+
+class _Child:
+    """A running cell, its log, its peak memory."""
+
+    def __init__(self, context, cell, store, results_dir, threads):
+        self.cell, self.store, self.threads = cell, store, threads
+        self.title = f"{cell.label} {'/'.join(map(str, cell.axes.values()))} seed {cell.seed}"
+        self.log = store.path(cell.key, ".log")
+        self.started, self.peak = time.monotonic(), 0
+        store.path(cell.key).unlink(missing_ok=True)  # an old failure must not be taken for this run's outcome
+        self.process = context.Process(target=_main, args=(cell, str(results_dir), threads, str(self.log)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # preloaded libraries hold idle threads
+            self.process.start()
+
+    def finished(self, seconds, memory):
+        """Whether the cell has ended, ending it where it is past a limit; then its record is in the store."""
+        if self.process.is_alive():
+            self.peak = max(self.peak, _resident(self.process.pid))
+            if time.monotonic() - self.started > seconds:
+                self._end("timeout", f"stopped after {seconds / 60:.1f} minutes (executor.timeout_minutes)")
+            elif self.peak > memory:
+                self._end("failed", f"memory: {self.peak / 2**30:.1f} GB in use, limit {memory / 2**30:.1f} GB")
+            else:
+                return False
+            return True
+        self.process.join()
+        if self.store.read(self.cell.key) is None:
+            self._record("failed", f"the process died: {_death(self.process.exitcode)}")
+        elif self.process.exitcode == 0:
+            self.log.unlink(missing_ok=True)
+        return True
+
+    def stop(self):
+        """End the process and all it started (R included)."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, number)
+            except (ProcessLookupError, PermissionError):
+                self.process.kill()
+            self.process.join(STOP_SECONDS)
+            if not self.process.is_alive() and number == signal.SIGKILL:
+                return
+
+    def _end(self, status, reason):
+        self.stop()
+        self._record(status, reason)
+
+    def _record(self, status, reason):
+        log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+        seconds = {"total": time.monotonic() - self.started}
+        outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": seconds}
+        outcome |= {"traceback": log, "peak_memory_mb": self.peak / 2**20}
+        self.store.write(cell_module.describe(self.cell, self.threads) | outcome, {})
+
+
+def _main(cell, results_dir, threads, log):
+    """Entry point of the child: its own process group, its output in a file."""
+    os.setsid()
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    sys.stdout.flush()
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    cell_module.run(cell, results_dir, threads)
+
+
+def _resident(pid):
+    """Resident bytes of a process and its descendants."""
+    try:
+        process = psutil.Process(pid)
+        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
+    except psutil.Error:
+        return 0
+
+
+def _death(exitcode):
+    if exitcode is not None and exitcode < 0:
+        return f"signal {signal.Signals(-exitcode).name}"
+    return f"exit code {exitcode}"

@@ -1,0 +1,123 @@
+"""From records to tables: one row per cell, then one row per method with an interval and the published value."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+from .provenance import ROOT
+
+CONFIDENCE = 0.95
+RESAMPLES = 9999
+
+
+def frame(records):
+    """One row per record: identity, axes, status, scores and facts as columns."""
+    rows = []
+    for record in records:
+        row = {
+            name: record[name] for name in ("experiment", "dataset", "protocol", "method", "label", "role", "seed", "key")
+        }
+        row |= record["axes"] | {"status": record["status"], "reason": record["reason"]}
+        row |= record["scores"] | record["facts"]
+        row |= {"seconds": record["seconds"]["total"], "peak_memory_mb": record["peak_memory_mb"]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summarise(cells, axes, published, published_as):
+    """One row per method, axes and score: mean over seeds, its 95% interval, the published value, what is missing.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        From ``frame``.
+    axes : list of str
+        Axis columns beside the seed.
+    published : dict
+        Score name -> metric name in results/published.json, with axis names in braces.
+    published_as : str or None
+        Name of the data set in results/published.json; None where the paper has none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
+        n_missing, published, published_in, difference, status``.
+    """
+    numbers = json.loads((ROOT / "results" / "published.json").read_text())
+    identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
+    rows = []
+    for values, group in cells.groupby(identity, sort=False):
+        done = group[group["status"] == "done"]
+        for score, metric in published.items():
+            row = dict(zip(identity, values, strict=True)) | {"score": score}
+            scores = done[score].to_numpy(dtype=float) if len(done) else np.array([])
+            low, high = interval(scores)
+            known = _published(numbers, published_as, row["label"], metric.format(**row))
+            row |= {
+                "mean": scores.mean() if scores.size else np.nan,
+                "ci_low": low,
+                "ci_high": high,
+                "n_seeds": scores.size,
+                "n_missing": len(group) - scores.size,
+                "published": known.get("value", np.nan),
+                "published_in": known.get("figure", ""),
+                "status": _status(group),
+            }
+            row["difference"] = row["mean"] - row["published"]
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def interval(values):
+    """95% percentile bootstrap interval of the mean (NaN below two values)."""
+    values = np.asarray(values, dtype=float)
+    if values.size < 2:
+        return np.nan, np.nan
+    if np.ptp(values) == 0:
+        return values[0], values[0]
+    result = bootstrap(
+        (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
+    )
+    return tuple(result.confidence_interval)
+
+
+def _published(numbers, dataset, label, metric):
+    """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
+    found = [n for n in numbers if (n["dataset"], n["method"], n["metric"]) == (dataset, label, metric)]
+    return min(found, key=lambda n: n["figure"] == "notebook only", default={})
+
+
+def _status(group):
+    bad = group[group["status"] != "done"]
+    return "done" if bad.empty else "; ".join(sorted({f"{s}: {r}" for s, r in zip(bad["status"], bad["reason"], strict=True)}))
+
+
+def as_text(table, axes):
+    """The summary as people read it on a terminal."""
+    lines = []
+    for values, block in table.groupby(axes, sort=False) if axes else [((), table)]:
+        lines.append(", ".join(f"{axis}: {value}" for axis, value in zip(axes, values, strict=True)))
+        shown = pd.DataFrame(
+            {
+                "method": block["label"],
+                "score": block["score"],
+                "ours": [_number(v) for v in block["mean"]],
+                "95% interval": [
+                    f"{low:.3f} – {high:.3f}" if low == low else "–"
+                    for low, high in zip(block["ci_low"], block["ci_high"], strict=True)
+                ],
+                "published": [_number(v) for v in block["published"]],
+                "difference": [f"{v:+.3f}" if v == v else "–" for v in block["difference"]],
+                "seeds": block["n_seeds"],
+                "status": [s if s == "done" else s[:60] for s in block["status"]],
+            }
+        )
+        lines += [shown.to_string(index=False, justify="left"), ""]
+    return "\n".join(lines)
+
+
+def _number(value):
+    return f"{value:.3f}" if value == value else "–"
