@@ -1,0 +1,226 @@
+"""Run experiments: ``python -m experiments.run +exp=imputation``.
+
+Enumerates the cells (method × axes × seed), computes those that are not on record, then draws the table, the figures
+and the report from the records.
+"""
+
+import importlib
+import itertools
+import json
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from datasets.base import InvalidDataset, content_hash
+from scvi_core.counts import InvalidCounts
+
+from . import report, table
+from .cell import Cell, check_method, load_dataset
+from .local import run_cells
+from .store import Store, atomic
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
+
+PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
+FOR_PEOPLE = (InvalidCounts, InvalidDataset, ValueError, FileNotFoundError, PermissionError)
+
+
+def execute(config, tag=""):
+    """Run one resolved configuration; return the number of cells that failed.
+
+    Parameters
+    ----------
+    config : dict
+        Resolved configuration (``--cfg job`` prints it).
+    tag : str
+        Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
+    """
+    experiment, results_dir = config["experiment"], Path(config["results_dir"])
+    _require_writable(results_dir)
+    for name, method in config["methods"].items():
+        check_method(name, method)
+    adata = load_dataset(config["dataset"])
+    source = adata.uns["source"]
+    print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
+    cells = enumerate_cells(config, content_hash(adata))
+    store = Store(results_dir, experiment["name"])
+    store.sweep()
+    todo = [cell for cell in cells if config["fresh"] or not store.is_final(cell.key)]
+    print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
+    if config["fresh"]:
+        for cell in todo:
+            store.path(cell.key).unlink(missing_ok=True)
+    run_cells(todo, results_dir, **config["executor"])
+
+    records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
+    return _draw(config, records, store, source, tag)
+
+
+def enumerate_cells(config, dataset_hash):
+    """Every cell of a resolved configuration, in the order of its methods."""
+    experiment = config["experiment"]
+    axes = experiment.get("axes") or {}
+    return [
+        Cell(
+            experiment=experiment["name"],
+            module=experiment["module"],
+            dataset=config["dataset"],
+            dataset_hash=dataset_hash,
+            method=method,
+            config=parameters,
+            protocol=config["protocol"],
+            axes=dict(zip(axes, values, strict=True)),
+            seed=seed,
+        ).with_key()
+        for seed in config["seeds"]
+        for values in itertools.product(*axes.values())
+        for method, parameters in config["methods"].items()
+    ]
+
+
+def _as_now(record, cell):
+    """A stored record under the name and label that the method has in this run."""
+    role = cell.config.get("_role_", "method")
+    return record and record | {"method": cell.method, "label": cell.label, "role": role}
+
+
+def _draw(config, records, store, source, tag):
+    """Table, figures, run summary and report from the records of this run; return how many cells failed."""
+    experiment, results_dir = config["experiment"], Path(config["results_dir"])
+    module = importlib.import_module(experiment["module"])
+    axes = list(experiment.get("axes") or {})
+    cells = table.frame(records)
+    order = {name: i for i, name in enumerate(config["methods"])}
+    cells = cells.sort_values([*axes, "seed"], kind="stable").sort_values(
+        "method", key=lambda names: names.map(order), kind="stable"
+    )
+    summary = table.summarise(cells, axes, module.PUBLISHED, config["dataset"].get("published_as"))
+    summary = summary.sort_values(axes, key=lambda v: v.map(_rank(experiment["axes"])), kind="stable") if axes else summary
+
+    stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
+    for name, content in {stem: summary, f"{stem}_cells": cells}.items():
+        with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
+            content.to_csv(file, index=False)
+    with_arrays = cells.assign(arrays=[store.arrays(record) for record in _in_order(records, cells)])
+    done = with_arrays[with_arrays["status"] == "done"]
+    figures = _save_figures(module.figure(summary, done) if len(done) else {}, results_dir / "figures", stem)
+    run = {"stem": stem, "config": config, "axes": axes, "source": source, "figures": figures, "tag": tag}
+    run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
+    with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
+        json.dump(run, file, indent=1, sort_keys=True, default=str)
+    page = report.write(results_dir)
+
+    print("\n" + table.as_text(summary, axes))
+    print(f"Table:  {results_dir / 'tables' / stem}.csv")
+    for name in figures:
+        print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf)")
+    print(f"Report: {page}")
+    failed = cells[cells["status"].isin(["failed", "timeout"])]
+    for row in failed.drop_duplicates(["method", "reason"]).itertuples():
+        print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)
+    return len(failed)
+
+
+def _distinct(records, name):
+    """The different values that the records of a run have for ``name``."""
+    values = []
+    for record in records:
+        if record.get(name) is not None and record[name] not in values:
+            values.append(record[name])
+    return values
+
+
+def _rank(axes):
+    return {value: i for i, value in enumerate(itertools.chain.from_iterable(axes.values()))}
+
+
+def _in_order(records, cells):
+    by_key = {record["key"]: record for record in records}
+    return [by_key[key] for key in cells["key"]]
+
+
+def _save_figures(figures, folder, stem):
+    names = []
+    for name, figure in figures.items():
+        names.append(f"{stem}_{name}")
+        for suffix, options in ((".png", {"dpi": 200, "metadata": {"Software": None}}), (".pdf", {"metadata": {"CreationDate": None}})):
+            with atomic(folder / f"{names[-1]}{suffix}", "wb") as file:
+                figure.savefig(file, format=suffix[1:], **options)
+    return names
+
+
+def _require_writable(folder):
+    """Fail before any training where results could not be kept."""
+    try:
+        with atomic(folder / ".writable", "w") as file:
+            file.write("")
+        (folder / ".writable").unlink()
+    except OSError as error:
+        raise PermissionError(f"Results cannot be written to {folder} ({error.strerror}): set results_dir=FOLDER.") from error
+
+
+def _all_methods():
+    """Every yaml of conf/method/, the user's --config-dir included: the folder is the registry."""
+    found = {}
+    for source in HydraConfig.get().runtime.config_sources:
+        if source.schema == "file":
+            for file in sorted(Path(source.path, "method").glob("*.yaml")):
+                found.setdefault(file.stem, OmegaConf.load(file))
+    return found
+
+
+def _resolve(config: DictConfig):
+    if config.get("experiment") is None:
+        raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
+    if config.methods == "all":
+        config.methods = _all_methods()
+    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+
+
+def _tag():
+    """The overrides that change methods, as a file name; equal runs share their table and figures."""
+    overrides = [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith(("methods", "experiment"))]
+    return "_".join(sorted(overrides)).replace("/", "-").replace(" ", "")
+
+
+failures = []
+
+
+@hydra.main(version_base=None, config_path="../conf", config_name="config")
+def _task(config: DictConfig):
+    try:
+        failures.append(execute(_resolve(config), tag=_tag()))
+    except FOR_PEOPLE as error:  # the other jobs of a sweep go on
+        print(f"error: {error}", file=sys.stderr)
+        failures.append(1)
+
+
+def main():
+    try:
+        _task()
+    except KeyboardInterrupt:
+        print("\nInterrupted: finished cells are on record, the same command resumes.", file=sys.stderr)
+        return 130
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"error: {_explain(error)}", file=sys.stderr)
+        return 1
+    return 1 if sum(failures) else 0
+
+
+def _explain(error):
+    """A configuration error in words, with the keys there are."""
+    text, cause = str(error), error.__cause__
+    parent = getattr(cause, "parent_node", None)
+    if isinstance(parent, DictConfig):
+        return f"{text.splitlines()[0]} The keys there are: {', '.join(map(str, parent))}."
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
