@@ -63,6 +63,11 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
         scored &= hidden.original != hidden.corrupted
     rows, columns = row_of[hidden.rows[scored]], hidden.columns[scored]
     original, corrupted = hidden.original[scored], hidden.corrupted[scored]
+    if original.size == 0:
+        raise ValueError(
+            f"The {corruption} corruption changed no entry of the {X.shape[0]} training cells: use more cells or a larger "
+            f"protocol.corruption.{corruption}.fraction."
+        )
 
     given = X if getattr(method, "sees_truth", False) else X_corrupted
     imputed = np.asarray(method.fit(given, batch=batch).impute(given, batch=batch))[rows, columns]

@@ -67,8 +67,8 @@ class Store:
     def arrays(self, record):
         if not record["arrays"]:
             return {}
-        with np.load(self.path(record["key"], ".npz"), allow_pickle=False) as file:
-            return {name: file[name] for name in record["arrays"]}
+        with open(self.path(record["key"], ".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in record["arrays"]}
 
     def sweep(self, older_than=3600.0):
         """Remove temporary files that a killed run left behind."""

@@ -1,0 +1,79 @@
+"""Methods that misbehave on purpose, for the tests of the run loop."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from baselines.base import Method
+from baselines.controls import Identity
+
+
+class Noise(Method):
+    """Imputes noise that depends on its seed alone."""
+
+    def __init__(self, scale=1.0, random_state=0):
+        self.scale = scale
+        self.random_state = random_state
+
+    def fit(self, X, batch=None):
+        return self
+
+    def impute(self, X, batch=None):
+        return self.scale * np.random.default_rng(self.random_state).random(X.shape)
+
+
+class Raises(Method):
+    def fit(self, X, batch=None):
+        raise RuntimeError("planted failure")
+
+    def impute(self, X, batch=None):
+        raise AssertionError
+
+
+class Aborts(Identity):
+    def fit(self, X, batch=None):
+        print("last words", flush=True)
+        os.abort()
+
+
+class Hangs(Identity):
+    """Starts a child that outlives a polite request, and waits for ever."""
+
+    def __init__(self, pid_file=""):
+        self.pid_file = pid_file
+
+    def fit(self, X, batch=None):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        with open(self.pid_file, "w") as file:
+            file.write(f"{os.getpid()} {child.pid}")
+        time.sleep(600)
+
+
+class Hungry(Identity):
+    def fit(self, X, batch=None):
+        hoard = []
+        while True:
+            hoard.append(np.ones(2**24))
+            time.sleep(0.05)
+
+
+class NotANumber(Identity):
+    def impute(self, X, batch=None):
+        return np.full(X.shape, np.nan)
+
+
+class CannotImpute(Method):
+    def fit(self, X, batch=None):
+        return self
+
+
+class Absent(Identity):
+    def fit(self, X, batch=None):
+        error = RuntimeError("R package zinbwave is not installed (r_env/README.md)")
+        error.skip = True
+        raise error

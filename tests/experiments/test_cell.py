@@ -1,0 +1,111 @@
+"""Keys: what a record depends on, and what it does not."""
+
+import dataclasses
+import importlib
+import sys
+
+import pytest
+
+from experiments.cell import Cell, check_method
+from experiments.provenance import code_version
+
+BASE = Cell(
+    experiment="imputation",
+    module="experiments.imputation",
+    dataset={"name": "cortex", "published_as": "CORTEX"},
+    dataset_hash="d1",
+    method="fa",
+    config={"_target_": "baselines.fa.FA", "_label_": "FA", "n_latent": 10},
+    protocol={"name": "as_written", "split": {"train": 0.6}},
+    axes={"corruption": "uniform"},
+    seed=0,
+)
+
+
+def key(**changes):
+    return dataclasses.replace(BASE, **changes).with_key().key
+
+
+def test_the_key_is_stable():
+    assert key() == key()
+    assert len(key()) == 24
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"config": BASE.config | {"n_latent": 11}},
+        {"config": BASE.config | {"n_latent": 10.5}},
+        {"config": BASE.config | {"n_latent": "10"}},
+        {"config": BASE.config | {"n_latent": None}},
+        {"config": BASE.config | {"random_state": 3}},
+        {"config": BASE.config | {"_target_": "baselines.pca.PCA"}},
+        {"dataset_hash": "d2"},
+        {"protocol": BASE.protocol | {"split": {"train": 0.75}}},
+        {"axes": {"corruption": "binomial"}},
+        {"seed": 1},
+        {"experiment": "other"},
+    ],
+)
+def test_whatever_changes_the_result_changes_the_key(changes):
+    assert key(**changes) != key()
+
+
+@pytest.mark.parametrize("changes", [{"method": "factor_analysis"}, {"config": BASE.config | {"_label_": "Factor analysis"}}])
+def test_names_do_not_change_the_key(changes):
+    assert key(**changes) == key()
+
+
+def test_split_and_corruption_seeds_do_not_depend_on_the_method():
+    other = dataclasses.replace(BASE, method="pca", config={"_target_": "baselines.pca.PCA"})
+    assert other.seeds == BASE.seeds
+    assert dataclasses.replace(BASE, seed=1).seeds.split != BASE.seeds.split
+    binomial = dataclasses.replace(BASE, axes={"corruption": "binomial"}).seeds
+    assert (binomial.split, binomial.corruption != BASE.seeds.corruption) == (BASE.seeds.split, True)
+
+
+def test_the_code_version_follows_code_and_not_comments(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    package = tmp_path / "theirs"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text("def f(x):\n    return x + 1\n")
+    main = package / "method.py"
+
+    def version(source, helper=None):
+        main.write_text(source)
+        if helper:
+            (package / "helper.py").write_text(helper)
+        from experiments import provenance
+
+        provenance._closure.cache_clear()
+        provenance._normalised.cache_clear()
+        importlib.invalidate_caches()
+        return code_version("theirs.method")
+
+    source = "import numpy\nfrom .helper import f\n\ndef evaluate():\n    return f(1)\n\ndef figure():\n    return 1\n"
+    first = version(source)
+    assert version("# a comment\n" + source.replace("evaluate():", 'evaluate():\n    """Docs."""')) == first
+    assert version(source.replace("return 1", "return 2")) == first  # figure() draws, it does not score
+    assert version(source.replace("f(1)", "f(2)")) != first
+    assert version(source, helper="def f(x):\n    return x + 2\n") != first
+    sys.modules.pop("theirs", None)
+
+
+def test_native_code_beside_a_module_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "native_method.py").write_text("x = 1\n")
+    (tmp_path / "native_method.c").write_text("int x = 1;")
+    first = code_version("native_method")
+    (tmp_path / "native_method.c").write_text("int x = 2;")
+    assert code_version("native_method") != first
+
+
+def test_an_unknown_parameter_is_named_with_those_there_are():
+    with pytest.raises(ValueError, match=r"methods\.fa\.n_latnt is not a parameter of FA; it has: n_latent, random_state"):
+        check_method("fa", {"_target_": "baselines.fa.FA", "n_latnt": 3})
+
+
+def test_an_unknown_class_is_named():
+    with pytest.raises(ValueError, match=r"methods\.x: the class baselines\.fa\.Fax cannot be imported"):
+        check_method("x", {"_target_": "baselines.fa.Fax"})

@@ -1,0 +1,63 @@
+"""Tables: intervals, published values, missing cells."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments import table
+
+
+def cells(scores, status="done", **columns):
+    row = {"experiment": "imputation", "dataset": "cortex", "protocol": "as_run", "corruption": "uniform"}
+    row |= {"method": "scvi", "label": "scVI", "role": "method", "reason": ""} | columns
+    rows = [row | {"seed": i, "status": status, "median_l1": score} for i, score in enumerate(scores)]
+    return pd.DataFrame(rows)
+
+
+def summary(frame, published_as="CORTEX"):
+    return table.summarise(frame, ["corruption"], {"median_l1": "median_L1_{corruption}"}, published_as)
+
+
+def test_interval_matches_brute_force_resampling():
+    values = np.array([2.1, 2.4, 2.2, 2.9, 2.5])
+    everything = np.stack(np.meshgrid(*[values] * 5)).reshape(5, -1).mean(axis=0)  # all 5^5 resamples
+    np.testing.assert_allclose(table.interval(values), np.percentile(everything, [2.5, 97.5]), atol=0.02)
+
+
+def test_interval_needs_two_values():
+    assert np.isnan(table.interval([1.0])).all()
+    assert table.interval([3.0, 3.0]) == (3.0, 3.0)
+
+
+def test_the_published_value_stands_beside_ours():
+    row = summary(cells([2.0, 3.0])).iloc[0]
+    assert row["mean"] == 2.5
+    assert row["published"] == 2.325  # Fig 9b of the paper
+    assert row["published_in"].startswith("Fig 9b")
+    assert row["difference"] == pytest.approx(0.175)
+    assert (row["n_seeds"], row["n_missing"], row["status"]) == (2, 0, "done")
+
+
+def test_the_users_own_data_have_no_published_value():
+    assert np.isnan(summary(cells([2.0, 3.0]), published_as=None).iloc[0]["published"])
+
+
+def test_missing_cells_are_counted_and_explained():
+    frame = pd.concat([cells([2.0]), cells([np.nan], status="failed", reason="ValueError: no")])
+    row = summary(frame).iloc[0]
+    assert (row["mean"], row["n_seeds"], row["n_missing"]) == (2.0, 1, 1)
+    assert row["status"] == "failed: ValueError: no"
+
+
+def test_a_method_without_any_result_keeps_its_row():
+    row = summary(cells([np.nan, np.nan], status="skipped", reason="R is not installed")).iloc[0]
+    assert np.isnan(row["mean"])
+    assert row["status"] == "skipped: R is not installed"
+
+
+def test_text_names_every_method_and_its_published_value():
+    text = table.as_text(summary(pd.concat([cells([2.0, 3.0]), cells([4.0], method="pca", label="PCA")])), ["corruption"])
+    assert "corruption: uniform" in text
+    assert "2.500" in text
+    assert "2.325" in text
+    assert "PCA" in text
