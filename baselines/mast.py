@@ -216,7 +216,7 @@ def _fit_variance_prior(n, mean, ss):
         by_b = (a * total - r * b) / (b * (total + 2 * b))
         return -value.sum(), -np.array([by_a.sum(), by_b.sum()])
 
-    # The starting point and the stopping rule of R's optim(method="L-BFGS"): the same numbers, not just the same optimum.
+    # The starting point and the stopping rule of R's optim: the same numbers, not only the same optimum.
     rule = {"ftol": 1e7 * np.finfo(float).eps, "gtol": 0, "maxcor": 5, "maxiter": 100}
     a, b = minimize(objective, [1.0, 1.0], jac=True, method="L-BFGS-B", bounds=[(1e-3, None)] * 2, options=rule).x
     return b / a, 2 * a
