@@ -1,0 +1,180 @@
+"""The contract of a dataset: an AnnData with raw integer counts and the paper's annotations in fixed slots.
+
+=====================  =========================================================================================
+``X``                  raw counts, CSR, int32 (int64 only where a count does not fit), no empty cells
+``obs["label"]``       categorical without unused levels: the cell types, where the data have them
+``obs["batch"]``       categorical without unused levels, where the data have batches
+``obsm["protein"]``    (n_cells, n_proteins) finite numbers, where proteins were measured
+``uns["source"]``      ``name``; ``origin``, one sentence on which source was used and how it differs from the
+                       paper's; ``sha256`` of the file it came from; ``steps``, what was done to it
+=====================  =========================================================================================
+
+Further slots (quality metrics, bulk references, coarser labels) are described by the loader that fills them.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from scvi_core.counts import InvalidCounts, check_counts, check_names
+
+BLOCK = 100_000  # cells looked at together, so that counts on disk are checked and hashed in bounded memory
+
+
+class InvalidDataset(InvalidCounts):
+    """A file or an AnnData that does not hold the dataset it should."""
+
+
+def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop_empty_cells=False):
+    """Assemble and check an AnnData that obeys the contract.
+
+    Parameters
+    ----------
+    X : array or sparse matrix, shape (n_cells, n_genes)
+        Raw counts.
+    cells, genes : sequence of str
+        Names of the rows and columns.
+    source : dict
+        ``name``, ``origin``, ``sha256`` and ``steps``; see the module's table.
+    obs, var : mapping of str to sequence, optional
+        Annotations per cell (``label`` and ``batch`` among them) and per gene.
+    obsm : mapping of str to array, optional
+        Matrices with one row per cell.
+    drop_empty_cells : bool
+        Remove cells without a single count, and say so in ``uns["source"]["steps"]``.
+
+    Returns
+    -------
+    anndata.AnnData
+
+    Raises
+    ------
+    InvalidCounts
+        With the first offending cell, gene or key and the way to repair it.
+    """
+    X = check_counts(X, cells=cells, genes=genes, allow_empty_cells=drop_empty_cells)
+    adata = ad.AnnData(
+        X,
+        obs=pd.DataFrame(dict(obs or {}), index=pd.Index([str(cell) for cell in cells])),
+        var=pd.DataFrame(dict(var or {}), index=pd.Index([str(gene) for gene in genes])),
+        obsm={key: np.asarray(value) for key, value in (obsm or {}).items()},
+    )
+    steps = list(source["steps"])
+    if drop_empty_cells:
+        filled = np.diff(X.indptr) > 0
+        if not filled.all():
+            adata = adata[filled].copy()
+            steps.append(f"dropped {int((~filled).sum())} cells without counts")
+    for key in ("label", "batch"):
+        if key in adata.obs:
+            adata.obs[key] = as_categories(adata.obs[key], key)
+    adata.uns["source"] = {**source, "steps": steps}
+    return check_dataset(adata)
+
+
+def as_categories(values, key):
+    """Return ``values`` as a categorical of strings without unused levels; a missing value raises."""
+    values = pd.Series(values)
+    missing = np.flatnonzero(values.isna())
+    if missing.size:
+        raise InvalidDataset(
+            f"The {key} of cell {values.index[missing[0]]!r} (row {missing[0]}) is missing, as are {missing.size - 1} "
+            f"others: give every cell a {key}, or drop the cells without one."
+        )
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return values.cat.rename_categories(str).cat.remove_unused_categories()
+    return values.astype(str).astype("category")
+
+
+def check_dataset(adata):
+    """Return ``adata`` as it is if it obeys the contract, else raise with what is wrong and how to repair it."""
+    if not isinstance(adata, ad.AnnData):
+        raise InvalidDataset(f"A loader must return an AnnData, but this is a {type(adata).__name__}.")
+    X = adata.X
+    if not (sp.issparse(X) and X.format == "csr" and X.dtype in (np.int32, np.int64)):
+        kind = f"{X.format.upper()} {X.dtype}" if sp.issparse(X) else f"{type(X).__name__}"
+        raise InvalidDataset(f"X is {kind}, not CSR int32: build the dataset with datasets.base.make_dataset.")
+    cells = check_names(adata.obs_names, adata.n_obs, "cell")
+    genes = check_names(adata.var_names, adata.n_vars, "gene")
+    for start in range(0, max(adata.n_obs, 1), BLOCK):
+        check_counts(X[start : start + BLOCK], cells=cells[start : start + BLOCK], genes=genes)
+    for key in ("label", "batch"):
+        if key in adata.obs:
+            column = adata.obs[key]
+            if not isinstance(column.dtype, pd.CategoricalDtype):
+                raise InvalidDataset(f"obs[{key!r}] is {column.dtype}, not categorical: pass it to make_dataset.")
+            as_categories(column, key)
+            unused = set(column.cat.categories) - set(column.unique())
+            if unused:
+                raise InvalidDataset(f"obs[{key!r}] has levels without cells ({sorted(unused)[0]!r}): remove them.")
+    if "protein" in adata.obsm:
+        protein = np.asarray(adata.obsm["protein"], dtype=float)
+        bad = np.flatnonzero(~np.isfinite(protein).all(axis=1)) if protein.ndim == 2 else np.array([0])
+        if bad.size:
+            raise InvalidDataset(
+                f"obsm['protein'] of cell {cells[bad[0]]!r} (row {bad[0]}) is not finite: drop the cell or the protein."
+            )
+    _check_source(adata.uns.get("source"))
+    return adata
+
+
+def _check_source(source):
+    if not isinstance(source, dict):
+        raise InvalidDataset("uns['source'] is missing: state name, origin, sha256 and steps.")
+    for key in ("name", "origin", "sha256", "steps"):
+        if key not in source:
+            raise InvalidDataset(f"uns['source'] lacks {key!r}: state name, origin, sha256 and steps.")
+    if isinstance(source["steps"], str) or not isinstance(source["steps"], Sequence | np.ndarray):
+        raise InvalidDataset("uns['source']['steps'] is not a list of sentences: state what was done, step by step.")
+
+
+def content_hash(adata):
+    """sha256 of everything an experiment can read: counts, names, annotations per cell and per gene, proteins.
+
+    It does not depend on the numeric type of the counts or annotations, on the order of the entries in a row, on
+    stored zeros, or on where the data came from.
+    """
+    digest = hashlib.sha256()
+
+    def add(name, payload):
+        digest.update(f"{name}:{len(payload)}:".encode())  # the length keeps neighbouring fields apart
+        digest.update(payload)
+
+    add("shape", json.dumps(list(adata.shape)).encode())
+    for start in range(0, adata.n_obs, BLOCK):
+        X = check_counts(adata.X[start : start + BLOCK], allow_empty_cells=True)
+        X.sort_indices()
+        for name in ("indptr", "indices", "data"):
+            add(name, getattr(X, name).astype("<i8").tobytes())
+    for name, frame in (("obs", adata.obs), ("var", adata.var)):
+        add(name, json.dumps([str(label) for label in frame.index]).encode())
+        for column in sorted(frame.columns):
+            add(f"{name}.{column}", _column_bytes(frame[column]))
+    for key in sorted(adata.obsm):
+        add(f"obsm.{key}", np.asarray(adata.obsm[key], dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _column_bytes(column):
+    if pd.api.types.is_numeric_dtype(column.dtype) and not isinstance(column.dtype, pd.CategoricalDtype):
+        return column.to_numpy(dtype="<f8").tobytes()
+    return json.dumps([None if value != value else str(value) for value in column]).encode()
+
+
+def column(frame, key, kind):
+    """Return the column ``key`` of ``frame``, or raise with the columns that there are."""
+    if key not in frame.columns:
+        there = ", ".join(map(str, frame.columns)) or "none at all"
+        raise InvalidDataset(f"There is no {kind} column {key!r}; the columns are: {there}.")
+    return frame[key]
+
+
+def sha256_of(path):
+    """sha256 of a file, as hexadecimal digits."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

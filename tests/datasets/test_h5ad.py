@@ -1,0 +1,88 @@
+"""Data of the user's own."""
+
+import anndata as ad
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from datasets import h5ad
+from datasets.base import InvalidDataset
+from scvi_core.counts import InvalidCounts
+
+COUNTS = np.array([[1, 0, 20], [0, 3, 0], [4, 0, 9]])
+
+
+@pytest.fixture
+def path(tmp_path):
+    adata = ad.AnnData(
+        sp.csc_matrix(np.log1p(COUNTS)),
+        obs=pd.DataFrame({"type": ["T", "B", "T"], "donor": [1, 2, 2]}, index=["a", "b", "c"]),
+        var=pd.DataFrame(index=["g1", "g2", "g3"]),
+        layers={"counts": COUNTS.astype(float)},
+        obsm={"adt": np.arange(6.0).reshape(3, 2)},
+    )
+    adata.write_h5ad(tmp_path / "my.h5ad")
+    return tmp_path / "my.h5ad"
+
+
+def test_the_slots_are_filled_from_the_keys(path):
+    adata = h5ad.load(path, label_key="type", batch_key="donor", layer="counts", protein_key="adt")
+    np.testing.assert_array_equal(adata.X.toarray(), COUNTS)
+    assert adata.X.format == "csr"
+    assert list(adata.obs["label"]) == ["T", "B", "T"]
+    assert list(adata.obs["batch"]) == ["1", "2", "2"]
+    np.testing.assert_array_equal(adata.obsm["protein"], [[0, 1], [2, 3], [4, 5]])
+    assert adata.uns["source"]["origin"] == "The file my.h5ad given by the user."
+
+
+def test_genes_are_chosen_by_spread(path):
+    adata = h5ad.load(path, layer="counts", n_genes=2, drop_empty_cells=True)
+    assert list(adata.var_names) == ["g3", "g1"]
+    assert list(adata.obs_names) == ["a", "c"]  # cell b has counts in g2 alone
+    assert "dropped 1 cells without counts" in adata.uns["source"]["steps"]
+    with pytest.raises(InvalidCounts, match=r"No gene is counted in cell 'b' \(row 1\)"):
+        h5ad.load(path, layer="counts", n_genes=2)
+
+
+def test_the_name_of_a_stand_in_travels_with_it(path):
+    source = h5ad.load(path, name="my_pbmc", layer="counts", stand_in_for="PBMC").uns["source"]
+    assert source["name"] == "my_pbmc"
+    assert "stand-in for the paper's PBMC" in source["origin"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, r"not an integer at cell 'a' \(row 0\), gene 'g1' .*layer=counts"),
+        ({"layer": "raw"}, "no layer 'raw' in my.h5ad; the layers are: counts"),
+        ({"layer": "counts", "label_key": "cell_type"}, "no label column 'cell_type'; the columns are: type, donor"),
+        ({"layer": "counts", "batch_key": "batch"}, "no batch column 'batch'"),
+        ({"layer": "counts", "protein_key": "protein"}, "no obsm 'protein' in my.h5ad; there are: adt"),
+        ({"layer": "counts", "n_genes": 4}, "n_genes=4 is asked for and the data have 3"),
+    ],
+)
+def test_a_wrong_key_lists_the_keys_there_are(path, arguments, message):
+    with pytest.raises(InvalidCounts, match=message):
+        h5ad.load(path, **arguments)
+
+
+def test_files_that_are_not_there_or_not_anndata(tmp_path):
+    with pytest.raises(InvalidDataset, match=r"set dataset\.path"):
+        h5ad.load(None)
+    with pytest.raises(FileNotFoundError, match="There is no file"):
+        h5ad.load(tmp_path / "none.h5ad")
+    (tmp_path / "page.h5ad").write_text("<html>not found</html>")
+    with pytest.raises(InvalidDataset, match=r"cannot be read as an AnnData file"):
+        h5ad.load(tmp_path / "page.h5ad")
+
+
+def test_names_that_are_not_unique_are_named(tmp_path):
+    adata = ad.AnnData(COUNTS.astype(np.float32))
+    adata.var_names = ["g1", "g2", "g2x"]
+    adata.write_h5ad(tmp_path / "twice.h5ad")
+    with h5py.File(tmp_path / "twice.h5ad", "a") as file:
+        file["var/_index"][2] = "g2"
+    with pytest.raises(InvalidCounts, match="gene name 'g2' appears twice"):
+        h5ad.load(tmp_path / "twice.h5ad")
