@@ -1,0 +1,7 @@
+"""The model of the paper, on its own: ``from scvi_core import SCVI``."""
+
+from .counts import InvalidCounts
+from .model import SCVI
+from .training import TrainingDiverged
+
+__all__ = ["SCVI", "InvalidCounts", "TrainingDiverged"]

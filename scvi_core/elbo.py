@@ -1,0 +1,113 @@
+"""The variational bound of the paper (equations 8 and 10), its penalty, and the importance-weighted likelihood."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from .likelihood import NonZero, nb_coefficient, nb_log_prob, zinb_log_prob
+from .networks import Noise
+
+
+class Bound(NamedTuple):
+    """The parts of the bound, nats per cell, each (cells,), and the sample of z they were computed at."""
+
+    log_likelihood: torch.Tensor
+    kl_z: torch.Tensor
+    kl_l: torch.Tensor  # zero where the library size is not latent
+    z: torch.Tensor  # (cells, n_latent)
+
+    def elbo(self, weight_z=1.0, weight_l=1.0):
+        return self.log_likelihood - weight_z * self.kl_z - weight_l * self.kl_l
+
+
+def kl_normal(mean, logvar, prior_mean=0.0, prior_var=1.0):
+    """KL(N(mean, exp(logvar)) || N(prior_mean, prior_var)), summed over the last axis."""
+    prior_var = torch.as_tensor(prior_var, dtype=mean.dtype, device=mean.device)
+    gap = ((mean - prior_mean).square() + logvar.exp()) / prior_var
+    return 0.5 * (gap - 1 - logvar + prior_var.log()).sum(dim=-1)
+
+
+def log_normal(value, mean, logvar):
+    """Log-density of N(mean, exp(logvar)) at value, summed over the last axis."""
+    return -0.5 * ((value - mean).square() / logvar.exp() + logvar + math.log(2 * math.pi)).sum(dim=-1)
+
+
+def log_likelihood(network, x, decoded, log_scale, nonzero=None, coefficient=None):
+    """log p(x | z, l, s), nats per cell: the sum of the genes' log-probabilities."""
+    log_mu = decoded.log_rho + log_scale
+    if network.arch.likelihood == "nb":
+        return nb_log_prob(x, log_mu, decoded.log_theta, nonzero, coefficient).sum(dim=1)
+    return zinb_log_prob(x, log_mu, decoded.log_theta, decoded.dropout_logit, nonzero, coefficient).sum(dim=1)
+
+
+def bound(network, x, batch, noise):
+    """Equation 8 for counts x (cells, genes): one sample of q by reparametrisation, both KLs in closed form."""
+    q = network.encode(x, batch, noise)
+    z = q.z_mean + (0.5 * q.z_logvar).exp() * noise.eps_z
+    kl_z = kl_normal(q.z_mean, q.z_logvar)
+    if q.l_mean is None:
+        log_l, kl_l = None, torch.zeros_like(kl_z)
+    else:
+        log_l = q.l_mean + (0.5 * q.l_logvar).exp() * noise.eps_l
+        prior_mean, prior_var = network.library_mean[batch, None], network.library_var[batch, None]
+        kl_l = kl_normal(q.l_mean, q.l_logvar, prior_mean, prior_var)
+    decoded = network.decode(z, batch, noise)
+    return Bound(log_likelihood(network, x, decoded, network.scale(x, log_l)), kl_z, kl_l, z)
+
+
+def importance_weighted(network, x, batch, n_samples, generator):
+    """Estimate log p(x | s) per cell by importance sampling from q, and the standard error of the estimate.
+
+    log (1/K) sum_k p(x, z_k, l_k | s) / q(z_k, l_k | x, s): a lower bound in expectation, tight as K grows. The
+    standard error is the delta method's, sd(w) / (mean(w) sqrt(K)); where a few samples carry all the weight it is too
+    small, as the estimate is.
+
+    Returns
+    -------
+    estimate, standard_error : tensors (cells,)
+    """
+    q = network.encode(x, batch)
+    nonzero = NonZero.of(x)
+    shared = network.arch.dispersion != "gene-cell"  # then theta, hence the gamma functions, do not depend on z
+    coefficient = None
+    log_weights = torch.empty(n_samples, len(x), dtype=torch.float64, device=x.device)
+    for k in range(n_samples):
+        z = q.z_mean + (0.5 * q.z_logvar).exp() * _normal_like(q.z_mean, generator)
+        log_ratio = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) - log_normal(z, q.z_mean, q.z_logvar)
+        log_l = None
+        if q.l_mean is not None:
+            log_l = q.l_mean + (0.5 * q.l_logvar).exp() * _normal_like(q.l_mean, generator)
+            prior = network.library_mean[batch, None], network.library_var[batch, None].log()
+            log_ratio = log_ratio + log_normal(log_l, *prior) - log_normal(log_l, q.l_mean, q.l_logvar)
+        decoded = network.decode(z, batch)
+        if shared and coefficient is None:
+            coefficient = nb_coefficient(nonzero, decoded.log_theta)
+        log_weights[k] = log_ratio + log_likelihood(network, x, decoded, network.scale(x, log_l), nonzero, coefficient)
+    estimate = log_weights.logsumexp(dim=0) - math.log(n_samples)
+    relative = (log_weights - estimate).exp()  # weights over their mean
+    return estimate, relative.std(dim=0) / math.sqrt(n_samples) if n_samples > 1 else torch.full_like(
+        estimate, math.nan
+    )
+
+
+@torch.no_grad()
+def bound_of_cells(network, cells, generator, weight_z=1.0, weight_l=1.0):
+    """The bound of each cell in evaluation mode (no dropout, running batch statistics), one sample of q: (n_cells,)."""
+    network.eval()
+    values = []
+    for _, x, batch in cells.chunks():
+        noise = evaluation_noise(network.arch, len(x), generator, x.dtype)
+        values.append(bound(network, x, batch, noise).elbo(weight_z, weight_l))
+    return torch.cat(values)
+
+
+def evaluation_noise(arch, n_cells, generator, dtype=torch.float32):
+    """`Noise` for a bound in evaluation mode: samples of q, no dropout."""
+    like = {"generator": generator, "device": generator.device, "dtype": dtype}
+    eps_l = torch.randn(n_cells, 1, **like) if arch.library == "latent" else None
+    return Noise(torch.randn(n_cells, arch.n_latent, **like), eps_l, (), (), ())
+
+
+def _normal_like(tensor, generator):
+    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype, device=tensor.device)

@@ -1,0 +1,410 @@
+"""scVI (Lopez et al. 2018) as one scikit-learn style estimator on raw counts."""
+
+import math
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from .counts import InvalidCounts, check_batch, check_counts, check_names
+from .elbo import bound_of_cells, importance_weighted
+from .minibatch import Cells
+from .networks import Architecture, Network, initialise
+from .training import PlainStep, Stopping, train, warmup
+
+OPTIONS = {
+    "likelihood": ("zinb", "nb"),
+    "dispersion": ("gene", "gene-batch", "gene-cell"),
+    "library": ("latent", "observed", "none"),
+    "library_prior": ("per_batch", "pooled"),
+    "library_encoder": ("free", "offset"),
+    "init": ("torch", "authors"),
+    "dropout_on": ("hidden", "input"),
+    "sampling": ("shuffle", "replacement"),
+    "kl_warmup_of": ("all", "z"),
+    "early_stopping": (None, "authors", "patience"),
+    "point": ("mean", "sample"),
+    "engine": ("auto", "plain"),
+}
+
+
+class SCVI(BaseEstimator):
+    """scVI: a variational autoencoder with a zero-inflated negative binomial likelihood for single-cell counts.
+
+    The defaults are the model as the paper writes it (sections 2.1, 4.1, 4.2). Where the text is silent the value is
+    the one of the authors' code (batch normalisation) or of the work the text cites (length of the warm-up).
+
+    Parameters
+    ----------
+    n_latent : int
+        Dimensions d of z.
+    n_hidden, n_layers : int
+        Width of the hidden layers and their number in the encoder of z and in the decoder. The encoder of the library
+        size always has one.
+    dropout : float
+        Dropout rate of the encoders, and between the hidden layers of the decoder.
+    likelihood : {"zinb", "nb"}
+    dispersion : {"gene", "gene-batch", "gene-cell"}
+        What has a theta of its own: a gene, a gene in a batch, or a gene in a cell (a head of the decoder).
+    library : {"latent", "observed", "none"}
+        The scaling factor l: a latent log-normal variable, the cell's number of counts, or left out (the rate is then
+        exp of the decoder's output, without a softmax).
+    library_prior : {"per_batch", "pooled"}
+        Mean and variance of log l: those of the log library sizes of the training cells of each batch (the paper's
+        text) or of all of them. A variance below 1e-4 is raised to it.
+    library_encoder : {"free", "offset"}
+        The mean of q(log l | x, s) is the network's output, or the output plus the logarithm of the observed library
+        size. "offset" is not in the paper.
+    encode_batch : bool
+        Give the batch to the encoders, as in the text's q(z | x, s).
+    log_input : bool
+        The encoders read log(1 + x) instead of x.
+    init : {"torch", "authors"}
+        Initial weights: PyTorch's rule, or a normal of SD 0.01 truncated at 2 SD with zero bias. log theta starts at
+        N(0, 1) in either.
+    batch_norm_momentum, batch_norm_eps : float
+        Momentum in PyTorch's convention, the weight of the new minibatch (0.01 is 0.99 in TensorFlow's).
+    dropout_on : {"hidden", "input"}
+        Dropout behind each hidden layer, or in front of it (then on the genes as well, as in the authors' code).
+    n_epochs, batch_size : int
+    lr, adam_eps : float
+        Step size and epsilon of Adam.
+    sampling : {"shuffle", "replacement"}
+        An epoch is a pass over the cells, or floor(n / batch_size) - 1 minibatches drawn with replacement.
+    kl_warmup_epochs : int, optional
+        The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
+        default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
+    kl_warmup_of : {"all", "z"}
+        Whether the weight applies to both KLs or to that of z alone (as in the authors' code).
+    kl_schedule : callable, optional
+        Epoch (from zero) -> weight; replaces the linear warm-up.
+    early_stopping : {None, "authors", "patience"}
+        See `scvi_core.training.Stopping`. The validation cells are those given to `fit`, or a random
+        ``validation_size`` of the training cells, which are then not trained on.
+    patience : int
+    validation_size : float
+    point : {"mean", "sample"}
+        What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
+    engine : {"auto", "plain"}
+        How a training step is computed; "auto" takes the fastest that serves the options. The fitted ``engine_`` names
+        it.
+    device : str
+        "auto" is a GPU where there is one.
+    warm_start : bool
+        `fit` goes on from the last fit, from the epoch it had reached up to ``n_epochs``.
+    random_state : int, RandomState or None
+    verbose : bool
+        Show a progress bar.
+
+    Attributes
+    ----------
+    network_ : Network
+        The trained networks (PyTorch).
+    history_ : pandas.DataFrame
+        One row per epoch: epoch, loss, kl_weight, validation_loss, seconds.
+    batches_ : array
+        Batch labels seen in `fit`, sorted; ``batch_frequency_`` has the share of the cells in each.
+    gene_names_ : list of str or None
+    n_features_in_ : int
+    engine_, device_ : str
+    """
+
+    def __init__(
+        self,
+        n_latent=10,
+        n_hidden=128,
+        n_layers=1,
+        dropout=0.1,
+        likelihood="zinb",
+        dispersion="gene",
+        library="latent",
+        library_prior="per_batch",
+        library_encoder="free",
+        encode_batch=True,
+        log_input=True,
+        init="torch",
+        batch_norm_momentum=0.01,
+        batch_norm_eps=1e-3,
+        dropout_on="hidden",
+        n_epochs=250,
+        batch_size=128,
+        lr=4e-4,
+        adam_eps=0.01,
+        sampling="shuffle",
+        kl_warmup_epochs=None,
+        kl_warmup_of="all",
+        kl_schedule=None,
+        early_stopping=None,
+        patience=12,
+        validation_size=0.1,
+        point="mean",
+        engine="auto",
+        device="auto",
+        warm_start=False,
+        random_state=0,
+        verbose=False,
+    ):
+        self.n_latent = n_latent
+        self.n_hidden = n_hidden
+        self.n_layers = n_layers
+        self.dropout = dropout
+        self.likelihood = likelihood
+        self.dispersion = dispersion
+        self.library = library
+        self.library_prior = library_prior
+        self.library_encoder = library_encoder
+        self.encode_batch = encode_batch
+        self.log_input = log_input
+        self.init = init
+        self.batch_norm_momentum = batch_norm_momentum
+        self.batch_norm_eps = batch_norm_eps
+        self.dropout_on = dropout_on
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.adam_eps = adam_eps
+        self.sampling = sampling
+        self.kl_warmup_epochs = kl_warmup_epochs
+        self.kl_warmup_of = kl_warmup_of
+        self.kl_schedule = kl_schedule
+        self.early_stopping = early_stopping
+        self.patience = patience
+        self.validation_size = validation_size
+        self.point = point
+        self.engine = engine
+        self.device = device
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, batch=None, *, gene_names=None, validation=None):
+        """Fit to raw counts.
+
+        Parameters
+        ----------
+        X : array or sparse matrix, shape (n_cells, n_genes)
+            Raw counts, at least two cells, none of them empty.
+        batch : array of labels, shape (n_cells,), optional
+        gene_names : sequence of str, optional
+        validation : tuple (X, batch), optional
+            Cells for early stopping; ``batch`` may be None.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidCounts
+            ``X``, ``batch`` or the names are not what they should be.
+        TrainingDiverged
+            The objective became infinite or nan.
+        """
+        self._check_parameters()
+        X = check_counts(X, genes=gene_names)
+        batch = check_batch(batch, X.shape[0])
+        if X.shape[0] < 2:
+            raise InvalidCounts("There is one cell: batch normalisation needs at least two to train on.")
+        resume = self.warm_start and hasattr(self, "network_")
+        if not resume:
+            self._start(X, batch, gene_names)
+        codes = self._codes(batch)
+        X, codes, validation = self._hold_out(X, codes, validation)
+        cells = Cells(X, codes, self.device_)
+        if not resume:
+            self._set_library_prior(cells)
+        step = PlainStep(self.network_, cells, self._noise_generator, lr=self.lr, adam_eps=self.adam_eps)
+        if resume:
+            step.optimiser.load_state_dict(self._optimiser_state)
+        self.engine_ = step.name
+        stopping = None
+        if self.early_stopping is not None:
+            stopping = Stopping(self.early_stopping, self.patience, self.network_, self._loss_of(validation))
+        try:
+            train(
+                step,
+                range(len(self._history), self.n_epochs),
+                sampling=self.sampling,
+                batch_size=self.batch_size,
+                generator=self._order_generator,
+                weights=self._kl_weights(),
+                history=self._history,
+                stopping=stopping,
+                verbose=self.verbose,
+            )
+        finally:
+            self._optimiser_state = step.optimiser.state_dict()
+            self.network_.eval()
+        return self
+
+    @torch.no_grad()
+    def latent(self, X, batch=None):
+        """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
+        generator = self._generator()
+        parts = []
+        for _, x, codes in self._cells(X, batch).chunks():
+            q = self.network_.encode(x, codes)
+            parts.append(self._draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean)
+        return torch.cat(parts).cpu().numpy()
+
+    @torch.no_grad()
+    def impute(self, X, batch=None, n_samples=25):
+        """Return the expected counts before dropout, (n_cells, n_genes): the mean l rho of the negative binomial.
+
+        Not multiplied by 1 - pi: a dropped entry is what imputation is to restore. With ``point="mean"`` it is the
+        expectation under q. q is mean-field, so that it factorises: E[l] = exp(m + v / 2) is exact for a latent library
+        size, and E[rho] is the average over ``n_samples`` draws of z. With ``point="sample"`` it is one draw of both.
+        """
+        generator = self._generator()
+        parts = []
+        for _, x, codes in self._cells(X, batch).chunks():
+            q = self.network_.encode(x, codes)
+            log_l = None
+            if self.point == "sample":
+                if q.l_mean is not None:
+                    log_l = self._draw(q.l_mean, q.l_logvar, generator)
+                z = self._draw(q.z_mean, q.z_logvar, generator)
+                rho = self.network_.decode(z, codes).log_rho.exp()
+            else:
+                if q.l_mean is not None:
+                    log_l = q.l_mean + 0.5 * q.l_logvar.exp()
+                rho = torch.zeros_like(x)
+                for _ in range(n_samples):
+                    z = self._draw(q.z_mean, q.z_logvar, generator)
+                    rho += self.network_.decode(z, codes).log_rho.exp() / n_samples
+            parts.append((rho * self.network_.scale(x, log_l).exp()).cpu())
+        return torch.cat(parts).numpy()
+
+    @torch.no_grad()
+    def loglik(self, X, batch=None, n_samples=None, return_error=False):
+        """Log-likelihood of each cell given its batch, nats, (n_cells,); the networks are in evaluation mode.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            None: the bound (equations 8 and 10) with full KL weight and one draw of q. Otherwise the
+            importance-weighted estimate from so many draws.
+        return_error : bool
+            Also return the standard error of each importance-weighted estimate.
+        """
+        generator, cells = self._generator(), self._cells(X, batch)
+        if n_samples is None:
+            if return_error:
+                raise ValueError(
+                    "The bound has no standard error: pass n_samples for the importance-weighted estimate."
+                )
+            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
+        parts = [
+            torch.stack(importance_weighted(self.network_, x, codes, n_samples, generator))
+            for _, x, codes in cells.chunks()
+        ]
+        estimate, error = torch.cat(parts, dim=1).cpu().numpy()
+        return (estimate, error) if return_error else estimate
+
+    @property
+    def history_(self):
+        """The training history as a pandas data frame, one row per epoch."""
+        import pandas as pd
+
+        check_is_fitted(self, "network_")
+        return pd.DataFrame(self._history)
+
+    def _check_parameters(self):
+        for name, allowed in OPTIONS.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(repr, allowed))
+                raise ValueError(f"SCVI(..., {name}={getattr(self, name)!r}) is not known: choose one of {choices}.")
+        if self.batch_size < 2:
+            raise ValueError(f"SCVI(batch_size={self.batch_size}): batch normalisation needs at least 2 cells.")
+
+    def _start(self, X, batch, gene_names):
+        """Everything a fit from scratch begins with: batches, networks with initial weights, generators."""
+        self.batches_, counts = np.unique(batch, return_counts=True)
+        self.batch_frequency_ = counts / counts.sum()
+        self.gene_names_ = check_names(gene_names, X.shape[1], "gene")
+        self.n_features_in_ = X.shape[1]
+        self.device_ = _device(self.device)
+        own = {name: getattr(self, name) for name in Architecture.__dataclass_fields__ if hasattr(self, name)}
+        arch = Architecture(n_genes=X.shape[1], n_batches=len(self.batches_), **own)
+        start, order, noise = self._seeds(3)
+        self._order_generator = torch.Generator().manual_seed(order)
+        self._noise_generator = torch.Generator(self.device_).manual_seed(noise)
+        self.network_ = Network(arch)
+        initialise(self.network_, self.init, torch.Generator().manual_seed(start))
+        self.network_.to(self.device_)
+        self._history = []
+
+    def _set_library_prior(self, cells):
+        log_size = torch.from_numpy(np.log(np.asarray(cells.X.sum(axis=1), dtype=np.float64).ravel()))
+        codes = cells.batch.cpu()
+        for code in range(len(self.batches_)):
+            own = log_size[codes == code] if self.library_prior == "per_batch" else log_size
+            self.network_.library_mean[code] = own.mean()
+            self.network_.library_var[code] = own.var(correction=0).clamp(min=1e-4)
+
+    def _kl_weights(self):
+        over = 0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs
+        weight = self.kl_schedule or warmup(over)
+        return lambda epoch: (weight(epoch), weight(epoch) if self.kl_warmup_of == "all" else 1.0)
+
+    def _hold_out(self, X, codes, validation):
+        """Training counts and codes, and validation `Cells` where early stopping asks for them."""
+        if self.early_stopping is None:
+            return X, codes, None
+        if validation is not None:
+            return X, codes, self._cells(*validation)
+        n = min(max(1, round(self.validation_size * X.shape[0])), X.shape[0] - 2)
+        rows = torch.randperm(X.shape[0], generator=self._order_generator).numpy()
+        return X[rows[n:]], codes[rows[n:]], Cells(X[rows[:n]], codes[rows[:n]], self.device_)
+
+    def _loss_of(self, cells):
+        seed = self._seeds(1)[0]  # the same draws every epoch, so that epochs compare
+
+        def loss(weight_z, weight_l):
+            generator = torch.Generator(self.device_).manual_seed(seed)
+            return -bound_of_cells(self.network_, cells, generator, weight_z, weight_l).double().mean().item()
+
+        return loss
+
+    def _cells(self, X, batch):
+        """Check counts for a fitted model."""
+        check_is_fitted(self, "network_")
+        X = check_counts(X)
+        if X.shape[1] != self.n_features_in_:
+            raise InvalidCounts(
+                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
+            )
+        return Cells(X, self._codes(check_batch(batch, X.shape[0])), self.device_)
+
+    def _codes(self, batch):
+        codes = np.searchsorted(self.batches_, batch).clip(max=len(self.batches_) - 1)
+        unknown = np.flatnonzero(self.batches_[codes] != batch)
+        if unknown.size:
+            known = ", ".join(map(str, self.batches_))
+            raise InvalidCounts(
+                f"The batch {batch[unknown[0]]!r} (row {unknown[0]}) was not seen in fit: the model knows {known}."
+            )
+        return codes
+
+    def _seeds(self, n):
+        state = self.random_state
+        if state is None or isinstance(state, (int, np.integer)):
+            return [int(s) for s in np.random.SeedSequence(state).generate_state(n)]
+        return [int(s) for s in state.randint(np.iinfo(np.int32).max, size=n)]
+
+    def _generator(self):
+        check_is_fitted(self, "network_")
+        return torch.Generator(self.device_).manual_seed(self._seeds(1)[0])
+
+    @staticmethod
+    def _draw(mean, logvar, generator):
+        return mean + (0.5 * logvar).exp() * torch.randn(
+            mean.shape, generator=generator, device=mean.device, dtype=mean.dtype
+        )
+
+
+def _device(name):
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name

@@ -1,0 +1,230 @@
+"""The neural networks of the paper (Figure 1b): the encoders of q(z | x, s) and q(l | x, s), and the decoder.
+
+A hidden layer is dense -> batch normalisation -> ReLU, with dropout behind it or in front of it. Nothing in here draws
+a random number: what a training step needs of them comes in as a `Noise`.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import log_softmax, one_hot
+from torch.nn.utils import skip_init
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What fixes the shape and the meaning of the networks; the fields are parameters of `SCVI`."""
+
+    n_genes: int
+    n_batches: int = 1
+    n_latent: int = 10
+    n_hidden: int = 128
+    n_layers: int = 1
+    dropout: float = 0.1
+    dropout_on: str = "hidden"
+    likelihood: str = "zinb"
+    dispersion: str = "gene"
+    library: str = "latent"
+    library_encoder: str = "free"
+    encode_batch: bool = True
+    log_input: bool = True
+    batch_norm_momentum: float = 0.01
+    batch_norm_eps: float = 1e-3
+
+    @property
+    def n_covariates(self):
+        """Columns of the one-hot batch: none with a single batch, where they would repeat the bias."""
+        return self.n_batches if self.n_batches > 1 else 0
+
+
+class Noise(NamedTuple):
+    """Everything random in one training step. Masks hold 0 or 1 / (1 - dropout), one tensor per hidden layer."""
+
+    eps_z: torch.Tensor  # (cells, n_latent) standard normal
+    eps_l: torch.Tensor | None  # (cells, 1) standard normal, where the library size is latent
+    masks_z: tuple  # of (cells, n_hidden); the first is (cells, genes) with dropout_on="input"
+    masks_l: tuple
+    masks_decoder: tuple  # between the hidden layers only: empty with one layer
+
+
+class Posterior(NamedTuple):
+    """Mean and log-variance of the Gaussians q(z | x, s) (cells, n_latent) and q(log l | x, s) (cells, 1)."""
+
+    z_mean: torch.Tensor
+    z_logvar: torch.Tensor
+    l_mean: torch.Tensor | None
+    l_logvar: torch.Tensor | None
+
+
+class Decoded(NamedTuple):
+    """What the decoder says of a cell: log rho (cells, genes), log theta (genes,) or (cells, genes), dropout logit."""
+
+    log_rho: torch.Tensor
+    log_theta: torch.Tensor
+    dropout_logit: torch.Tensor | None  # (cells, genes); None for the negative binomial
+
+
+class Hidden(nn.Module):
+    """[h, s] -> dense -> batch normalisation -> ReLU."""
+
+    def __init__(self, n_in, n_out, arch):
+        super().__init__()
+        self.linear = skip_init(nn.Linear, n_in, n_out)
+        self.norm = nn.BatchNorm1d(n_out, eps=arch.batch_norm_eps, momentum=arch.batch_norm_momentum)
+        self.dropout_first = arch.dropout_on == "input"
+
+    def forward(self, h, s, mask=None):
+        if mask is not None and self.dropout_first:
+            h = h * mask
+        h = self.norm(self.linear(torch.cat([h, s], dim=1))).relu()  # (cells, n_hidden)
+        return h * mask if mask is not None and not self.dropout_first else h
+
+
+class Encoder(nn.Module):
+    """Mean and log-variance of a Gaussian from the (log) counts and, by option, the batch."""
+
+    def __init__(self, n_out, n_layers, arch):
+        super().__init__()
+        n_covariates = arch.n_covariates if arch.encode_batch else 0
+        widths = [arch.n_genes] + [arch.n_hidden] * (n_layers - 1)
+        self.hidden = nn.ModuleList(Hidden(width + n_covariates, arch.n_hidden, arch) for width in widths)
+        self.mean = skip_init(nn.Linear, arch.n_hidden, n_out)
+        self.logvar = skip_init(nn.Linear, arch.n_hidden, n_out)
+
+    def forward(self, h, s, masks=()):
+        for i, hidden in enumerate(self.hidden):
+            h = hidden(h, s, masks[i] if masks else None)
+        return self.mean(h), self.logvar(h)
+
+
+class Decoder(nn.Module):
+    """f_w and f_h of the paper: a shared trunk, then one head per parameter; the batch enters every layer.
+
+    As in the authors' code dropout stands between hidden layers only: not in front of the first one, whose input is z
+    and s, and not in front of the heads.
+    """
+
+    def __init__(self, arch):
+        super().__init__()
+        self.arch = arch
+        widths = [arch.n_latent] + [arch.n_hidden] * (arch.n_layers - 1)
+        self.hidden = nn.ModuleList(Hidden(width + arch.n_covariates, arch.n_hidden, arch) for width in widths)
+        n_in = arch.n_hidden + arch.n_covariates
+        self.rate = skip_init(nn.Linear, n_in, arch.n_genes)
+        self.dropout = skip_init(nn.Linear, n_in, arch.n_genes) if arch.likelihood == "zinb" else None
+        self.dispersion = skip_init(nn.Linear, n_in, arch.n_genes) if arch.dispersion == "gene-cell" else None
+
+    def trunk(self, z, s, masks=()):
+        """The last hidden layer with the batch beside it, (cells, n_hidden + n_covariates)."""
+        h = z
+        for i, hidden in enumerate(self.hidden):
+            h = hidden(h * masks[i - 1] if masks and i > 0 else h, s)
+        return torch.cat([h, s], dim=1)
+
+    def forward(self, z, s, masks=()):
+        h = self.trunk(z, s, masks)
+        rate = self.rate(h)  # (cells, genes)
+        log_rho = rate if self.arch.library == "none" else log_softmax(rate, dim=1)
+        return (
+            log_rho,
+            self.dropout(h) if self.dropout is not None else None,
+            self.dispersion(h) if self.dispersion is not None else None,
+        )
+
+
+class Network(nn.Module):
+    """All that is learned: encoders (the variational part), decoder and dispersion (the generative part).
+
+    The prior of log l, mean and variance per batch, is a buffer: it is set from the training cells, not learned.
+    """
+
+    def __init__(self, arch):
+        super().__init__()
+        self.arch = arch
+        self.encoder_z = Encoder(arch.n_latent, arch.n_layers, arch)
+        self.encoder_l = Encoder(1, 1, arch) if arch.library == "latent" else None
+        self.decoder = Decoder(arch)
+        if arch.dispersion != "gene-cell":
+            shape = (arch.n_genes,) if arch.dispersion == "gene" else (arch.n_batches, arch.n_genes)
+            self.log_theta = nn.Parameter(torch.zeros(shape))
+        self.register_buffer("library_mean", torch.zeros(arch.n_batches))
+        self.register_buffer("library_var", torch.ones(arch.n_batches))
+
+    def one_hot(self, batch):
+        """(cells,) batch codes -> (cells, n_covariates), nothing with a single batch."""
+        if not self.arch.n_covariates:
+            return self.library_mean.new_empty(len(batch), 0)
+        return one_hot(batch, self.arch.n_batches).to(self.library_mean.dtype)
+
+    def encode(self, x, batch, noise=None):
+        """q(z | x, s) and q(log l | x, s) of counts x (cells, genes) with batch codes (cells,)."""
+        h = x.log1p() if self.arch.log_input else x
+        s = self.one_hot(batch)
+        s = s if self.arch.encode_batch else s[:, :0]
+        z_mean, z_logvar = self.encoder_z(h, s, noise.masks_z if noise else ())
+        if self.encoder_l is None:
+            return Posterior(z_mean, z_logvar, None, None)
+        l_mean, l_logvar = self.encoder_l(h, s, noise.masks_l if noise else ())
+        if self.arch.library_encoder == "offset":
+            l_mean = l_mean + log_library(x)
+        return Posterior(z_mean, z_logvar, l_mean, l_logvar)
+
+    def decode(self, z, batch, noise=None):
+        """rho, theta and the dropout logit of latent positions z (cells, n_latent); with library="none" rho is the rate."""
+        s = self.one_hot(batch)
+        log_rho, dropout_logit, log_theta = self.decoder(z, s, noise.masks_decoder if noise else ())
+        if log_theta is None:
+            log_theta = self.log_theta if self.arch.dispersion == "gene" else self.log_theta[batch]
+        return Decoded(log_rho, log_theta, dropout_logit)
+
+    def scale(self, x, log_l=None):
+        """The logarithm of what multiplies rho, (cells, 1): latent, observed, or zero without a library size."""
+        if self.arch.library == "latent":
+            return log_l
+        return log_library(x) if self.arch.library == "observed" else torch.zeros_like(x[:, :1])
+
+
+def log_library(x):
+    """Logarithm of the number of counts of each cell, (cells, 1)."""
+    return x.sum(dim=1, keepdim=True).log()
+
+
+def initialise(network, init, generator):
+    """Set the weights: "torch" is PyTorch's own rule, "authors" a normal of SD 0.01 truncated at 2 SD with zero bias.
+
+    Either way log theta starts at N(0, 1) per gene, as in the authors' code.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Linear) and init == "authors":
+            nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02, generator=generator)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.in_features)
+            nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+    if hasattr(network, "log_theta"):
+        nn.init.normal_(network.log_theta, generator=generator)
+
+
+def draw_noise(arch, n_cells, generator, dtype=torch.float32):
+    """Draw the `Noise` of a training step of ``n_cells`` from a local generator, on the generator's device."""
+    like = {"device": generator.device, "dtype": dtype}
+
+    def masks(widths):
+        if not arch.dropout:
+            return ()
+        keep = 1 - arch.dropout
+        return tuple(torch.empty(n_cells, w, **like).bernoulli_(keep, generator=generator).div_(keep) for w in widths)
+
+    latent = arch.library == "latent"
+    first = arch.n_genes if arch.dropout_on == "input" else arch.n_hidden
+    return Noise(
+        eps_z=torch.randn(n_cells, arch.n_latent, generator=generator, **like),
+        eps_l=torch.randn(n_cells, 1, generator=generator, **like) if latent else None,
+        masks_z=masks([first] + [arch.n_hidden] * (arch.n_layers - 1)),
+        masks_l=masks([first]) if latent else (),
+        masks_decoder=masks([arch.n_hidden] * (arch.n_layers - 1)),
+    )
