@@ -1,0 +1,139 @@
+"""One suite over every method of conf/method/, as scikit-learn's check_estimator is one over every estimator."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from sklearn.base import clone
+
+from scvi_core.counts import InvalidCounts
+
+ROOT = Path(__file__).parents[2]
+METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
+QUICK = {"n_epochs": 3, "n_iterations": 20}  # for the methods that have such a parameter: the interface is tested here
+
+
+@pytest.fixture(scope="module")
+def data():
+    """200 cells × 50 genes of three kinds and two batches; gene 7 has no counts, every cell has some."""
+    rng = np.random.default_rng(0)
+    kind, batch = rng.integers(3, size=200), np.repeat(["a", "b"], 100)
+    mean = rng.gamma(1, 3, size=(3, 50))[kind] * rng.gamma(5, 0.2, size=(200, 1)) * np.where(batch == "a", 1, 1.5)[:, None]
+    X = rng.poisson(mean).astype(np.int32)
+    X[rng.random(X.shape) < 0.2] = 0
+    X[:, 7] = 0
+    X[:, 0] += 1
+    return sp.csr_matrix(X), batch
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    """An unfitted estimator with the parameters of its yaml; skipped where what it needs is not installed."""
+    with initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
+        config = compose("config", overrides=["+exp=imputation", f"+method@methods.it={request.param}"]).methods.it
+    config = OmegaConf.to_container(config, resolve=True)
+    cls = get_class(config["_target_"])
+    parameters = {name: value for name, value in config.items() if not name.startswith("_")}
+    parameters |= {name: value for name, value in QUICK.items() if name in cls(**parameters).get_params()}
+    return cls(**parameters)
+
+
+def fitted(method, *arguments, **keywords):
+    try:
+        return clone(method).fit(*arguments, **keywords)
+    except Exception as error:
+        if getattr(error, "skip", False):
+            pytest.skip(str(error))
+        raise
+
+
+def outputs(method, X, batch):
+    """Everything that a fitted method can say about ``X`` without choices of the caller's."""
+    found = {}
+    for name in ("latent", "impute", "loglik"):
+        if hasattr(method, name):
+            found[name] = np.asarray(getattr(method, name)(X, batch=batch))
+    if hasattr(method, "correct"):
+        found["correct"] = np.asarray(method.correct(X, batch))
+    return found
+
+
+def test_it_can_do_something(method):
+    assert any(hasattr(method, name) for name in ("latent", "impute", "loglik", "correct", "compare"))
+    assert clone(method).get_params() == method.get_params()
+
+
+def test_shapes_and_finite_values(method, data):
+    X, batch = data
+    for name, value in outputs(fitted(method, X, batch=batch), X, batch).items():
+        assert np.isfinite(value).all(), name
+        assert value.shape[0] == X.shape[0]
+        if name == "loglik":
+            assert value.shape == (X.shape[0],)
+        if name in {"impute", "correct"}:
+            assert value.shape == X.shape
+        if name == "impute":
+            assert (value >= 0).all()
+
+
+def test_the_storage_of_the_counts_does_not_matter(method, data):
+    X, batch = data
+    dense = X.toarray()
+    before = X.copy()
+    forms = {"csr": X, "csc": X.tocsc(), "dense": dense, "float32": dense.astype(np.float32), "int64": X.astype(np.int64)}
+    reference = None
+    for form, given in forms.items():
+        found = outputs(fitted(method, given, batch=batch), given, batch)
+        reference = reference or found
+        for name, value in found.items():
+            np.testing.assert_allclose(value, reference[name], rtol=1e-6, atol=1e-8, err_msg=f"{form}: {name}")
+    assert (X != before).nnz == 0
+    np.testing.assert_array_equal(dense, before.toarray())
+
+
+def test_same_seed_same_answer_and_a_refit_forgets(method, data):
+    X, batch = data
+    once = outputs(fitted(method, X, batch=batch), X, batch)
+    np.random.seed(99)  # noqa: NPY002 -- global state must not matter
+    other = fitted(method, X[::-1][:150], batch=batch[::-1][:150])
+    again = outputs(other.fit(X, batch=batch), X, batch)
+    for name, value in once.items():
+        np.testing.assert_array_equal(value, again[name], err_msg=name)
+
+
+def test_one_batch_will_do(method, data):
+    X, batch = data
+    if hasattr(method, "correct"):
+        pytest.skip("a batch correction needs two batches")
+    for given in (None, np.zeros(X.shape[0], dtype=int)):
+        for name, value in outputs(fitted(method, X, batch=given), X, given).items():
+            assert np.isfinite(value).all(), name
+
+
+def test_compare_returns_one_row_per_gene(method, data):
+    X, batch = data
+    if not hasattr(method, "compare"):
+        pytest.skip("it does not compare groups")
+    first, second = np.arange(X.shape[0]) % 3 == 0, np.arange(X.shape[0]) % 3 == 1  # both batches in both groups
+    found = fitted(method, X, batch=batch).compare(X, first, second, batch=batch)
+    assert isinstance(found, pd.DataFrame)
+    assert len(found) == X.shape[1]
+    assert {"score", "log_fold_change"} <= set(found.columns)
+    if "pvalue" in found:
+        p = found["pvalue"].dropna()
+        assert ((p >= 0) & (p <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(-1.0, "negative"), (0.5, "not an integer"), (np.nan, "NaN"), (np.inf, "infinite")]
+)
+def test_what_is_not_a_count_is_refused(method, data, value, said):
+    X = data[0].toarray().astype(float)
+    X[3, 4] = value
+    with pytest.raises(InvalidCounts, match=rf"{said}.* row 3.* column 4"):
+        fitted(method, X, batch=data[1])

@@ -1,0 +1,132 @@
+"""The command line, as a user types it, in an empty folder."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUICK = ["seeds=[0,1]", "~methods.scvi", "~methods.fa"]
+
+
+def command(*arguments, cwd, path=()):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *map(str, path)]), "PYTHONWARNINGS": "error"}
+    environment.pop("HYDRA_FULL_ERROR", None)
+    call = [sys.executable, "-m", "experiments.run", *arguments]
+    return subprocess.run(call, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory, small_h5ad):
+    folder = tmp_path_factory.mktemp("run")
+    own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "dataset.label_key=cell_type", "dataset.batch_key=donor"]
+    arguments = ["+exp=imputation", *own, *QUICK]
+    return folder, arguments, command(*arguments, cwd=folder)
+
+
+def test_own_data_from_the_command_line(first_run):
+    folder, _, done = first_run
+    assert done.returncode == 0, done.stderr
+    assert "16 cells, 0 on record, 16 to compute." in done.stdout
+    table = pd.read_csv(folder / "results/tables/imputation_h5ad_as_written.csv")
+    assert set(table["method"]) == {"pca", "gene_mean", "identity", "oracle"}
+    assert (table.loc[table["method"] == "oracle", "mean"] == 0).all()
+    assert table["published"].isna().all()
+    assert (table["n_seeds"] == 2).all()
+    assert (folder / "results/report/index.html").stat().st_size > 10_000
+    for name in ("error_uniform", "error_binomial", "density_uniform"):
+        for suffix in ("png", "pdf"):
+            assert (folder / f"results/figures/imputation_h5ad_as_written_{name}.{suffix}").stat().st_size > 1000
+    assert {path.name for path in folder.iterdir()} == {"results"}  # no litter
+
+
+def test_the_same_corruption_for_every_method(first_run):
+    cells = pd.read_csv(first_run[0] / "results/tables/imputation_h5ad_as_written_cells.csv")
+    by_seed = cells.groupby(["corruption", "seed"])["corrupted_sha256"]
+    assert (by_seed.nunique() == 1).all()
+    assert by_seed.first().nunique() == 4
+
+
+def test_a_second_run_fits_nothing_and_redraws(first_run):
+    folder, arguments, _ = first_run
+    records = {p: p.stat().st_mtime_ns for p in (folder / "results/records/imputation").iterdir()}
+    kept = {p: p.read_bytes() for p in (folder / "results/tables").iterdir()}
+    kept |= {p: p.read_bytes() for p in (folder / "results/figures").iterdir()}
+    for path in kept:
+        path.unlink()
+    done = command(*arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "16 cells, 16 on record, 0 to compute." in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in (folder / "results/records/imputation").iterdir()} == records
+    assert {p: p.read_bytes() for p in kept} == kept
+
+
+def test_one_lost_record_is_computed_again_alone(first_run):
+    folder, arguments, _ = first_run
+    record = next((folder / "results/records/imputation").glob("*.json"))
+    before = json.loads(record.read_text())
+    record.unlink()
+    done = command(*arguments, cwd=folder)
+    assert "16 cells, 15 on record, 1 to compute." in done.stdout
+    assert json.loads(record.read_text())["scores"] == before["scores"]
+
+
+def test_a_record_says_where_it_comes_from(first_run):
+    path = next((first_run[0] / "results/records/imputation").glob("*.json"))
+    record = json.loads(path.read_text())
+    expected = {"status", "scores", "seconds", "peak_memory_mb", "threads", "seeds", "method_config", "protocol_config"}
+    expected |= {"versions", "git_commit", "machine", "dataset_hash", "dataset_source", "method_code", "written"}
+    assert expected <= record.keys()
+    assert record["key"] == path.stem
+
+
+def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
+    """README, "Add your method in five minutes": the files and the command as they stand there."""
+    page = (ROOT / "README.md").read_text().split("## Add your method")[1].split("\n## ")[0]
+    for name, block in re.findall(r"`(mine/[\w/.]+)`:\n\n```\w+\n(.*?)```", page, flags=re.S):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(block)
+    line = re.search(r"```sh\nPYTHONPATH=mine python -m experiments.run (.*?)```", page, flags=re.S).group(1)
+    arguments = line.replace("\\\n", " ").split()
+    own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
+    done = command(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "results/tables/imputation_h5ad_as_written.csv").set_index(["corruption", "method"])
+    assert table.loc[("uniform", "smoothing"), "label"] == "kNN smoothing"
+    for corruption in ("uniform", "binomial"):
+        assert table.loc[(corruption, "smoothing"), "mean"] < table.loc[(corruption, "identity"), "mean"]
+
+
+def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
+    arguments = ["+exp=imputation", "dataset=h5ad", f"dataset.path={small_h5ad}", *QUICK, "-m", "methods.pca.n_latent=2,5"]
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*n_latent=?.csv"))
+    assert len(tables) == 2
+    two, five = (pd.read_csv(tmp_path / "results/tables" / name).set_index(["method", "corruption"]) for name in tables)
+    assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["+exp=imputatoin"], r"Could not find 'exp/imputatoin'.*imputation"),
+        (["+exp=imputation", "dataset=corex"], r"Could not find 'dataset/corex'.*cortex"),
+        (["+exp=imputation", "methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt.*The keys there are: .*n_latent"),
+        (["+exp=imputation", "+methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt is not a parameter of PCA; it has: n_latent"),
+        ([], r"Which experiment\? .*\+exp=imputation"),
+        (["+exp=imputation", "dataset=h5ad", "dataset.path=absent.h5ad"], r"absent\.h5ad"),
+    ],
+)
+def test_a_mistake_is_said_in_one_message_without_a_traceback(tmp_path, arguments, said):
+    done = command(*arguments, cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(said, done.stderr, flags=re.S), done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("results/records/*/*.json"))
