@@ -44,7 +44,7 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anndata", "sklearn.model_selection", "torch", "experiments.cell"])
+    context.set_forkserver_preload(["anndata", "sklearn.model_selection", "torch", "experiments.run"])
     waiting, running = list(reversed(cells)), []
     with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
         try:

@@ -23,6 +23,7 @@ from scvi_core.counts import InvalidCounts
 from . import report, table
 from .cell import Cell, check_method, load_dataset
 from .local import run_cells
+from .provenance import ROOT
 from .store import Store, atomic
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -184,15 +185,15 @@ def _resolve(config: DictConfig):
 
 
 def _tag():
-    """The overrides that change methods, as a file name; equal runs share their table and figures."""
-    overrides = [o for o in HydraConfig.get().overrides.task if o.lstrip("+~").startswith(("methods", "experiment"))]
-    return "_".join(sorted(overrides)).replace("/", "-").replace(" ", "")
+    """Overridden method parameters as a part of file names, so that the jobs of a sweep do not share a table."""
+    overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
+    return "_".join(sorted(o for o in overrides if o.startswith("methods."))).replace("/", "-").replace(" ", "")
 
 
 failures = []
 
 
-@hydra.main(version_base=None, config_path="../conf", config_name="config")
+@hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
 def _task(config: DictConfig):
     try:
         failures.append(execute(_resolve(config), tag=_tag()))
