@@ -16,6 +16,8 @@ from tqdm import tqdm
 from . import cell as cell_module
 from .store import Store
 
+# Imported once, by the server that cells are forked from: everything slow that a cell or the main module imports.
+PRELOAD = ["torch", "anndata", "sklearn.model_selection", "experiments.cell", "experiments.table", "experiments.report"]
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
 
@@ -44,7 +46,7 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["anndata", "sklearn.model_selection", "torch", "experiments.run"])
+    context.set_forkserver_preload(PRELOAD)
     waiting, running = list(reversed(cells)), []
     with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
         try:
