@@ -30,18 +30,18 @@ _SERIES_FROM = 10.0  # the last term of the series is below 1e-15 from here on
 class NonZero(NamedTuple):
     """Where a dense count matrix is not zero, and what stands there: three vectors of one length."""
 
-    rows: torch.Tensor
+    entries: torch.Tensor  # positions in the flattened matrix
     genes: torch.Tensor
     counts: torch.Tensor
 
     @classmethod
     def of(cls, x):
-        rows, genes = x.nonzero(as_tuple=True)
-        return cls(rows, genes, x[rows, genes])
+        entries = x.flatten().nonzero().squeeze(1)
+        return cls(entries, entries % x.shape[1], x.flatten()[entries])
 
     def at(self, values):
         """Entries of ``values``, shape (genes,) or (cells, genes), at the non-zero counts."""
-        return values[self.genes] if values.dim() == 1 else values[self.rows, self.genes]
+        return values[self.genes] if values.dim() == 1 else values.flatten()[self.entries]
 
 
 def nb_log_prob(x, log_mu, log_theta, nonzero=None, coefficient=None):
@@ -132,7 +132,7 @@ class _NegativeBinomial(torch.autograd.Function):
         v = -theta * w / x
         log1p_w = ((x + theta) / (theta + mu)).log()
         log1p_v = torch.where(v > -0.9, v.log1p(), log1p_w + log_mu - x.log())
-        out[nonzero.rows, nonzero.genes] = k - x * log1p_gap(v, log1p_v) - theta * log1p_gap(w, log1p_w)
+        out.view(-1)[nonzero.entries] = k - x * log1p_gap(v, log1p_v) - theta * log1p_gap(w, log1p_w)
         return out
 
     @staticmethod
@@ -146,7 +146,7 @@ class _NegativeBinomial(torch.autograd.Function):
             return None, grad_mu, None, None, None
         slope = -theta * log1p_gap(w, ((x + theta) / (theta + mu)).log())
         n = nonzero.counts + nonzero.at(theta)
-        slope[nonzero.rows, nonzero.genes] += 0.5 * nonzero.counts / n + nonzero.at(theta) * (
+        slope.view(-1)[nonzero.entries] += 0.5 * nonzero.counts / n + nonzero.at(theta) * (
             stirling_remainder_slope(n) - nonzero.at(stirling_remainder_slope(theta))
         )
         return None, grad_mu, (grad * slope).sum_to_size(log_theta.shape), None, None

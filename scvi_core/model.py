@@ -1,6 +1,6 @@
 """scVI (Lopez et al. 2018) as one scikit-learn style estimator on raw counts."""
 
-import math
+import copy
 
 import numpy as np
 import torch
@@ -8,10 +8,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from .counts import InvalidCounts, check_batch, check_counts, check_names
-from .elbo import bound_of_cells, importance_weighted
+from .differential import Differential
+from .elbo import bound_of_cells
+from .engine import PlainStep, StepOptions, make_step
+from .inference import Inference, check_choice
 from .minibatch import Cells
 from .networks import Architecture, Network, initialise
-from .training import PlainStep, Stopping, train, warmup
+from .storage import Storage
+from .training import Stopping, train, warmup
 
 OPTIONS = {
     "likelihood": ("zinb", "nb"),
@@ -25,11 +29,11 @@ OPTIONS = {
     "kl_warmup_of": ("all", "z"),
     "early_stopping": (None, "authors", "patience"),
     "point": ("mean", "sample"),
-    "engine": ("auto", "plain"),
+    "mmd_kernel": ("fourier", "rbf"),
 }
 
 
-class SCVI(BaseEstimator):
+class SCVI(Inference, Differential, Storage, BaseEstimator):
     """scVI: a variational autoencoder with a zero-inflated negative binomial likelihood for single-cell counts.
 
     The defaults are the model as the paper writes it (sections 2.1, 4.1, 4.2). Where the text is silent the value is
@@ -79,6 +83,11 @@ class SCVI(BaseEstimator):
         Whether the weight applies to both KLs or to that of z alone (as in the authors' code).
     kl_schedule : callable, optional
         Epoch (from zero) -> weight; replaces the linear warm-up.
+    mmd_weight : float
+        Weight of the maximum mean discrepancy between batches in latent space, added to the mean loss per cell; the
+        paper leaves it at zero.
+    mmd_kernel : {"fourier", "rbf"}
+        A Gaussian kernel by random Fourier features, or a mixture of Gaussian kernels.
     early_stopping : {None, "authors", "patience"}
         See `scvi_core.training.Stopping`. The validation cells are those given to `fit`, or a random
         ``validation_size`` of the training cells, which are then not trained on.
@@ -86,9 +95,9 @@ class SCVI(BaseEstimator):
     validation_size : float
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
-    engine : {"auto", "plain"}
-        How a training step is computed; "auto" takes the fastest that serves the options. The fitted ``engine_`` names
-        it.
+    engine : str
+        How a training step is computed (`scvi_core.engine`): "plain", or "auto" for the fastest that serves the
+        options. The fitted ``engine_`` names it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool
@@ -135,6 +144,8 @@ class SCVI(BaseEstimator):
         kl_warmup_epochs=None,
         kl_warmup_of="all",
         kl_schedule=None,
+        mmd_weight=0.0,
+        mmd_kernel="fourier",
         early_stopping=None,
         patience=12,
         validation_size=0.1,
@@ -168,6 +179,8 @@ class SCVI(BaseEstimator):
         self.kl_warmup_epochs = kl_warmup_epochs
         self.kl_warmup_of = kl_warmup_of
         self.kl_schedule = kl_schedule
+        self.mmd_weight = mmd_weight
+        self.mmd_kernel = mmd_kernel
         self.early_stopping = early_stopping
         self.patience = patience
         self.validation_size = validation_size
@@ -214,13 +227,16 @@ class SCVI(BaseEstimator):
         cells = Cells(X, codes, self.device_)
         if not resume:
             self._set_library_prior(cells)
-        step = PlainStep(self.network_, cells, self._noise_generator, lr=self.lr, adam_eps=self.adam_eps)
+        options = StepOptions(self.lr, self.adam_eps, self.mmd_weight, self.mmd_kernel)
+        step = make_step(self.engine, self.network_, cells, self._noise_generator, options)
         if resume:
-            step.optimiser.load_state_dict(self._optimiser_state)
+            step.restore(self._optimiser_state)
         self.engine_ = step.name
         stopping = None
         if self.early_stopping is not None:
-            stopping = Stopping(self.early_stopping, self.patience, self.network_, self._loss_of(validation))
+            stopping = Stopping(
+                self.early_stopping, self.patience, self.network_, self._loss_of(self.network_, validation)
+            )
         try:
             train(
                 step,
@@ -234,73 +250,37 @@ class SCVI(BaseEstimator):
                 verbose=self.verbose,
             )
         finally:
-            self._optimiser_state = step.optimiser.state_dict()
+            self._optimiser_state = step.state()
             self.network_.eval()
         return self
 
-    @torch.no_grad()
-    def latent(self, X, batch=None):
-        """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
-        generator = self._generator()
-        parts = []
-        for _, x, codes in self._cells(X, batch).chunks():
-            q = self.network_.encode(x, codes)
-            parts.append(self._draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean)
-        return torch.cat(parts).cpu().numpy()
+    def tune_encoder(self, X, batch=None, *, n_epochs=100, lr=1e-3, adam_eps=0.1):
+        """Optimise the encoders on other cells with the generative part as it is (paper, Appendix F).
 
-    @torch.no_grad()
-    def impute(self, X, batch=None, n_samples=25):
-        """Return the expected counts before dropout, (n_cells, n_genes): the mean l rho of the negative binomial.
-
-        Not multiplied by 1 - pi: a dropped entry is what imputation is to restore. With ``point="mean"`` it is the
-        expectation under q. q is mean-field, so that it factorises: E[l] = exp(m + v / 2) is exact for a latent library
-        size, and E[rho] is the average over ``n_samples`` draws of z. With ``point="sample"`` it is one draw of both.
+        Returns a copy whose encoders are those of the epoch with the best bound on ``X``, the present ones among them;
+        decoder, dispersion and prior are the same to the bit, and this model is not changed. Step size and epsilon are
+        those of the authors' code.
         """
-        generator = self._generator()
-        parts = []
-        for _, x, codes in self._cells(X, batch).chunks():
-            q = self.network_.encode(x, codes)
-            log_l = None
-            if self.point == "sample":
-                if q.l_mean is not None:
-                    log_l = self._draw(q.l_mean, q.l_logvar, generator)
-                z = self._draw(q.z_mean, q.z_logvar, generator)
-                rho = self.network_.decode(z, codes).log_rho.exp()
-            else:
-                if q.l_mean is not None:
-                    log_l = q.l_mean + 0.5 * q.l_logvar.exp()
-                rho = torch.zeros_like(x)
-                for _ in range(n_samples):
-                    z = self._draw(q.z_mean, q.z_logvar, generator)
-                    rho += self.network_.decode(z, codes).log_rho.exp() / n_samples
-            parts.append((rho * self.network_.scale(x, log_l).exp()).cpu())
-        return torch.cat(parts).numpy()
-
-    @torch.no_grad()
-    def loglik(self, X, batch=None, n_samples=None, return_error=False):
-        """Log-likelihood of each cell given its batch, nats, (n_cells,); the networks are in evaluation mode.
-
-        Parameters
-        ----------
-        n_samples : int, optional
-            None: the bound (equations 8 and 10) with full KL weight and one draw of q. Otherwise the
-            importance-weighted estimate from so many draws.
-        return_error : bool
-            Also return the standard error of each importance-weighted estimate.
-        """
-        generator, cells = self._generator(), self._cells(X, batch)
-        if n_samples is None:
-            if return_error:
-                raise ValueError(
-                    "The bound has no standard error: pass n_samples for the importance-weighted estimate."
-                )
-            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
-        parts = [
-            torch.stack(importance_weighted(self.network_, x, codes, n_samples, generator))
-            for _, x, codes in cells.chunks()
-        ]
-        estimate, error = torch.cat(parts, dim=1).cpu().numpy()
-        return (estimate, error) if return_error else estimate
+        tuned, cells = copy.deepcopy(self), self._cells(X, batch)
+        network = tuned.network_
+        order, noise = self._seeds(2)
+        parts = [part for part in (network.encoder_z, network.encoder_l) if part is not None]
+        generator = torch.Generator(self.device_).manual_seed(noise)
+        step = PlainStep(network, cells, generator, StepOptions(lr, adam_eps), parts=parts)
+        best = Stopping("patience", n_epochs + 1, network, self._loss_of(network, cells))
+        best.update(1.0, 1.0)
+        train(
+            step,
+            range(n_epochs),
+            sampling=self.sampling,
+            batch_size=self.batch_size,
+            generator=torch.Generator().manual_seed(order),
+            weights=lambda epoch: (1.0, 1.0),
+            history=[],
+            stopping=best,
+            verbose=self.verbose,
+        )
+        return tuned
 
     @property
     def history_(self):
@@ -312,9 +292,7 @@ class SCVI(BaseEstimator):
 
     def _check_parameters(self):
         for name, allowed in OPTIONS.items():
-            if getattr(self, name) not in allowed:
-                choices = ", ".join(map(repr, allowed))
-                raise ValueError(f"SCVI(..., {name}={getattr(self, name)!r}) is not known: choose one of {choices}.")
+            check_choice("SCVI", name, getattr(self, name), allowed)
         if self.batch_size < 2:
             raise ValueError(f"SCVI(batch_size={self.batch_size}): batch normalisation needs at least 2 cells.")
 
@@ -324,7 +302,7 @@ class SCVI(BaseEstimator):
         self.batch_frequency_ = counts / counts.sum()
         self.gene_names_ = check_names(gene_names, X.shape[1], "gene")
         self.n_features_in_ = X.shape[1]
-        self.device_ = _device(self.device)
+        self.device_ = self._resolve_device()
         own = {name: getattr(self, name) for name in Architecture.__dataclass_fields__ if hasattr(self, name)}
         arch = Architecture(n_genes=X.shape[1], n_batches=len(self.batches_), **own)
         start, order, noise = self._seeds(3)
@@ -358,53 +336,17 @@ class SCVI(BaseEstimator):
         rows = torch.randperm(X.shape[0], generator=self._order_generator).numpy()
         return X[rows[n:]], codes[rows[n:]], Cells(X[rows[:n]], codes[rows[:n]], self.device_)
 
-    def _loss_of(self, cells):
-        seed = self._seeds(1)[0]  # the same draws every epoch, so that epochs compare
+    def _loss_of(self, network, cells):
+        """Mean loss of cells in evaluation mode, with the same draws at every call so that epochs compare."""
+        seed = self._seeds(1)[0]
 
         def loss(weight_z, weight_l):
             generator = torch.Generator(self.device_).manual_seed(seed)
-            return -bound_of_cells(self.network_, cells, generator, weight_z, weight_l).double().mean().item()
+            return -bound_of_cells(network, cells, generator, weight_z, weight_l).double().mean().item()
 
         return loss
 
-    def _cells(self, X, batch):
-        """Check counts for a fitted model."""
-        check_is_fitted(self, "network_")
-        X = check_counts(X)
-        if X.shape[1] != self.n_features_in_:
-            raise InvalidCounts(
-                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
-            )
-        return Cells(X, self._codes(check_batch(batch, X.shape[0])), self.device_)
-
-    def _codes(self, batch):
-        codes = np.searchsorted(self.batches_, batch).clip(max=len(self.batches_) - 1)
-        unknown = np.flatnonzero(self.batches_[codes] != batch)
-        if unknown.size:
-            known = ", ".join(map(str, self.batches_))
-            raise InvalidCounts(
-                f"The batch {batch[unknown[0]]!r} (row {unknown[0]}) was not seen in fit: the model knows {known}."
-            )
-        return codes
-
-    def _seeds(self, n):
-        state = self.random_state
-        if state is None or isinstance(state, (int, np.integer)):
-            return [int(s) for s in np.random.SeedSequence(state).generate_state(n)]
-        return [int(s) for s in state.randint(np.iinfo(np.int32).max, size=n)]
-
-    def _generator(self):
-        check_is_fitted(self, "network_")
-        return torch.Generator(self.device_).manual_seed(self._seeds(1)[0])
-
-    @staticmethod
-    def _draw(mean, logvar, generator):
-        return mean + (0.5 * logvar).exp() * torch.randn(
-            mean.shape, generator=generator, device=mean.device, dtype=mean.dtype
-        )
-
-
-def _device(name):
-    if name == "auto":
+    def _resolve_device(self):
+        if self.device != "auto":
+            return self.device
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return name

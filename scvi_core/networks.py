@@ -48,6 +48,7 @@ class Noise(NamedTuple):
     masks_z: tuple  # of (cells, n_hidden); the first is (cells, genes) with dropout_on="input"
     masks_l: tuple
     masks_decoder: tuple  # between the hidden layers only: empty with one layer
+    fourier: tuple | None = None  # weights and phases of `mmd.draw_features`, where the penalty uses them
 
 
 class Posterior(NamedTuple):
@@ -173,7 +174,7 @@ class Network(nn.Module):
         return Posterior(z_mean, z_logvar, l_mean, l_logvar)
 
     def decode(self, z, batch, noise=None):
-        """rho, theta and the dropout logit of latent positions z (cells, n_latent); with library="none" rho is the rate."""
+        """rho, theta and the dropout logit at z (cells, n_latent); without a library size "rho" is the whole rate."""
         s = self.one_hot(batch)
         log_rho, dropout_logit, log_theta = self.decoder(z, s, noise.masks_decoder if noise else ())
         if log_theta is None:

@@ -1,9 +1,4 @@
-"""The training loop: epochs, KL warm-up, stopping, and the guard against divergence.
-
-The loop knows a step only by its method ``step(rows, weight_z, weight_l, noise=None)``, which moves the parameters of
-the network once and returns the loss as a tensor without dimensions. `PlainStep` is the reference: every other step
-must leave the same parameters behind when it is given the same noise.
-"""
+"""The training loop: epochs, KL warm-up, stopping, and the guard against divergence."""
 
 import copy
 import math
@@ -11,42 +6,11 @@ import time
 
 import torch
 
-from .elbo import bound
 from .minibatch import replaced, shuffled
-from .networks import draw_noise
 
 
 class TrainingDiverged(RuntimeError):
     """The objective is no longer finite; the model keeps the parameters of the last good epoch."""
-
-
-class PlainStep:
-    """One step of Adam on the bound (paper, 4.1 and 4.2), by automatic differentiation; serves every option.
-
-    Parameters
-    ----------
-    network : Network
-    cells : Cells
-    generator : torch.Generator
-        Draws the noise of a step that is given none; lives on the network's device.
-    lr, adam_eps : float
-    """
-
-    name = "plain"
-
-    def __init__(self, network, cells, generator, *, lr, adam_eps):
-        self.network, self.cells, self.generator = network, cells, generator
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=lr, eps=adam_eps, fused=True)
-
-    def step(self, rows, weight_z=1.0, weight_l=1.0, noise=None):
-        x, batch = self.cells.take(rows)
-        if noise is None:
-            noise = draw_noise(self.network.arch, len(x), self.generator, x.dtype)
-        self.optimiser.zero_grad()
-        loss = -bound(self.network, x, batch, noise).elbo(weight_z, weight_l).mean()
-        loss.backward()
-        self.optimiser.step()
-        return loss.detach()
 
 
 def warmup(over):
@@ -92,7 +56,7 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
 
     Parameters
     ----------
-    step : object with ``step(rows, weight_z, weight_l)``, ``network`` and ``cells``
+    step : a step of `scvi_core.engine`
     epochs : range
         Numbers of the epochs to run, counted from zero over all calls.
     sampling : {"shuffle", "replacement"}
@@ -114,7 +78,6 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
     for epoch in epochs if bar is None else bar:
         start = time.perf_counter()
         last_good = copy.deepcopy(step.network.state_dict())
-        step.network.train()
         weight_z, weight_l = weights(epoch)
         losses = []
         for rows in draw(len(step.cells), batch_size, generator):

@@ -1,0 +1,104 @@
+"""Which code computes a training step.
+
+A step is an object with ``name``, ``network``, ``cells``, ``state()``, ``restore(state)`` and
+
+    step(rows, weight_z, weight_l, noise=None) -> loss
+
+which moves the parameters of ``network`` once and returns the loss as a tensor without dimensions, still on the
+device. The parameters live in the network's modules. Given the same noise, every engine leaves the parameters that
+`PlainStep` leaves, up to rounding. An engine says what it does not serve in ``refuses(network, cells, options)``.
+"""
+
+from typing import NamedTuple
+
+import torch
+
+from .elbo import bound
+from .mmd import draw_features, mmd
+from .networks import draw_noise
+
+
+class StepOptions(NamedTuple):
+    """What a step needs to know beside the network; parameters of `SCVI`."""
+
+    lr: float = 4e-4
+    adam_eps: float = 0.01
+    mmd_weight: float = 0.0
+    mmd_kernel: str = "fourier"
+
+
+class PlainStep:
+    """One step of Adam on the bound (paper, 4.1 and 4.2), by automatic differentiation; serves every option.
+
+    Parameters
+    ----------
+    network : Network
+    cells : Cells
+    generator : torch.Generator
+        Draws the noise of a step that is given none; lives on the network's device.
+    options : StepOptions
+    parts : sequence of Module, optional
+        The modules to train; the rest of the network stays in evaluation mode and is not moved. All by default.
+    """
+
+    name = "plain"
+
+    def __init__(self, network, cells, generator, options, parts=None):
+        self.network, self.cells, self.generator, self.options = network, cells, generator, options
+        self.parts = [network] if parts is None else parts
+        parameters = [p for part in self.parts for p in part.parameters()]
+        self.optimiser = torch.optim.Adam(parameters, lr=options.lr, eps=options.adam_eps, fused=True)
+
+    @staticmethod
+    def refuses(network, cells, options):
+        return None
+
+    def step(self, rows, weight_z=1.0, weight_l=1.0, noise=None):
+        arch = self.network.arch
+        x, batch = self.cells.take(rows)
+        if noise is None:
+            noise = draw_noise(arch, len(x), self.generator, x.dtype)
+            if self.options.mmd_weight and self.options.mmd_kernel == "fourier":
+                noise = noise._replace(fourier=draw_features(arch.n_latent, self.generator, x.dtype))
+        self.network.eval()
+        for part in self.parts:
+            part.train()
+        self.optimiser.zero_grad()
+        b = bound(self.network, x, batch, noise)
+        loss = -b.elbo(weight_z, weight_l).mean()
+        if self.options.mmd_weight:
+            loss = loss + self.options.mmd_weight * mmd(b.z, batch, arch.n_batches, noise.fourier)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def state(self):
+        """The moments and step counts of Adam, in the form of ``torch.optim.Adam.state_dict()``."""
+        return self.optimiser.state_dict()
+
+    def restore(self, state):
+        self.optimiser.load_state_dict(state)
+
+
+ENGINES = (PlainStep,)  # fastest first
+
+
+def make_step(engine, network, cells, generator, options):
+    """Return the step of the engine of that name, or with "auto" the first that serves the options.
+
+    Raises
+    ------
+    ValueError
+        The engine is not there or does not serve the options.
+    """
+    if engine == "auto":
+        kind = next(kind for kind in ENGINES if kind.refuses(network, cells, options) is None)
+        return kind(network, cells, generator, options)
+    kind = {kind.name: kind for kind in ENGINES}.get(engine)
+    if kind is None:
+        known = ", ".join(repr(kind.name) for kind in ENGINES)
+        raise ValueError(f"SCVI(engine={engine!r}) is not known: choose 'auto' or one of {known}.")
+    reason = kind.refuses(network, cells, options)
+    if reason is not None:
+        raise ValueError(f"SCVI(engine={engine!r}) cannot be used: {reason}. Choose engine='auto'.")
+    return kind(network, cells, generator, options)

@@ -1,0 +1,260 @@
+"""What a fitted model says of cells: latent positions, expectations and draws of the posterior, likelihoods."""
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from .counts import InvalidCounts, check_batch, check_counts
+from .elbo import bound_of_cells, importance_weighted
+from .minibatch import Cells
+
+
+class Inference:
+    """The questions a fitted `SCVI` answers.
+
+    All take raw counts ``X`` (n_cells, n_genes) with the genes of `fit` and one batch label per cell among those of
+    `fit`, and raise `InvalidCounts` where they are not. The networks are in evaluation mode: no dropout, running batch
+    statistics. An expectation under q is over ``n_samples`` draws of z; with ``point="sample"`` it is a single draw.
+    Draws start from ``random_state`` at every call, so that a call can be repeated.
+    """
+
+    @torch.no_grad()
+    def latent(self, X, batch=None):
+        """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
+        generator = self._generator()
+        parts = []
+        for _, x, codes in self._cells(X, batch).chunks():
+            q = self.network_.encode(x, codes)
+            parts.append(draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean)
+        return torch.cat(parts).cpu().numpy()
+
+    def impute(self, X, batch=None, n_samples=25):
+        """Return the expected counts before dropout, (n_cells, n_genes): the mean l rho of the negative binomial.
+
+        Not multiplied by 1 - pi: a dropped entry is what imputation is to restore. q is mean-field, so that the
+        expectation factorises: E[l] = exp(m + v / 2) is exact for a latent library size, and E[rho] is the average over
+        the draws of z. With ``point="sample"`` it is one draw of both.
+        """
+
+        def expected(x, codes, q, draws, generator):
+            rho = sum(self.network_.decode(z, codes).log_rho.exp() for z in draws) / len(draws)
+            return rho * self._scale(x, q, generator)
+
+        return self._map(X, batch, n_samples, expected)
+
+    def normalized(self, X, batch=None, decode_batch=None, n_samples=25):
+        """Return the expected frequencies rho, (n_cells, n_genes); each row sums to one.
+
+        Parameters
+        ----------
+        decode_batch : label or sequence of labels, optional
+            The batches to decode in, averaged by their frequency among the training cells; ``"all"`` for all of them.
+            By default each cell's own.
+        """
+        targets = self._targets(decode_batch)
+
+        def expected(x, codes, q, draws, generator):
+            weighted = [(codes, 1.0)] if targets is None else [(torch.full_like(codes, c), w) for c, w in targets]
+            return sum(w * self.network_.decode(z, s).log_rho.exp() for z in draws for s, w in weighted) / len(draws)
+
+        return self._map(X, batch, n_samples, expected)
+
+    def dropout_probability(self, X, batch=None, n_samples=25):
+        """Return the expected probability pi that an entry is dropped, (n_cells, n_genes)."""
+        if self.likelihood == "nb":
+            raise ValueError("The negative binomial has no dropout probability: fit SCVI(likelihood='zinb').")
+
+        def expected(x, codes, q, draws, generator):
+            return sum(self.network_.decode(z, codes).dropout_logit.sigmoid() for z in draws) / len(draws)
+
+        return self._map(X, batch, n_samples, expected)
+
+    def nb_zero_probability(self, X, batch=None, n_samples=25):
+        """Return the expected probability (theta / (theta + l rho))^theta of a zero before dropout, cell by gene."""
+
+        def expected(x, codes, q, draws, generator):
+            total = 0.0
+            for z in draws:
+                decoded = self.network_.decode(z, codes)
+                log_mu = decoded.log_rho + self._scale(x, q, generator, draw_l=True).log()
+                log_ratio = torch.nn.functional.logsigmoid(decoded.log_theta - log_mu)
+                total = total + (decoded.log_theta.exp() * log_ratio).exp()
+            return total / len(draws)
+
+        return self._map(X, batch, n_samples, expected)
+
+    @torch.no_grad()
+    def library_size(self, X, batch=None):
+        """Return the scaling factor l of each cell, (n_cells,): its mean under q, one draw, or the observed size."""
+        if self.network_.arch.library == "none":
+            raise ValueError("The model was fitted without a library size: fit SCVI(library='latent') or 'observed'.")
+        generator = self._generator()
+        parts = [
+            self._scale(x, self.network_.encode(x, codes), generator).squeeze(1)
+            for _, x, codes in self._cells(X, batch).chunks()
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def inverse_dispersion(self, X=None, batch=None, n_samples=25):
+        """Return the inverse dispersion theta: (n_genes,), (n_batches, n_genes) or, of cells, (n_cells, n_genes)."""
+        check_is_fitted(self, "network_")
+        if self.network_.arch.dispersion != "gene-cell":
+            return self.network_.log_theta.detach().exp().cpu().numpy()
+        if X is None:
+            raise ValueError("The dispersion is one per gene and cell: pass the counts of the cells.")
+
+        def expected(x, codes, q, draws, generator):
+            return sum(self.network_.decode(z, codes).log_theta.exp() for z in draws) / len(draws)
+
+        return self._map(X, batch, n_samples, expected)
+
+    @torch.no_grad()
+    def loglik(self, X, batch=None, n_samples=None, return_error=False):
+        """Log-likelihood of each cell given its batch, nats, (n_cells,).
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            None: the bound (equations 8 and 10) with full KL weight and one draw of q. Otherwise the
+            importance-weighted estimate from so many draws.
+        return_error : bool
+            Also return the standard error of each importance-weighted estimate (at least two draws).
+        """
+        generator, cells = self._generator(), self._cells(X, batch)
+        if return_error and (n_samples is None or n_samples < 2):
+            raise ValueError("A standard error needs an importance-weighted estimate: pass n_samples of at least 2.")
+        if n_samples is None:
+            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
+        parts = [importance_weighted(self.network_, x, s, n_samples, generator) for _, x, s in cells.chunks()]
+        estimate, error = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+        return (estimate, error) if return_error else estimate
+
+    @torch.no_grad()
+    def sample(self, X, n_samples=1, batch=None, dropout=True):
+        """Draw counts from the posterior predictive distribution, (n_samples, n_cells, n_genes) int64.
+
+        z and l come from q, then equations 3-7. ``dropout=False`` leaves out equations 6-7.
+        """
+        generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
+        cells = self._cells(X, batch)
+        out = np.empty((n_samples, *cells.X.shape), dtype=np.int64)
+        for rows, x, codes in cells.chunks():
+            q = self.network_.encode(x, codes)
+            for k in range(n_samples):
+                z = draw(q.z_mean, q.z_logvar, generator)
+                scale = self._scale(x, q, generator, draw_l=True)
+                out[k, rows.numpy()] = self._emit(z, codes, scale, dropout, rng)
+        return out
+
+    @torch.no_grad()
+    def sample_prior(self, n_cells, batch=None, library_size=None, dropout=True):
+        """Draw cells from the generative model (equations 1-7), (n_cells, n_genes) int64.
+
+        Parameters
+        ----------
+        batch : array of labels (n_cells,), optional
+            By default drawn with the batches' frequencies.
+        library_size : array (n_cells,), optional
+            l of each cell. By default drawn from the log-normal fitted to the training cells of the batch, which is the
+            model's prior where the library size is latent.
+        """
+        generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
+        if batch is None:
+            codes = torch.from_numpy(rng.choice(len(self.batches_), size=n_cells, p=self.batch_frequency_))
+        else:
+            codes = torch.from_numpy(self._codes(check_batch(batch, n_cells)))
+        codes = codes.to(self.device_)
+        network = self.network_
+        z = torch.randn(n_cells, network.arch.n_latent, generator=generator, device=self.device_)
+        if network.arch.library == "none":
+            scale = torch.ones(n_cells, 1, device=self.device_)
+        elif library_size is not None:
+            scale = torch.as_tensor(library_size, dtype=torch.float32, device=self.device_).reshape(n_cells, 1)
+        else:
+            scale = draw(network.library_mean[codes, None], network.library_var[codes, None].log(), generator).exp()
+        return self._emit(z, codes, scale, dropout, rng)
+
+    def _emit(self, z, codes, scale, dropout, rng):
+        """Equations 3-7: counts (cells, genes) at latent positions z and scaling factors (cells, 1)."""
+        decoded = self.network_.decode(z, codes)
+        theta = decoded.log_theta.exp().double().cpu().numpy()
+        w = rng.gamma(theta, decoded.log_rho.exp().double().cpu().numpy() / theta)  # shape theta, mean rho
+        y = rng.poisson(scale.double().cpu().numpy() * w)
+        if dropout and decoded.dropout_logit is not None:
+            y[rng.random(y.shape) < decoded.dropout_logit.sigmoid().cpu().numpy()] = 0
+        return y
+
+    @torch.no_grad()
+    def _map(self, X, batch, n_samples, function):
+        """Stack ``function(x, codes, q, draws of z, generator)`` over chunks of the cells."""
+        generator, parts = self._generator(), []
+        for _, x, codes in self._cells(X, batch).chunks():
+            q = self.network_.encode(x, codes)
+            n = 1 if self.point == "sample" else n_samples
+            draws = [draw(q.z_mean, q.z_logvar, generator) for _ in range(n)]
+            parts.append(function(x, codes, q, draws, generator).cpu())
+        return torch.cat(parts).numpy()
+
+    def _scale(self, x, q, generator, draw_l=False):
+        """l of each cell, (cells, 1): expected or, with ``draw_l`` or ``point="sample"``, drawn where it is latent."""
+        log_l = None
+        if q.l_mean is not None:
+            random = draw_l or self.point == "sample"
+            log_l = draw(q.l_mean, q.l_logvar, generator) if random else q.l_mean + 0.5 * q.l_logvar.exp()
+        return self.network_.scale(x, log_l).exp()
+
+    def _targets(self, decode_batch):
+        """Batch codes to decode in with their weights, None for each cell's own."""
+        if decode_batch is None:
+            return None
+        labels = (
+            self.batches_ if isinstance(decode_batch, str) and decode_batch == "all" else np.atleast_1d(decode_batch)
+        )
+        codes = self._codes(np.asarray(labels))
+        weights = self.batch_frequency_[codes] / self.batch_frequency_[codes].sum()
+        return [(int(c), float(w)) for c, w in zip(codes, weights, strict=True)]
+
+    def _cells(self, X, batch):
+        """Check counts for a fitted model."""
+        check_is_fitted(self, "network_")
+        X = check_counts(X)
+        if X.shape[1] != self.n_features_in_:
+            raise InvalidCounts(
+                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
+            )
+        return Cells(X, self._codes(check_batch(batch, X.shape[0])), self.device_)
+
+    def _codes(self, batch):
+        """Labels -> positions in ``batches_``."""
+        position = {label: i for i, label in enumerate(self.batches_.tolist())}
+        codes = np.array([position.get(label, -1) for label in batch.tolist()])
+        if (codes < 0).any():
+            row = int(np.argmin(codes))
+            known = ", ".join(map(repr, position))
+            raise InvalidCounts(
+                f"The batch {batch.tolist()[row]!r} at row {row} was not seen in fit: pass one of {known}."
+            )
+        return codes
+
+    def _seeds(self, n):
+        state = self.random_state
+        if state is None or isinstance(state, (int, np.integer)):
+            return [int(s) for s in np.random.SeedSequence(state).generate_state(n)]
+        return [int(s) for s in state.randint(np.iinfo(np.int32).max, size=n)]
+
+    def _generator(self):
+        check_is_fitted(self, "network_")
+        return torch.Generator(self.device_).manual_seed(self._seeds(1)[0])
+
+
+def draw(mean, logvar, generator):
+    """Draw from N(mean, exp(logvar))."""
+    eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + (0.5 * logvar).exp() * eps
+
+
+def check_choice(where, name, value, allowed):
+    """Raise ValueError where an option has none of its values."""
+    if value not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{where}({name}={value!r}) is not known: choose one of {choices}.")
