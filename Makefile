@@ -1,0 +1,58 @@
+# Everything installs into .venv; an interrupted or repeated command takes up where it was.
+PYTHON ?= python3
+VENV ?= .venv
+R ?= yes
+ARGS ?=
+BIN := $(VENV)/bin
+PIP = $(BIN)/python -m pip install -c constraints.txt
+
+# As many threads as there are cores, and no spinning while they wait: a busy neighbour would make it crawl.
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+export OMP_NUM_THREADS ?= $(CORES)
+export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
+export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
+export OMP_WAIT_POLICY ?= passive
+
+.PHONY: help reproduce test r lint clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: PYTHON=python3.12, R=no (leave R out), ARGS='...' (passed on to the run or to pytest)"
+
+reproduce: $(VENV)/.base ## regenerate the imputation benchmark on CORTEX and print its table
+	$(BIN)/python -m experiments.run +exp=imputation $(ARGS)
+
+test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need, R included where that is possible, and run them
+	$(BIN)/python -m pytest $(ARGS)
+
+r: $(VENV)/.dev ## install R and the bridge to it (as root on Debian 12; elsewhere it says what to do)
+	@sh r_env/install.sh || test $$? -eq 2
+	@if command -v R >/dev/null; then $(MAKE) --no-print-directory $(VENV)/.r; fi
+
+lint: $(VENV)/.dev ## check format and style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean: ## remove the environment and the caches; results stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name it with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed and $(PYTHON) is older: name another with make PYTHON=python3.12." >&2; exit 1; }
+	@echo "Installing the pinned packages into $(VENV): this takes minutes the first time."
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { \
+		$(PYTHON) -m venv --clear --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install pip; } # no ensurepip
+	$(PIP) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	$(PIP) --quiet -e '.[dev]'
+	@touch $@
+
+# rpy2's ABI mode needs neither a compiler nor header files.
+$(VENV)/.r: $(VENV)/.dev
+	RPY2_CFFI_MODE=ABI $(PIP) --quiet -e '.[r]'
+	@$(BIN)/python -c 'from r_env.bridge import available; raise SystemExit(available())'
+	@touch $@

@@ -1,0 +1,3 @@
+library(zinbwave.of.nowhere)
+
+never <- function() stop("this is not reached")
