@@ -11,8 +11,7 @@ device. The parameters live in the network's modules. Given the same noise, ever
 
 from typing import NamedTuple
 
-import torch
-
+from .adam import Adam
 from .elbo import bound
 from .mmd import draw_features, mmd
 from .networks import draw_noise
@@ -47,7 +46,7 @@ class PlainStep:
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
         self.parts = [network] if parts is None else parts
         parameters = [p for part in self.parts for p in part.parameters()]
-        self.optimiser = torch.optim.Adam(parameters, lr=options.lr, eps=options.adam_eps, fused=True)
+        self.optimiser = Adam(parameters, options.lr, options.adam_eps)
 
     @staticmethod
     def refuses(network, cells, options):
@@ -63,7 +62,6 @@ class PlainStep:
         self.network.eval()
         for part in self.parts:
             part.train()
-        self.optimiser.zero_grad()
         b = bound(self.network, x, batch, noise)
         loss = -b.elbo(weight_z, weight_l).mean()
         if self.options.mmd_weight:
@@ -73,11 +71,11 @@ class PlainStep:
         return loss.detach()
 
     def state(self):
-        """The moments and step counts of Adam, in the form of ``torch.optim.Adam.state_dict()``."""
-        return self.optimiser.state_dict()
+        """What `Adam` keeps between steps, in the order of the network's parameters."""
+        return self.optimiser.state()
 
     def restore(self, state):
-        self.optimiser.load_state_dict(state)
+        self.optimiser.restore(state)
 
 
 ENGINES = (PlainStep,)  # fastest first
