@@ -102,7 +102,9 @@ def _draw(config, records, store, source, tag):
         "method", key=lambda names: names.map(order), kind="stable"
     )
     summary = table.summarise(cells, axes, module.PUBLISHED, config["dataset"].get("published_as"))
-    summary = summary.sort_values(axes, key=lambda v: v.map(_rank(experiment["axes"])), kind="stable") if axes else summary
+    summary = (
+        summary.sort_values(axes, key=lambda v: v.map(_rank(experiment["axes"])), kind="stable") if axes else summary
+    )
 
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
     for name, content in {stem: summary, f"{stem}_cells": cells}.items():
@@ -150,7 +152,10 @@ def _save_figures(figures, folder, stem):
     names = []
     for name, figure in figures.items():
         names.append(f"{stem}_{name}")
-        for suffix, options in ((".png", {"dpi": 200, "metadata": {"Software": None}}), (".pdf", {"metadata": {"CreationDate": None}})):
+        for suffix, options in (
+            (".png", {"dpi": 200, "metadata": {"Software": None}}),
+            (".pdf", {"metadata": {"CreationDate": None}}),
+        ):
             with atomic(folder / f"{names[-1]}{suffix}", "wb") as file:
                 figure.savefig(file, format=suffix[1:], **options)
     return names
@@ -163,7 +168,9 @@ def _require_writable(folder):
             file.write("")
         (folder / ".writable").unlink()
     except OSError as error:
-        raise PermissionError(f"Results cannot be written to {folder} ({error.strerror}): set results_dir=FOLDER.") from error
+        raise PermissionError(
+            f"Results cannot be written to {folder} ({error.strerror}): set results_dir=FOLDER."
+        ) from error
 
 
 def _all_methods():

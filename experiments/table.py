@@ -17,7 +17,8 @@ def frame(records):
     rows = []
     for record in records:
         row = {
-            name: record[name] for name in ("experiment", "dataset", "protocol", "method", "label", "role", "seed", "key")
+            name: record[name]
+            for name in ("experiment", "dataset", "protocol", "method", "label", "role", "seed", "key")
         }
         row |= record["axes"] | {"status": record["status"], "reason": record["reason"]}
         row |= record["scores"] | record["facts"]
@@ -92,7 +93,11 @@ def _published(numbers, dataset, label, metric):
 
 def _status(group):
     bad = group[group["status"] != "done"]
-    return "done" if bad.empty else "; ".join(sorted({f"{s}: {r}" for s, r in zip(bad["status"], bad["reason"], strict=True)}))
+    return (
+        "done"
+        if bad.empty
+        else "; ".join(sorted({f"{s}: {r}" for s, r in zip(bad["status"], bad["reason"], strict=True)}))
+    )
 
 
 def as_text(table, axes):

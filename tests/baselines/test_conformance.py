@@ -23,7 +23,9 @@ def data():
     """200 cells × 50 genes of three kinds and two batches; gene 7 has no counts, every cell has some."""
     rng = np.random.default_rng(0)
     kind, batch = rng.integers(3, size=200), np.repeat(["a", "b"], 100)
-    mean = rng.gamma(1, 3, size=(3, 50))[kind] * rng.gamma(5, 0.2, size=(200, 1)) * np.where(batch == "a", 1, 1.5)[:, None]
+    mean = (
+        rng.gamma(1, 3, size=(3, 50))[kind] * rng.gamma(5, 0.2, size=(200, 1)) * np.where(batch == "a", 1, 1.5)[:, None]
+    )
     X = rng.poisson(mean).astype(np.int32)
     X[rng.random(X.shape) < 0.2] = 0
     X[:, 7] = 0
@@ -85,7 +87,13 @@ def test_the_storage_of_the_counts_does_not_matter(method, data):
     X, batch = data
     dense = X.toarray()
     before = X.copy()
-    forms = {"csr": X, "csc": X.tocsc(), "dense": dense, "float32": dense.astype(np.float32), "int64": X.astype(np.int64)}
+    forms = {
+        "csr": X,
+        "csc": X.tocsc(),
+        "dense": dense,
+        "float32": dense.astype(np.float32),
+        "int64": X.astype(np.int64),
+    }
     reference = None
     for form, given in forms.items():
         found = outputs(fitted(method, given, batch=batch), given, batch)

@@ -51,7 +51,10 @@ def test_whatever_changes_the_result_changes_the_key(changes):
     assert key(**changes) != key()
 
 
-@pytest.mark.parametrize("changes", [{"method": "factor_analysis"}, {"config": BASE.config | {"_label_": "Factor analysis"}}])
+RENAMED = [{"method": "factor_analysis"}, {"config": BASE.config | {"_label_": "Factor analysis"}}]
+
+
+@pytest.mark.parametrize("changes", RENAMED)
 def test_names_do_not_change_the_key(changes):
     assert key(**changes) == key()
 
@@ -102,7 +105,8 @@ def test_native_code_beside_a_module_counts(tmp_path, monkeypatch):
 
 
 def test_an_unknown_parameter_is_named_with_those_there_are():
-    with pytest.raises(ValueError, match=r"methods\.fa\.n_latnt is not a parameter of FA; it has: n_latent, random_state"):
+    said = r"methods\.fa\.n_latnt is not a parameter of FA; it has: n_latent, random_state"
+    with pytest.raises(ValueError, match=said):
         check_method("fa", {"_target_": "baselines.fa.FA", "n_latnt": 3})
 
 

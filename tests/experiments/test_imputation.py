@@ -50,8 +50,12 @@ def test_the_score_is_the_median_over_changed_entries(adata):
     mean = spy.X_.toarray().mean(axis=0)
     dense = adata.X.toarray()
     seen = spy.X_.toarray()
+
     # every seen row differs from exactly one original row by zeroed entries alone
-    match = [next(j for j, row in enumerate(dense) if ((row == s) | (s == 0)).all() and (row != s).sum() < 15) for s in seen]
+    def row_of(s):
+        return next(j for j, row in enumerate(dense) if ((row == s) | (s == 0)).all() and (row != s).sum() < 15)
+
+    match = [row_of(s) for s in seen]
     changed = dense[match] != seen
     assert facts["n_scored"] == changed.sum()
     assert scores["median_l1"] == np.median(dense[match][changed])
@@ -127,5 +131,5 @@ def test_the_density_is_one_over_the_square_where_the_points_are(adata):
 
 def test_too_few_entries_to_corrupt_is_said():
     X = sp.csr_matrix(np.eye(8, dtype=np.int32))
-    with pytest.raises(ValueError, match="corruption changed no entry of the .* training cells"):
+    with pytest.raises(ValueError, match=r"corruption changed no entry of the .* training cells"):
         imputation.evaluate(Identity(), ad.AnnData(X), PROTOCOL, SEEDS, corruption="uniform")

@@ -22,12 +22,13 @@ PROTOCOL = {
 }
 
 
-@pytest.fixture()
+@pytest.fixture
 def compute(tmp_path, small_h5ad):
     """Run one cell per planted method; return their records by method name."""
 
     def compute(*methods, limits=None, **parameters):
-        dataset = {"name": "small", "loader": {"_target_": "datasets.h5ad.load", "path": str(small_h5ad), "name": "small"}}
+        loader = {"_target_": "datasets.h5ad.load", "path": str(small_h5ad), "name": "small"}
+        dataset = {"name": "small", "loader": loader}
         cells = [
             Cell(
                 experiment="imputation",

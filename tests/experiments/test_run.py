@@ -104,8 +104,8 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
 
 
 def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
-    arguments = ["+exp=imputation", "dataset=h5ad", f"dataset.path={small_h5ad}", *QUICK, "-m", "methods.pca.n_latent=2,5"]
-    done = command(*arguments, cwd=tmp_path)
+    own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
+    done = command("-m", "+exp=imputation", *own, *QUICK, "methods.pca.n_latent=2,5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*n_latent=?.csv"))
     assert len(tables) == 2
@@ -119,7 +119,7 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
         (["+exp=imputatoin"], r"Could not find 'exp/imputatoin'.*imputation"),
         (["+exp=imputation", "dataset=corex"], r"Could not find 'dataset/corex'.*cortex"),
         (["+exp=imputation", "methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt.*The keys there are: .*n_latent"),
-        (["+exp=imputation", "+methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt is not a parameter of PCA; it has: n_latent"),
+        (["+exp=imputation", "+methods.pca.n_latnt=5"], r"n_latnt is not a parameter of PCA; it has: n_latent"),
         ([], r"Which experiment\? .*\+exp=imputation"),
         (["+exp=imputation", "dataset=h5ad", "dataset.path=absent.h5ad"], r"absent\.h5ad"),
     ],

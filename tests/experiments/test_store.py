@@ -15,7 +15,7 @@ from experiments.store import Store, atomic
 RECORD = {"key": "k", "status": "done", "arrays": ["a"]}
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path):
     return Store(tmp_path, "imputation")
 
@@ -39,7 +39,10 @@ def test_only_done_is_final(store, status):
     assert not store.is_final("k")
 
 
-@pytest.mark.parametrize("text", ["", '{"key": "k", "sta', "[]", '{"key": "other", "status": "done"}', '{"key": "k"}', "\xff"])
+DAMAGED = ["", '{"key": "k", "sta', "[]", '{"key": "other", "status": "done"}', '{"key": "k"}', "\xff"]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
 def test_a_damaged_record_is_set_aside_and_computed_again(store, text):
     store.path("k").write_text(text, encoding="latin-1")
     with pytest.warns(UserWarning, match="damaged"):
@@ -59,9 +62,14 @@ def test_damaged_arrays_are_computed_again(store):
 def test_an_error_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), atomic(path, "w") as file:
-        file.write("half of the new")
-        raise RuntimeError
+
+    def write():
+        with atomic(path, "w") as file:
+            file.write("half of the new")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -70,8 +78,8 @@ def test_kill_while_writing_never_tears_a_record(tmp_path):
     """A process that rewrites one record without pause is killed again and again: the record always reads whole."""
     code = (
         "import sys, itertools; from experiments.store import Store\n"
-        "store = Store(sys.argv[1], 'e')\n"
-        "for i in itertools.count(): store.write({'key': 'k', 'status': 'done', 'arrays': [], 'text': str(i) * 200000}, {})"
+        "store, record = Store(sys.argv[1], 'e'), {'key': 'k', 'status': 'done', 'arrays': []}\n"
+        "for i in itertools.count(): store.write(record | {'text': str(i) * 200000}, {})"
     )
     store = Store(tmp_path, "e")
     for _ in range(5):

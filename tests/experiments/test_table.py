@@ -56,7 +56,8 @@ def test_a_method_without_any_result_keeps_its_row():
 
 
 def test_text_names_every_method_and_its_published_value():
-    text = table.as_text(summary(pd.concat([cells([2.0, 3.0]), cells([4.0], method="pca", label="PCA")])), ["corruption"])
+    both = pd.concat([cells([2.0, 3.0]), cells([4.0], method="pca", label="PCA")])
+    text = table.as_text(summary(both), ["corruption"])
     assert "corruption: uniform" in text
     assert "2.500" in text
     assert "2.325" in text
