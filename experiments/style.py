@@ -1,0 +1,138 @@
+"""One look for the whole suite: type, the colour of each method, figures that carry their own words.
+
+Sizes are inches and points on paper, so that a figure is read at the column width of a journal.
+"""
+
+import hashlib
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
+
+COLUMN = 3.5  # inches: one column of a journal
+MARGIN = 0.06  # inches at every edge of a figure
+TITLE, NUMBER, FOOT = 8.5, 7, 6.5  # points
+INK, SOFT = "#222222", "#5c5c5c"
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 7.5,
+    "text.color": INK,
+    "axes.titlesize": TITLE,
+    "axes.labelsize": 7.5,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.edgecolor": "#444444",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,  # text stays text in the PDF
+}
+for _axis in "xy":
+    STYLE |= {f"{_axis}tick.labelsize": NUMBER, f"{_axis}tick.labelcolor": INK, f"{_axis}tick.color": "#444444"}
+    STYLE |= {f"{_axis}tick.major.width": 0.6, f"{_axis}tick.major.size": 2.5}
+
+# The hues of the paper's Fig 1c (FA blue, scVI orange, DCA green, ZIFA red, ...), moved to where all of them differ
+# from each other and from the grey of the controls for readers with any of the three colour vision deficiencies.
+CONTROL = "#adadad"
+COLOURS = {
+    "scVI": "#e69f00",
+    "FA": "#0072b2",
+    "PCA": "#56b4e9",
+    "ZIFA": "#d55e00",
+    "ZINB-WaVE": "#623cb4",
+    "SIMLR": "#7f3b10",
+    "MAGIC": "#4d6650",
+    "BISCUIT": "#b34b82",
+    "DCA": "#009e73",
+    "ComBat": "#9a9a3c",
+    "MNN": "#7f3d66",
+    "DESeq2": "#88dacc",
+    "edgeR": "#b26acf",
+    "MAST": "#658534",
+}
+
+
+def colour(label, role="method"):
+    """The colour of a method in every figure, from its label alone.
+
+    A variant, such as ``scVI (NB)`` or ``ComBat + PCA``, is a tint of the method it starts with; a method that the
+    suite does not know gets a hue hashed from its label; controls are grey.
+    """
+    if role == "control":
+        return CONTROL
+    if label in COLOURS:
+        return COLOURS[label]
+    share = int.from_bytes(hashlib.sha256(label.encode()).digest()[:4], "big") / 2**32
+    base = COLOURS.get(label.split(" (")[0].split(" + ")[0])
+    if base is None:
+        return to_hex(hsv_to_rgb((share, 0.65, 0.65)))
+    return to_hex(1 - (0.75 - 0.35 * share) * (1 - np.array(to_rgb(base))))
+
+
+class SuiteFigure(Figure):
+    """A figure with room for a title and a caption line; its words are saved in the file with it.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches of the plot alone: title and caption come on top.
+    title, caption : str
+        Wrapped to the width.
+    beside_title : float
+        Inches at the right of the title that something else needs.
+    """
+
+    alt = ""  # what the figure shows, in words and numbers, for those who cannot see it
+
+    def __init__(self, width, height, *, title, caption, beside_title=0.0):
+        above = wrap(title, TITLE, width - 2 * MARGIN - beside_title)
+        below = wrap(caption, FOOT, width - 2 * MARGIN)
+        self.title, self.caption = title, caption
+        self.foot, self.head = _height(below, FOOT), _height(above, TITLE)
+        self.width, self.height = width, self.foot + height + self.head
+        super().__init__(figsize=(self.width, self.height))
+        FigureCanvasAgg(self)
+        self.write(MARGIN, self.height - MARGIN, "\n".join(above), va="top", fontsize=TITLE)
+        self.write(MARGIN, MARGIN, "\n".join(below), va="bottom", fontsize=FOOT, color=SOFT)
+
+    def write(self, x, y, text, **options):
+        """Text at a place in inches from the lower left corner."""
+        return self.text(x / self.width, y / self.height, text, **options)
+
+    def panel(self, x, y, width, height):
+        """Axes at a place in inches, above the caption."""
+        y += self.foot
+        return self.add_axes((x / self.width, y / self.height, width / self.width, height / self.height))
+
+    def savefig(self, fname, *, format, metadata=None, **options):
+        names = {"png": ("Title", "Description"), "pdf": ("Title", "Subject")}[format]
+        metadata = dict(zip(names, (self.title, f"{self.alt} {self.caption}"), strict=True)) | (metadata or {})
+        with mpl.rc_context(STYLE):
+            super().savefig(fname, format=format, metadata=metadata, **options)
+
+
+def wrap(text, points, width):
+    """``text`` in lines of at most ``width`` inches, broken between words and, where one is longer, inside it."""
+    lines = []
+    for word in text.split():
+        if lines and inches(f"{lines[-1]} {word}", points) <= width:
+            lines[-1] += f" {word}"
+            continue
+        while inches(word, points) > width and len(word) > 1:
+            fits = max(n for n in range(1, len(word)) if n == 1 or inches(word[:n], points) <= width)
+            lines.append(word[:fits])
+            word = word[fits:]
+        lines.append(word)
+    return lines or [""]
+
+
+def inches(text, points):
+    """Width of ``text`` on paper, with a little air."""
+    return TextPath((0, 0), text, size=points).get_extents().width / 72 * 1.04 + 0.01 if text.strip() else 0.0
+
+
+def _height(lines, points):
+    return len(lines) * points / 72 * 1.42 + 2 * MARGIN
