@@ -131,6 +131,7 @@ def _r():
     if importlib.util.find_spec("_rinterface_cffi_api") is None:
         os.environ.setdefault("RPY2_CFFI_MODE", "ABI")  # or rpy2 announces on the terminal that it has no other
     os.environ.setdefault("LANGUAGE", "en")  # messages that end up in records do not depend on the user's locale
+    library_path = os.environ.get("LD_LIBRARY_PATH")
     try:
         from rpy2 import rinterface
         from rpy2.rinterface_lib import callbacks, embedded, openrlib
@@ -140,6 +141,11 @@ def _r():
         rinterface.initr()
     except Exception as error:
         raise RUnavailable(f"rpy2 does not load R: {error} {HELP}") from error
+    # R puts its folders into the search path of child processes, where they would hide a Python's own libpython.
+    if library_path is None:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+    else:
+        os.environ["LD_LIBRARY_PATH"] = library_path
     printed = []
     callbacks.consolewrite_print = callbacks.consolewrite_warnerror = printed.append
     base = rinterface.baseenv

@@ -172,6 +172,14 @@ def test_in_a_process_of_its_own_with_warnings_as_errors():
 
 
 @needs_r
+@pytest.mark.parametrize("path", ["", "/opt/somewhere"])
+def test_child_processes_find_the_libraries_they_found_before(path):
+    """R adds Debian's library folder to LD_LIBRARY_PATH, and a Python from elsewhere then loads Debian's libpython."""
+    code = "import os; from r_env import bridge; bridge.available(); print(os.environ.get('LD_LIBRARY_PATH'))"
+    assert python(code, LD_LIBRARY_PATH=path)[:2] == (0, path)
+
+
+@needs_r
 def test_in_another_thread():
     given = []
     thread = threading.Thread(target=lambda: given.append(echo(np.arange(3))))
