@@ -65,8 +65,8 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
     original, corrupted = hidden.original[scored], hidden.corrupted[scored]
     if original.size == 0:
         raise ValueError(
-            f"The {corruption} corruption changed no entry of the {X.shape[0]} training cells: use more cells or a larger "
-            f"protocol.corruption.{corruption}.fraction."
+            f"The {corruption} corruption changed no entry of the {X.shape[0]} training cells: use more cells or "
+            f"a larger protocol.corruption.{corruption}.fraction."
         )
 
     given = X if getattr(method, "sees_truth", False) else X_corrupted

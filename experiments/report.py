@@ -20,7 +20,7 @@ from PIL import Image
 from .metrics import METRICS
 from .store import atomic
 
-TOLERANCE = 0.05  # share of the published value: seeds and split alone move the scores of one method by up to this much
+TOLERANCE = 0.05  # of the published value: published values are single runs, without an interval of their own
 
 
 def write(results_dir):
@@ -44,7 +44,7 @@ def write(results_dir):
         runs=runs,
         claims=_claims(rows),
         counts=Counter(row["verdict"] for row in rows if row["published"]),
-        datasets=sorted({run["dataset"] for run in runs}),
+        datasets=sorted({run["dataset"] for run in runs} - {""}),
         methods=list(dict.fromkeys(row["label"] for row in rows)),
         tolerance=f"{TOLERANCE:.0%}",
     )
@@ -64,37 +64,44 @@ def _groups(items, key):
 
 def _run(file, results_dir):
     """Everything that the page says about one run."""
-    notes = []
     try:
         run = json.loads(file.read_text(encoding="utf-8"))
-        config = run["config"]
-        experiment, dataset, protocol = (config[key]["name"] for key in ("experiment", "dataset", "protocol"))
+        stem, config, axes = run["stem"], run["config"], run["axes"]
+        names = {key: config[key]["name"] for key in ("experiment", "dataset", "protocol")}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        run, config = {}, {}
-        experiment, dataset, protocol = file.stem, "?", "?"
-        notes.append(f"runs/{file.name} cannot be read ({type(error).__name__}: {error}): run the experiment again.")
-    stem, axes, source = run.get("stem", file.stem), run.get("axes") or [], run.get("source") or {}
-    summary = _table(results_dir, stem, notes)
+        note = f"runs/{file.name} cannot be read ({type(error).__name__}: {error}): run the experiment again."
+        return _section(file.stem, experiment="unreadable", dataset="", protocol="", notes=[note])
+    notes, source = [], run.get("source") or {}
+    run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=config["dataset"].get("stand_in_for"))
     cells = _table(results_dir, f"{stem}_cells", notes)
-    stand_in_for = (config.get("dataset") or {}).get("stand_in_for")
-    identity = {
-        "id": re.sub(r"[^a-z0-9]+", "-", f"run {stem}".lower()).strip("-"),
-        "experiment": experiment,
-        "dataset": dataset,
-        "protocol": protocol,
-        "tag": run.get("tag") or "",
-        "stand_in_for": stand_in_for,
-    }
-    return identity | {
-        "source": source,
-        "steps": source.get("steps") or [],
+    return run_id | {
+        "origin": source.get("origin", ""),
         "figures": sorted(_figures(results_dir, run, notes), key=lambda figure: -figure["width"]),
-        "rows": [_row(row, axes) | {"run": identity} for row in summary],
+        "rows": [_row(row, axes, run_id) for row in _table(results_dir, stem, notes)],
         "undone": _undone(cells, axes),
         "times": _times(cells),
         "provenance": _provenance(run.get("provenance") or {}, source),
         "config": json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False),
         "csv": [_link(results_dir, f"tables/{name}.csv") for name in (stem, f"{stem}_cells")],
+        "notes": notes,
+    }
+
+
+def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, notes=()):
+    """A section of the page that names a run, with nothing in it yet."""
+    variant = ", ".join(filter(None, [protocol, tag]))
+    name = ", ".join(filter(None, [dataset, variant])) or stem
+    empty = dict.fromkeys(("figures", "rows", "undone", "times", "provenance"), ())
+    return empty | {
+        "id": re.sub(r"\s", "-", f"run-{stem}"),
+        "experiment": experiment,
+        "dataset": dataset,
+        "variant": variant,
+        "name": name,
+        "stand_in_for": stand_in_for,
+        "origin": "",
+        "config": "",
+        "csv": (None, None),
         "notes": notes,
     }
 
@@ -136,92 +143,94 @@ def _figures(results_dir, run, notes):
         }
 
 
-def _row(row, axes):
+def _row(row, axes, run):
     """One line of a table: what ``experiments.table.summarise`` found, in words and rounded numbers."""
     ours, low, high, published = (_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
-    verdict, why = _verdict(row, ours, low, high, published)
-    score = row.get("score", "")
+    metric = METRICS.get(row.get("score"))
+    verdict, why = _verdict(ours, low, high, published, row.get("status"), metric and metric.better)
+    if run["stand_in_for"] and verdict in ("reproduced", "differs"):
+        verdict = "other data"
     return {
+        "run": run,
         "label": row.get("label", ""),
-        "role": row.get("role", "method"),
-        "setting": ", ".join(f"{axis}: {row.get(axis, '')}" for axis in axes),
-        "score": METRICS[score].label if score in METRICS else score,
-        "better": METRICS[score].better if score in METRICS else "",
+        "role": row.get("role", ""),
+        "setting": _setting(row, axes),
+        "score": f"{metric.label}, {metric.better} is better" if metric else row.get("score", ""),
         "ours": number(ours),
-        "interval": f"{number(low)} to {number(high)}" if math.isfinite(low) else "",
+        "interval": _interval(low, high),
         "published": number(published),
         "published_in": row.get("published_in", ""),
-        "difference": number(ours - published, sign=True),
-        "difference_interval": f"{number(low - published, sign=True)} to {number(high - published, sign=True)}"
-        if math.isfinite(low - published)
-        else "",
+        "difference": number(ours - published, "+"),
+        "difference_interval": _interval(low - published, high - published, "+"),
         "n_seeds": row.get("n_seeds", ""),
-        "n_missing": int(_float(row.get("n_missing")) or 0) if row.get("n_missing") else 0,
+        "n_missing": int(_float(row.get("n_missing", 0))),
         "verdict": verdict,
         "why": why,
     }
 
 
-def _verdict(row, ours, low, high, published):
-    """Whether a published value holds: (reproduced, differs, no published value, not run), and why."""
+def _verdict(ours, low, high, published, status, better):
+    """What became of a published value: reproduced, differs, no published value or not run; and why."""
     if not math.isfinite(ours):
-        return "not run", row.get("status", "") or "no result"
+        return "not run", status or "no result"
     if not math.isfinite(published):
         return "no published value", ""
     if low <= published <= high:
-        return "reproduced", "the published value is inside our interval"
-    share = abs(ours - published) / abs(published) if published else math.inf
-    if share <= TOLERANCE:
-        return "reproduced", f"within {TOLERANCE:.0%} of the published value ({share:.1%} off)"
-    better = METRICS[row["score"]].better if row.get("score") in METRICS else None
+        return "reproduced", "inside our interval"
     side = "lower" if ours < published else "higher"
-    judged = f", {'better' if side == better else 'worse'}" if better else ""
-    return "differs", f"{share:.0%} {side} than published{judged}" if published else f"{side} than published{judged}"
+    share = abs(ours - published) / abs(published) if published else math.inf
+    why = f"{share:.1%} {side}" if published else side
+    if share <= TOLERANCE:
+        return "reproduced", why
+    return "differs", why + (", better" if side == better else ", worse" if better else "")
+
+
+def _interval(low, high, sign=""):
+    return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
 
 
 def _claims(rows):
-    """Rows with a published value, those of one claim (under several protocols) together."""
+    """Rows with a published value, as {where: [rows of one method, one per protocol]}."""
     claims = {}
     for row in rows:
         if row["published"]:
-            run = row["run"]
-            key = (run["experiment"], run["dataset"], row["setting"], row["score"], row["label"], row["published"])
-            claims.setdefault(key, []).append(row)
-    return list(claims.values())
+            where = (row["run"]["experiment"], row["run"]["dataset"], row["setting"], row["score"])
+            claims.setdefault(", ".join(filter(None, where)), {}).setdefault(row["label"], []).append(row)
+    return {where: list(methods.values()) for where, methods in claims.items()}
 
 
 def _undone(cells, axes):
-    """What failed, timed out or was skipped: the same reason once, with the cells it hit."""
+    """What failed, timed out or was skipped: each reason once, with the seeds it hit."""
     groups = {}
     for cell in cells:
         if cell.get("status") != "done":
-            key = (cell.get("label", ""), cell.get("status", ""), cell.get("reason", ""))
-            setting = ", ".join(f"{axis}: {cell.get(axis, '')}" for axis in axes)
-            groups.setdefault(key, {}).setdefault(setting, []).append(cell.get("seed", ""))
-    return [
-        {"label": label, "status": status, "reason": reason,
-         "cells": [" ".join(filter(None, [setting, "seed " + ", ".join(seeds)])) for setting, seeds in hit.items()]}
-        for (label, status, reason), hit in groups.items()
-    ]  # fmt: skip
+            what = tuple(cell.get(name, "") for name in ("label", "status", "reason"))
+            groups.setdefault(what, {}).setdefault(_setting(cell, axes), []).append(cell.get("seed", ""))
+    undone = []
+    for (label, status, reason), hit in groups.items():
+        where = "; ".join(f"{setting or 'seeds'}: {', '.join(seeds)}" for setting, seeds in hit.items())
+        undone.append({"label": label, "status": status, "reason": reason, "where": where})
+    return undone
+
+
+def _setting(row, axes):
+    return ", ".join(f"{axis}: {row.get(axis, '')}" for axis in axes)
 
 
 def _times(cells):
     """Wall time and peak memory of the finished cells of each method."""
-    groups = {}
-    for cell in cells:
-        if cell.get("status") == "done":
-            groups.setdefault(cell.get("label", ""), []).append(cell)
-    rows = []
-    for label, group in groups.items():
+    done = [cell for cell in cells if cell.get("status") == "done"]
+    times = []
+    for label, group in _groups(done, "label"):
         seconds = [_float(cell.get("seconds")) for cell in group]
         memory = max(_float(cell.get("peak_memory_mb")) for cell in group)
-        rows.append({"label": label, "n": len(group), "median": duration(statistics.median(seconds)),
-                     "total": duration(sum(seconds)), "memory": f"{memory:,.0f}"})  # fmt: skip
-    return rows
+        row = {"label": label, "n": len(group), "memory": f"{memory:,.0f}"}
+        times.append(row | {"median": duration(statistics.median(seconds)), "longest": duration(max(seconds))})
+    return times
 
 
 PROVENANCE = {
-    "dataset_hash": "Data (sha256 of the counts and annotations)",
+    "dataset_hash": "Data (sha256)",
     "git_commit": "Commit",
     "versions": "Versions",
     "r_session": "R session",
@@ -231,11 +240,11 @@ PROVENANCE = {
 
 
 def _provenance(provenance, source):
-    items = [("Source file (sha256)", [source["sha256"]])] if source.get("sha256") else []
-    known = [name for name in PROVENANCE if provenance.get(name)]
-    for name in known + sorted(set(provenance) - set(PROVENANCE)):
-        items.append((PROVENANCE.get(name, name), [_words(value) for value in provenance[name]]))
-    return items
+    """Terms and their values: all that a run was made from."""
+    items = [("Steps on the data", source.get("steps")), ("Source file (sha256)", [source.get("sha256")])]
+    for name in [*PROVENANCE, *sorted(set(provenance) - set(PROVENANCE))]:
+        items.append((PROVENANCE.get(name, name), provenance.get(name)))
+    return [(term, [_words(value) for value in values]) for term, values in items if values and any(values)]
 
 
 def _words(value):
@@ -253,12 +262,12 @@ def _float(text):
         return math.nan
 
 
-def number(value, sign=False):
+def number(value, sign=""):
     """A number as the page prints it; nothing for NaN."""
     if not math.isfinite(value):
         return ""
     form = ".2e" if 0 < abs(value) < 0.001 else ",.3f" if abs(value) < 100 else ",.1f"
-    return format(value, ("+" if sign else "") + form).replace("-", "−").replace("e−", "e-")
+    return format(value, sign + form).replace("-", "−")
 
 
 def duration(seconds):

@@ -92,12 +92,8 @@ def _published(numbers, dataset, label, metric):
 
 
 def _status(group):
-    bad = group[group["status"] != "done"]
-    return (
-        "done"
-        if bad.empty
-        else "; ".join(sorted({f"{s}: {r}" for s, r in zip(bad["status"], bad["reason"], strict=True)}))
-    )
+    bad = group.loc[group["status"] != "done", ["status", "reason"]].drop_duplicates()
+    return "; ".join(f"{status}: {reason}" for status, reason in sorted(bad.itertuples(index=False))) or "done"
 
 
 def as_text(table, axes):
