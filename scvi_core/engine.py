@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .adam import Adam
 from .elbo import bound
-from .mmd import draw_features, mmd
+from .mmd import mmd
 from .networks import draw_noise
 
 
@@ -24,6 +24,11 @@ class StepOptions(NamedTuple):
     adam_eps: float = 0.01
     mmd_weight: float = 0.0
     mmd_kernel: str = "fourier"
+
+    @property
+    def fourier(self):
+        """Whether the step draws random Fourier features."""
+        return bool(self.mmd_weight) and self.mmd_kernel == "fourier"
 
 
 class PlainStep:
@@ -56,9 +61,7 @@ class PlainStep:
         arch = self.network.arch
         x, batch = self.cells.take(rows)
         if noise is None:
-            noise = draw_noise(arch, len(x), self.generator, x.dtype)
-            if self.options.mmd_weight and self.options.mmd_kernel == "fourier":
-                noise = noise._replace(fourier=draw_features(arch.n_latent, self.generator, x.dtype))
+            noise = draw_noise(arch, len(x), self.generator, x.dtype, fourier=self.options.fourier)
         self.network.eval()
         for part in self.parts:
             part.train()

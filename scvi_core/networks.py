@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.functional import log_softmax, one_hot
 from torch.nn.utils import skip_init
 
+from .mmd import draw_features
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -210,8 +212,11 @@ def initialise(network, init, generator):
         nn.init.normal_(network.log_theta, generator=generator)
 
 
-def draw_noise(arch, n_cells, generator, dtype=torch.float32):
-    """Draw the `Noise` of a training step of ``n_cells`` from a local generator, on the generator's device."""
+def draw_noise(arch, n_cells, generator, dtype=torch.float32, fourier=False):
+    """Draw the `Noise` of a training step of ``n_cells`` from a local generator, on the generator's device.
+
+    ``fourier``: also what the penalty on the difference between batches draws.
+    """
     like = {"device": generator.device, "dtype": dtype}
 
     def masks(widths):
@@ -228,4 +233,5 @@ def draw_noise(arch, n_cells, generator, dtype=torch.float32):
         masks_z=masks([first] + [arch.n_hidden] * (arch.n_layers - 1)),
         masks_l=masks([first]) if latent else (),
         masks_decoder=masks([arch.n_hidden] * (arch.n_layers - 1)),
+        fourier=draw_features(arch.n_latent, generator, dtype) if fourier else None,
     )
