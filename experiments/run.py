@@ -52,19 +52,19 @@ def execute(config, tag=""):
     cells = enumerate_cells(config, content_hash(adata))
     store = Store(results_dir, experiment["name"])
     store.sweep()
-    todo = [cell for cell in cells if config["fresh"] or not store.is_final(cell.key)]
-    print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
     if config["fresh"]:
-        for cell in todo:
+        for cell in cells:
             store.path(cell.key).unlink(missing_ok=True)
-    run_cells(todo, results_dir, **config["executor"])
+    todo = [cell for cell in cells if not store.is_final(cell.key)]
+    print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
+    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **config["executor"])
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
     return _draw(config, records, store, source, tag)
 
 
 def enumerate_cells(config, dataset_hash):
-    """Every cell of a resolved configuration, in the order of its methods."""
+    """Every cell of a resolved configuration, in the order of its tables: axes, methods, seeds."""
     experiment = config["experiment"]
     axes = experiment.get("axes") or {}
     return [
@@ -79,9 +79,9 @@ def enumerate_cells(config, dataset_hash):
             axes=dict(zip(axes, values, strict=True)),
             seed=seed,
         ).with_key()
-        for seed in config["seeds"]
         for values in itertools.product(*axes.values())
         for method, parameters in config["methods"].items()
+        for seed in config["seeds"]
     ]
 
 
@@ -97,21 +97,13 @@ def _draw(config, records, store, source, tag):
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
     cells = table.frame(records)
-    order = {name: i for i, name in enumerate(config["methods"])}
-    cells = cells.sort_values([*axes, "seed"], kind="stable").sort_values(
-        "method", key=lambda names: names.map(order), kind="stable"
-    )
     summary = table.summarise(cells, axes, module.PUBLISHED, config["dataset"].get("published_as"))
-    summary = (
-        summary.sort_values(axes, key=lambda v: v.map(_rank(experiment["axes"])), kind="stable") if axes else summary
-    )
-
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
     for name, content in {stem: summary, f"{stem}_cells": cells}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
-    with_arrays = cells.assign(arrays=[store.arrays(record) for record in _in_order(records, cells)])
-    done = with_arrays[with_arrays["status"] == "done"]
+    done = cells.assign(arrays=[store.arrays(record) for record in records])
+    done = done[done["status"] == "done"]
     figures = _save_figures(module.figure(summary, done) if len(done) else {}, results_dir / "figures", stem)
     run = {"stem": stem, "config": config, "axes": axes, "source": source, "figures": figures, "tag": tag}
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
@@ -137,15 +129,6 @@ def _distinct(records, name):
         if record.get(name) is not None and record[name] not in values:
             values.append(record[name])
     return values
-
-
-def _rank(axes):
-    return {value: i for i, value in enumerate(itertools.chain.from_iterable(axes.values()))}
-
-
-def _in_order(records, cells):
-    by_key = {record["key"]: record for record in records}
-    return [by_key[key] for key in cells["key"]]
 
 
 def _save_figures(figures, folder, stem):
