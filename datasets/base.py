@@ -91,8 +91,11 @@ def as_categories(values, key):
     return values.astype(str).astype("category")
 
 
-def check_dataset(adata):
-    """Return ``adata`` as it is if it obeys the contract, else raise with what is wrong and how to repair it."""
+def check_dataset(adata, counts=True):
+    """Return ``adata`` as it is if it obeys the contract, else raise with what is wrong and how to repair it.
+
+    ``counts=False`` leaves the values of ``X`` unread, for counts on disk that were checked as they were written.
+    """
     if not isinstance(adata, ad.AnnData):
         raise InvalidDataset(f"A loader must return an AnnData, but this is a {type(adata).__name__}.")
     X = adata.X
@@ -101,7 +104,7 @@ def check_dataset(adata):
         raise InvalidDataset(f"X is {kind}, not CSR int32: build the dataset with datasets.base.make_dataset.")
     cells = check_names(adata.obs_names, adata.n_obs, "cell")
     genes = check_names(adata.var_names, adata.n_vars, "gene")
-    for start in range(0, max(adata.n_obs, 1), BLOCK):
+    for start in range(0, max(adata.n_obs, 1), BLOCK) if counts else ():
         check_counts(X[start : start + BLOCK], cells=cells[start : start + BLOCK], genes=genes)
     for key in ("label", "batch"):
         if key in adata.obs:
@@ -120,6 +123,47 @@ def check_dataset(adata):
                 f"obsm['protein'] of cell {cells[bad[0]]!r} (row {bad[0]}) is not finite: drop the cell or the protein."
             )
     _check_source(adata.uns.get("source"))
+    return adata
+
+
+def compare_with_paper(adata, expect, own_files, **of_file):
+    """Hold a dataset against the numbers of the paper; return it with any difference in ``uns["source"]["origin"]``.
+
+    Parameters
+    ----------
+    adata : anndata.AnnData
+    expect : dict or None
+        Any of ``cells``, ``labels``, ``batches``, ``label_sizes``, and what ``of_file`` may have.
+    own_files : bool
+        Whether the user named the files. If not, they pass for the published ones and a difference is an error.
+    **of_file
+        ``file_cells`` and ``file_genes``, before any selection; ``genes``, after it.
+
+    Raises
+    ------
+    InvalidDataset
+        The files are not what they pass for.
+    """
+    found = {"cells": adata.n_obs, **of_file}
+    for slot, key in (("label", "labels"), ("batch", "batches")):
+        if slot in adata.obs:
+            found[key] = adata.obs[slot].nunique()
+    if "label" in adata.obs:
+        found["label_sizes"] = {str(label): int(n) for label, n in adata.obs["label"].value_counts().items()}
+    said = {"file_cells": "cells in the file", "file_genes": "genes in the file", "label_sizes": "cells per label"}
+    differences = [
+        f"{found[key]} {said.get(key, key)} where the paper has {value}"
+        for key, value in (expect or {}).items()
+        if value is not None and found.get(key) is not None and found[key] != value
+    ]
+    if differences and not own_files:
+        raise InvalidDataset(
+            f"The files of {adata.uns['source']['name']} are not the published ones ({'; '.join(differences)}): remove "
+            "them from the data folder and fetch them again, or name your own as dataset.path."
+        )
+    if differences:
+        origin = adata.uns["source"]["origin"].removesuffix(".")
+        adata.uns["source"]["origin"] = f"{origin}; not the paper's data: {'; '.join(differences)}."
     return adata
 
 

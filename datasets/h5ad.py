@@ -1,13 +1,13 @@
-"""Any data of the user's own: an AnnData file, with the names of the slots to use."""
+"""Any data of the user's own: an AnnData file, 10x, loom or text, with the names of the slots to use."""
 
-import warnings
 from pathlib import Path
 
-import anndata as ad
 import numpy as np
+import pandas as pd
 
 from .base import InvalidDataset, column, make_dataset, sha256_of
 from .genes import top_genes
+from .readers import read, readable
 
 
 def load(
@@ -19,9 +19,15 @@ def load(
     protein_key=None,
     n_genes=None,
     drop_empty_cells=False,
+    keep_cells=None,
+    keep_genes=None,
+    annotations=None,
+    obs_columns=(),
+    var_columns=(),
+    genes_in="columns",
     stand_in_for=None,
 ):
-    """Read an ``.h5ad`` file.
+    """Read counts from a file in any of the formats of :func:`datasets.readers.read`.
 
     Parameters
     ----------
@@ -33,70 +39,127 @@ def load(
     layer : str, optional
         Where the raw counts are, if not in ``X``.
     protein_key : str, optional
-        Key of ``obsm`` with the proteins.
+        Key of ``obsm`` with the proteins (those of a 10x file are at ``protein``).
     n_genes : int, optional
         Keep the genes with the highest standard deviation of raw counts.
     drop_empty_cells : bool
         Remove cells without counts (in the chosen genes) in place of refusing them.
+    keep_cells, keep_genes : str, optional
+        Column of ``obs`` or ``var``: only the cells or genes where it is true (or, for other types, not missing).
+    annotations : str or Path, optional
+        A .csv or .tsv table whose first column names the cells, with further columns of ``obs``.
+    obs_columns, var_columns : sequence of str, or dict
+        Further columns to carry along, under their names, or ``{new name: column}``.
+    genes_in : {"columns", "rows"}
+        How a text table is laid out.
     stand_in_for : str, optional
-        The dataset of the paper this one stands in for; part of ``uns["source"]["origin"]``.
+        One line on the dataset of the paper this one stands in for; it opens ``uns["source"]["origin"]``.
 
     Returns
     -------
     anndata.AnnData
     """
     if path is None:
-        raise InvalidDataset("No file is given: set dataset.path=FILE.h5ad.")
+        raise InvalidDataset("No file is given: set dataset.path=FILE.")
     path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}: correct dataset.path.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # names that are not unique: make_dataset names the first
-            raw = ad.read_h5ad(path)
-    except Exception as error:  # h5py and anndata raise many kinds for a file that is not theirs
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidDataset(f"{path} cannot be read as an AnnData file ({reason}): check that it is whole.") from error
-    X = raw.X
+    table = read(path, genes_in)
+    X = table.X
     if layer is not None:
-        if layer not in raw.layers:
-            raise InvalidDataset(f"There is no layer {layer!r} in {path.name}; the layers are: {_listed(raw.layers)}.")
-        X = raw.layers[layer]
+        X = _entry(table.layers, layer, "layer", path)
     if X is None:
-        raise InvalidDataset(f"{path.name} has no X; set dataset.layer to one of its layers: {_listed(raw.layers)}.")
-    obs = {slot: column(raw.obs, key, slot) for slot, key in (("label", label_key), ("batch", batch_key)) if key}
-    obsm = {}
-    if protein_key is not None:
-        if protein_key not in raw.obsm:
-            raise InvalidDataset(f"There is no obsm {protein_key!r} in {path.name}; there are: {_listed(raw.obsm)}.")
-        obsm["protein"] = np.asarray(raw.obsm[protein_key])
-    origin = f"The file {path.name} given by the user."
-    if stand_in_for:
-        origin = f"A stand-in for the paper's {stand_in_for}: {path.name}."
-    source = {"name": name, "origin": origin, "sha256": sha256_of(path), "steps": [f"read {path.name}"]}
+        raise InvalidDataset(f"{path.name} has no X; set dataset.layer to one of: {_listed(table.layers)}.")
+    frame = table.obs if annotations is None else _joined(table, annotations)
+    wanted = {"label": label_key, "batch": batch_key} | _renamed(obs_columns)
+    obs = {slot: column(frame, key, slot).to_numpy() for slot, key in wanted.items() if key}
+    var = {slot: column(table.var, key, "var").to_numpy() for slot, key in _renamed(var_columns).items()}
+    obsm = {} if protein_key is None else {"protein": np.asarray(_entry(table.obsm, protein_key, "obsm", path))}
+    steps = [f"read {path.name}"]
+    rows, columns = _kept(frame, keep_cells, "cells", X.shape[0]), _kept(table.var, keep_genes, "genes", X.shape[1])
+    for key, kind, kept, n in (
+        (keep_cells, "cells", rows, X.shape[0]),
+        (keep_genes, "genes", columns, X.shape[1]),
+    ):
+        if key is not None:
+            steps.append(f"kept {len(kept)} of {n} {kind}, those with {key}")
     whole = make_dataset(
-        X,
-        cells=raw.obs_names,
-        genes=raw.var_names,
-        obs={slot: values.to_numpy() for slot, values in obs.items()},
-        obsm=obsm,
-        source=source,
+        X if keep_cells is None and keep_genes is None else X[rows][:, columns],
+        cells=table.cells[rows],
+        genes=table.genes[columns],
+        obs={slot: values[rows] for slot, values in obs.items()},
+        var={slot: values[columns] for slot, values in var.items()},
+        obsm={key: values[rows] for key, values in obsm.items()},
+        source={
+            "name": name,
+            "origin": f"{stand_in_for.removesuffix('.')}."
+            if stand_in_for
+            else f"The file {path.name} given by the user.",
+            "sha256": sha256_of(path) if path.is_file() else _folder_sha256(path),
+            "steps": steps,
+        },
         drop_empty_cells=drop_empty_cells,
     )
     if n_genes is None:
         return whole
     keep = top_genes(whole.X, n_genes)
-    step = f"kept the {n_genes} genes with the highest SD of raw counts"
+    step = f"kept the {n_genes} genes with the highest SD of raw counts over all cells"
     return make_dataset(
         whole.X[:, keep],
         cells=whole.obs_names,
         genes=whole.var_names[keep],
         obs={slot: whole.obs[slot] for slot in obs},
+        var={slot: whole.var[slot].to_numpy()[keep] for slot in var},
         obsm=dict(whole.obsm),
         source={**whole.uns["source"], "steps": [*whole.uns["source"]["steps"], step]},
         drop_empty_cells=drop_empty_cells,
     )
 
 
+def _renamed(columns):
+    return dict(columns) if hasattr(columns, "items") else {name: name for name in columns}
+
+
+def _joined(table, path):
+    """The annotations of the cells with those of a table beside them."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path}: correct dataset.annotations.")
+    with readable(path):
+        more = pd.read_csv(path, index_col=0, sep=None, engine="python")
+    more.index = more.index.astype(str)
+    cells = pd.Index(table.cells.astype(str))
+    if not cells.isin(more.index).any():
+        cells = cells.str.replace(
+            r"-\d+$", "", regex=True
+        )  # 10x adds a number to its barcodes, some tables leave it out
+    missing = np.flatnonzero(~cells.isin(more.index))
+    if missing.size:
+        raise InvalidDataset(
+            f"{path} says nothing of {missing.size} of the {len(cells)} cells (the first is "
+            f"{str(table.cells[missing[0]])!r}): its first column must name the cells."
+        )
+    more = more.loc[cells].set_axis(table.cells)
+    return pd.concat([table.obs[[name for name in table.obs if name not in more]], more], axis=1)
+
+
+def _kept(frame, key, kind, n):
+    if key is None:
+        return np.arange(n)
+    values = column(frame, key, f"keep_{kind}")
+    rows = np.flatnonzero(values if values.dtype == bool else values.notna())
+    if not rows.size:
+        raise InvalidDataset(f"No {kind} are left: the column {key!r} is never true.")
+    return rows
+
+
+def _entry(mapping, key, kind, path):
+    if key not in mapping:
+        raise InvalidDataset(f"There is no {kind} {key!r} in {path.name}; there are: {_listed(mapping)}.")
+    return mapping[key]
+
+
 def _listed(keys):
     return ", ".join(map(str, keys)) or "none"
+
+
+def _folder_sha256(folder):
+    return {file.name: sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}

@@ -114,7 +114,18 @@ def test_the_original_is_parsed(original, tmp_path):
     assert list(adata.obs["label_level2"]) == ["Int10", "S1PyrL4", "Oligo5", "(none)", "Int6"]
     assert list(adata.obs["label_2"]) == ["1", "1", "0", "0", "1"]
     assert adata.obs_names[0] == "1772071015_C00"
-    assert "5 cells × 3 genes and so is not the paper's" in adata.uns["source"]["origin"]
+    assert adata.uns["source"]["origin"] == "The file expression_mRNA_17-Aug-2014.txt given by the user."
+
+
+def test_a_small_copy_is_used_when_named_and_refused_when_it_passes_for_the_original(original, tmp_path):
+    expect = {"cells": 3005, "file_genes": 19972}
+    adata = cortex.load(path=original, n_genes=None, data_dir=tmp_path / "data", expect=expect)
+    assert (
+        "not the paper's data: 5 cells where the paper has 3005; 3 genes in the file" in adata.uns["source"]["origin"]
+    )
+    files = {"counts": {"name": original.name, "urls": [], "sha256": None}}
+    with pytest.raises(InvalidDataset, match=r"not the published ones \(5 cells where the paper has 3005"):
+        cortex.load(n_genes=None, data_dir=tmp_path, files=files, expect=expect)
 
 
 def test_the_parsed_copy_gives_the_same_and_the_text_is_read_once(original, tmp_path, monkeypatch):

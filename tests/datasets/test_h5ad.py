@@ -47,16 +47,34 @@ def test_genes_are_chosen_by_spread(path):
 
 
 def test_the_name_of_a_stand_in_travels_with_it(path):
-    source = h5ad.load(path, name="my_pbmc", layer="counts", stand_in_for="PBMC").uns["source"]
+    line = "A stand-in for the paper's PBMC: three cells"
+    source = h5ad.load(path, name="my_pbmc", layer="counts", stand_in_for=line).uns["source"]
     assert source["name"] == "my_pbmc"
-    assert "stand-in for the paper's PBMC" in source["origin"]
+    assert source["origin"] == f"{line}."
+
+
+def test_cells_and_genes_can_be_chosen_by_a_column(tmp_path):
+    adata = ad.AnnData(
+        sp.csr_matrix(COUNTS),
+        obs=pd.DataFrame({"good": [True, False, True], "type": ["T", None, "B"]}, index=["a", "b", "c"]),
+        var=pd.DataFrame({"p": [0.1, np.nan, 0.3]}, index=["g1", "g2", "g3"]),
+    )
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    chosen = h5ad.load(
+        tmp_path / "x.h5ad", keep_cells="good", keep_genes="p", label_key="type", var_columns={"bulk_p": "p"}
+    )
+    np.testing.assert_array_equal(chosen.X.toarray(), COUNTS[[0, 2]][:, [0, 2]])
+    assert list(chosen.var["bulk_p"]) == [0.1, 0.3]
+    assert list(h5ad.load(tmp_path / "x.h5ad", keep_cells="type", label_key="type").obs_names) == ["a", "c"]
+    with pytest.raises(InvalidDataset, match=r"label of cell 'b' \(row 1\) is missing"):
+        h5ad.load(tmp_path / "x.h5ad", label_key="type")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({}, r"not an integer at cell 'a' \(row 0\), gene 'g1' .*layer=counts"),
-        ({"layer": "raw"}, "no layer 'raw' in my.h5ad; the layers are: counts"),
+        ({"layer": "raw"}, "no layer 'raw' in my.h5ad; there are: counts"),
         ({"layer": "counts", "label_key": "cell_type"}, "no label column 'cell_type'; the columns are: type, donor"),
         ({"layer": "counts", "batch_key": "batch"}, "no batch column 'batch'"),
         ({"layer": "counts", "protein_key": "protein"}, "no obsm 'protein' in my.h5ad; there are: adt"),
@@ -74,7 +92,7 @@ def test_files_that_are_not_there_or_not_anndata(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no file"):
         h5ad.load(tmp_path / "none.h5ad")
     (tmp_path / "page.h5ad").write_text("<html>not found</html>")
-    with pytest.raises(InvalidDataset, match=r"cannot be read as an AnnData file"):
+    with pytest.raises(InvalidDataset, match=r"page\.h5ad is a web page"):
         h5ad.load(tmp_path / "page.h5ad")
 
 
