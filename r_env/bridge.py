@@ -48,13 +48,21 @@ def available():
 def missing(packages):
     """Return those of the named R packages that are not installed."""
     packages = list(packages)
-    installed = _to_python(_r().installed(_to_r(packages))) if packages else []
+    installed = _to_python(_r().installed(_to_r(packages)))
     return [package for package, there in zip(packages, installed, strict=True) if not there]
 
 
 def needs(script):
     """Return the names of the R packages that a script loads with ``library(NAME)`` lines."""
     return re.findall(r"^library\((\w[\w.]*)\)", _path(script).read_text(), re.MULTILINE)
+
+
+def require(script):
+    """Raise RUnavailable unless R and every package that a script needs are installed."""
+    absent = missing(needs(script))
+    if absent:
+        noun, verb = ("package", "is") if len(absent) == 1 else ("packages", "are")
+        raise RUnavailable(f"R {noun} {', '.join(absent)} {verb} not installed {HELP}")
 
 
 def call(script, function, /, **arguments):
@@ -84,14 +92,8 @@ def call(script, function, /, **arguments):
     RError
         The R code stopped.
     """
-    r = _r()
-    absent = missing(needs(script))
-    if any(sp.issparse(value) for value in arguments.values()):
-        absent += missing(["Matrix"])
-    if absent:
-        noun, verb = ("package", "is") if len(absent) == 1 else ("packages", "are")
-        raise RUnavailable(f"R {noun} {', '.join(absent)} {verb} not installed {HELP}")
-    path = _path(script)
+    require(script)
+    r, path = _r(), _path(script)
     with r.lock, _interrupts_reach_r():
         r.printed.clear()
         outcome = _to_python(r.run(_to_r(str(path)), _to_r(function), _to_r(arguments)))
@@ -261,7 +263,7 @@ def _vector_to_python(value, types):
         return np.array([None if item is types.NA_Character else item for item in value], dtype=object)
     array = np.ravel(np.array(value.memoryview()), order="F")
     if isinstance(value, types.FloatSexpVector):
-        return array
+        return np.where(np.isnan(array), np.nan, array)  # R's NA is a signalling NaN, which arithmetic warns of
     absent = array == np.iinfo(np.int32).min  # R's NA
     if absent.any():
         return np.where(absent, np.nan, array)
