@@ -28,7 +28,8 @@ def load(
         Keep the mouse cells that were mixed in as a control, as the paper does. If False, both they and the mouse
         genes go.
     protein : {"clr", "counts"}
-        What ``obsm["protein"]`` holds: the deposited centred log-ratios (as in the paper) or raw counts.
+        What ``obsm["protein"]`` holds: the deposited centred log-ratios (as in the paper; log(1 + count) minus its
+        mean over the proteins of the cell) or raw counts.
     data_dir : str or Path, optional
     files : dict
         ``rna``, ``adt``, ``clr`` (tables of GEO) and ``clusters``.
@@ -57,6 +58,8 @@ def load(
     raw, clr = _proteins(found["adt"][0], cells), _proteins(found["clr"][0], cells)
     if list(raw.columns) != list(clr.columns):
         raise InvalidDataset(f"{found['adt'][0].name} and {found['clr'][0].name} name other proteins: one is foreign.")
+    if (raw < 0).to_numpy().any() or (raw % 1 != 0).to_numpy().any():
+        raise InvalidDataset(f"{found['adt'][0]} holds values that are no counts: are the two protein tables swapped?")
     labels = _labels(found["clusters"][0], cells)
     steps = []
     if not keep_mouse_cells:

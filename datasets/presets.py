@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hydra.utils import instantiate
+from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from .base import InvalidDataset
@@ -31,4 +31,5 @@ def preset(name, data_dir=None, **overrides):
 
 def load(name, data_dir=None, **overrides):
     """Load a dataset by its name, e.g. ``load("cortex", n_genes=100)``; returns an AnnData."""
-    return instantiate(preset(name, data_dir, **overrides)["loader"], _convert_="all")
+    arguments = preset(name, data_dir, **overrides)["loader"]
+    return get_method(arguments.pop("_target_"))(**arguments)  # instantiate() would wrap the errors in its own

@@ -241,7 +241,7 @@ def read_mtx(content, path):
     if not content.startswith(b"%%MatrixMarket"):
         what = "a web page" if looks_like_html(content[:512]) else "something else"
         raise InvalidDataset(f"The matrix.mtx of {path} is {what}, not a MatrixMarket file: download it again.")
-    announced = next(line for line in content.splitlines() if not line.startswith(b"%") and line.strip()).split()
+    announced = next((line.split() for line in io.BytesIO(content) if line.strip() and not line.startswith(b"%")), [])
     X = sp.coo_matrix(scipy.io.mmread(io.BytesIO(content)))
     if len(announced) == 3 and X.nnz != int(announced[2]):
         raise InvalidDataset(f"The matrix.mtx of {path} has {X.nnz} of {int(announced[2])} entries: it is cut off.")
