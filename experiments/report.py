@@ -150,6 +150,8 @@ def _row(row, axes, run):
     verdict, why = _verdict(ours, low, high, published, row.get("status"), metric and metric.better)
     if run["stand_in_for"] and verdict in ("reproduced", "differs"):
         verdict = "other data"
+    if row.get("role") == "control" and verdict == "no published value":
+        verdict = "control"
     return {
         "run": run,
         "label": row.get("label", ""),
