@@ -1,0 +1,34 @@
+"""Methods without a map to new cells: they describe the matrix they were fitted to, and no other."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from .base import Method, check_batch, check_counts
+
+
+class Transductive(Method):
+    """A method that answers for the cells of its own ``fit`` alone.
+
+    SIMLR, MAGIC and MNN compute on the graph of the cells at hand. A rule for other cells would be our invention
+    and not the published method, so a call with another matrix raises instead.
+    """
+
+    def _remember(self, counts, batch):
+        self.counts_ = counts  # CSR as check_counts returns it: canonical, hence comparable
+        self.batch_ = batch
+
+    def _recall(self, X, batch=None):
+        """Return the fitted counts if ``X`` holds the same (and ``batch``, if given, the same labels)."""
+        check_is_fitted(self, "counts_")
+        X, fitted = check_counts(X), self.counts_
+        same = X.shape == fitted.shape and all(
+            np.array_equal(getattr(X, part), getattr(fitted, part)) for part in ("indptr", "indices", "data")
+        )
+        if same and batch is not None:
+            same = np.array_equal(check_batch(batch, X.shape[0]), self.batch_)
+        if not same:
+            raise ValueError(
+                f"{type(self).__name__} has no map to cells it was not fitted to: "
+                "call fit first with the matrix and batch labels that are passed here."
+            )
+        return fitted
