@@ -41,7 +41,7 @@ def remembered(stem, data_dir, build):
 
 def _load(path):
     try:
-        with np.load(path) as stored:
+        with open(path, "rb") as stream, np.load(stream) as stored:
             return dict(stored)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None  # not there, or damaged: made again

@@ -31,7 +31,7 @@ class Server:
                     return self.send_error(404)
                 tag = f'"{hashlib.sha256(content).hexdigest()[:8]}"'
                 start = 0
-                if self.headers.get("Range") and self.headers.get("If-Range") == tag:
+                if self.headers.get("Range") and self.headers.get("If-Range", tag) == tag:
                     start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
                 self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(content) - start))

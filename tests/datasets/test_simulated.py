@@ -20,6 +20,12 @@ def test_the_same_seed_gives_the_same_counts_with_any_number_of_threads():
     assert content_hash(simulated.load(seed=1, **SMALL)) != content_hash(first)
 
 
+def test_blocks_differ():
+    first, second = (Simulation(**SMALL).block(index) for index in (0, 1))
+    assert not np.array_equal(first["counts"], second["counts"])
+    assert abs(np.corrcoef(first["library"], second["library"])[0, 1]) < 0.2
+
+
 def test_on_disk_it_is_the_same(tmp_path):
     on_disk = check_dataset(simulated.load(on_disk=True, data_dir=tmp_path, **SMALL))
     assert content_hash(on_disk) == content_hash(simulated.load(**SMALL))
