@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import solve
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse.linalg import eigsh
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
@@ -79,29 +79,36 @@ def mean_kernel(log_counts, *, verbose=False):
 
 
 def diffuse_network(affinity):
-    """Return ``affinity`` (n_cells, n_cells) spread along its strongest edges.
+    """Return ``affinity`` (n_cells, n_cells), which is overwritten, spread along its strongest edges.
 
     The walk P on each cell's strongest max(n / 20, 10) edges is diffused to 0.2 P (I - 0.8 P²)⁻¹, which the original
     computes from all eigenvectors of P.
     """
     n_cells = affinity.shape[0]
     n_kept = min(max(math.ceil(n_cells / 20), 10), n_cells - 1)
-    walk = affinity.copy()
-    np.fill_diagonal(walk, 0.0)
-    weak = np.argpartition(-walk, n_kept, axis=1)[:, n_kept:]
-    np.put_along_axis(walk, weak, 0.0, axis=1)
-    walk = (walk + walk.T) / 2
-    degree = walk.sum(axis=1)
-    np.fill_diagonal(walk, degree + 1)
+    diagonal = np.diag_indices(n_cells)
+    walk = affinity
+    walk[diagonal] = 0.0
+    for cells in gen_batches(n_cells, CELL_BLOCK):
+        weak = np.argpartition(-walk[cells], n_kept, axis=1)[:, n_kept:]
+        np.put_along_axis(walk[cells], weak, 0.0, axis=1)
+    walk += walk.T
+    walk /= 2
+    walk[diagonal] = walk.sum(axis=1) + 1
     walk /= walk.sum(axis=0)[:, None]
     walk /= np.sqrt(walk.sum(axis=0))
     walk = walk @ walk.T
-    left = np.eye(n_cells) - 0.8 * walk @ walk
-    diffused = solve(left, 0.2 * walk, assume_a="pos", overwrite_a=True, overwrite_b=True)
-    rest = 1 - diffused.diagonal()
-    np.fill_diagonal(diffused, 0.0)
-    diffused /= rest[:, None]
-    return np.maximum((diffused + diffused.T) / 2, 0.0)
+    left = walk @ walk
+    left *= -0.8
+    left[diagonal] += 1
+    walk *= 0.2
+    # Both are symmetric: their transposes are the same in the order that LAPACK works in, hence without a copy.
+    diffused = cho_solve(cho_factor(left.T, overwrite_a=True), walk.T, overwrite_b=True)
+    diffused /= 1 - diffused.diagonal()[:, None]
+    diffused[diagonal] = 0.0
+    diffused += diffused.T
+    diffused /= 2
+    return np.maximum(diffused, 0.0, out=diffused)
 
 
 def separation(graph, n_eigenvalues):
