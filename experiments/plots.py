@@ -2,13 +2,12 @@
 
 import math
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.patheffects import withStroke
 
 from .metrics import METRICS
-from .style import COLUMN, MARGIN, NUMBER, SOFT, STYLE, SuiteFigure, colour, inches, wrap
+from .style import COLUMN, MARGIN, NUMBER, SOFT, TITLE, SuiteFigure, colour, in_style, inches, wrap
 
 
 def density_panels(panels, *, limit, x, y, score, like=""):
@@ -35,15 +34,18 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     n = len(panels)
     columns = n if n <= 4 else 3 if n in (5, 6, 9) else 4
     rows = math.ceil(n / columns)
-    side, gap, left, right, above, below = 1.38, 0.2, 0.5, 0.56, 0.25, 0.4
+    side, gap, left, right, below = 1.38, 0.2, 0.5, 0.56, 0.4
+    names = [wrap(panel.label, TITLE, side) for panel in panels]
+    above = 0.11 + 0.14 * max(map(len, names))
     width, height = left + columns * (side + gap) - gap + right, rows * (side + above) + below
     title, caption = _title(panels[0], like), _density_caption(panels, limit, score)
-    with mpl.rc_context(STYLE):
+    with in_style():
         figure = SuiteFigure(width, height, title=title, caption=caption)
         for i, panel in enumerate(panels):
             row, column = divmod(i, columns)
             ax = figure.panel(left + column * (side + gap), below + (rows - row - 1) * (side + above), side, side)
             image = _density(ax, panel, limit, score)
+            ax.set_title("\n".join(names[i]), pad=4)
             ax.tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
         figure.write((left + width - right) / 2, figure.foot + MARGIN, x, ha="center", va="bottom")
         middle = figure.foot + (below + height - above) / 2
@@ -70,7 +72,6 @@ def _density(ax, panel, limit, score):
     ax.set(xlim=(0, limit), ylim=(0, limit), xticks=ticks, yticks=ticks)
     ax.spines[["top", "right"]].set_visible(True)
     ax.spines["top"].set(color=colour(panel.label, panel.role), linewidth=2.5)
-    ax.set_title(panel.label, pad=4)
     paper = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.2}
     ax.text(0.05, 0.93, f"d = {getattr(panel, score):.2f}", transform=ax.transAxes, va="top", bbox=paper)
     return image
@@ -107,13 +108,13 @@ def score_bars(table, score, like=""):
     """
     label = f"{METRICS[score].label}, {METRICS[score].better} is better"
     table = _ranked(table[table["score"] == score], METRICS[score].better)
-    with mpl.rc_context(STYLE):
+    with in_style():
         rows = [_Bar(row, CUT * _longest(table)) for row in table.itertuples()]
         names = [wrap(row.label, NUMBER, LABEL) for row in rows]
         what = wrap(label, 7.5, COLUMN - 2 * MARGIN)
         left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
         below, step = 0.3 + 0.14 * len(what), max(0.23, 0.12 * max(map(len, names)))
-        inner, height = COLUMN - left - MARGIN, len(rows) * step
+        inner, height = COLUMN - left - RIGHT, len(rows) * step
         title, caption = _title(rows[0].row, like), _bars_caption(table, rows)
         figure = SuiteFigure(COLUMN, height + below, title=title, caption=caption, beside_title=0.8)
         ax = figure.panel(left, below, inner, height)
@@ -138,6 +139,7 @@ def score_bars(table, score, like=""):
 
 
 CUT = 2.5
+RIGHT = 0.14  # inches: half of the label of a tick at the very end, and the margin
 LABEL = 1.3  # inches: longer labels take a second line
 PAD, HALF_DIAMOND = 0.05, 0.05  # inches
 PUBLISHED = {
@@ -188,14 +190,15 @@ class _Bar:
 def _scale(rows, inner):
     """Left end of the axis, and inches per unit such that every number fits."""
     low = min(row.low for row in rows)
+    before = 0.1 if low < 0 else 0.0  # inches from the left end to the longest bar that goes left
     reach = max(np.nanmax([row.end, row.published]) for row in rows) * 1.03 - low
-    unit = inner / (reach or 1.0)
+    unit = (inner - before) / (reach or 1.0)
     for _ in range(len(rows) + 1):  # with a smaller unit a number can come to stand beyond a diamond, hence again
         for row in rows:
             end = row.number_at(unit) - low - PAD / unit  # of what the number stands beside, in units
             if end > 0:
-                unit = min(unit, (inner - PAD - inches(row.number, NUMBER)) / end)
-    return low - (0.1 / unit if low < 0 else 0.0), unit
+                unit = min(unit, (inner - before - PAD - inches(row.number, NUMBER)) / end)
+    return low - before / unit, unit
 
 
 def _ranked(table, better):

@@ -6,11 +6,13 @@ Sizes are inches and points on paper, so that a figure is read at the column wid
 import hashlib
 
 import matplotlib as mpl
+import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.textpath import TextPath
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 COLUMN = 3.5  # inches: one column of a journal
 MARGIN = 0.06  # inches at every edge of a figure
@@ -33,6 +35,12 @@ STYLE = {
 for _axis in "xy":
     STYLE |= {f"{_axis}tick.labelsize": NUMBER, f"{_axis}tick.labelcolor": INK, f"{_axis}tick.color": "#444444"}
     STYLE |= {f"{_axis}tick.major.width": 0.6, f"{_axis}tick.major.size": 2.5}
+
+
+def in_style():
+    """Context in which figures are made and saved: ``STYLE`` over matplotlib's defaults, whatever the user has set."""
+    return mpl.style.context(["default", STYLE])
+
 
 # The hues of the paper's Fig 1c (FA blue, scVI orange, DCA green, ZIFA red, ...), moved to where all of them differ
 # from each other and from the grey of the controls for readers with any of the three colour vision deficiencies.
@@ -110,7 +118,7 @@ class SuiteFigure(Figure):
     def savefig(self, fname, *, format, metadata=None, **options):
         names = {"png": ("Title", "Description"), "pdf": ("Title", "Subject")}[format]
         metadata = dict(zip(names, (self.title, f"{self.alt} {self.caption}"), strict=True)) | (metadata or {})
-        with mpl.rc_context(STYLE):
+        with in_style():
             super().savefig(fname, format=format, metadata=metadata, **options)
 
 
@@ -131,7 +139,8 @@ def wrap(text, points, width):
 
 def inches(text, points):
     """Width of ``text`` on paper, with a little air."""
-    return TextPath((0, 0), text, size=points).get_extents().width / 72 * 1.04 + 0.01 if text.strip() else 0.0
+    font = FontProperties(family=STYLE["font.family"], size=points)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72 * 1.04
 
 
 def _height(lines, points):

@@ -1,0 +1,287 @@
+"""Figures: what is drawn equals the table, no words collide or leave the paper, equal input gives equal files."""
+
+import io
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+from PIL import Image
+
+from experiments import plots, style, table
+from experiments.metrics import METRICS, Metric
+
+LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
+
+
+def summary(means, *, controls=(), spread=0.02, published=None, seeds=5, failed=()):
+    """Rows of table.summarise for given means: the seeds of each lie evenly around it."""
+    same = {
+        "experiment": "imputation",
+        "dataset": "cortex",
+        "protocol": "as_written",
+        "axes": {"corruption": "uniform"},
+    }
+    same |= {"facts": {}, "seconds": {"total": 1.0}, "peak_memory_mb": 1.0}
+    records = []
+    for label, mean in means.items():
+        outcome = {"status": "failed", "reason": "R: not found", "scores": {}} if label in failed else None
+        role = "control" if label in controls else "method"
+        for seed, value in enumerate(mean + (spread if mean else 0) * np.linspace(-1, 1, seeds)):
+            name = {"method": label.lower(), "label": label, "role": role, "seed": seed, "key": f"{label}{seed}"}
+            records.append(same | name | (outcome or {"status": "done", "reason": "", "scores": {"median_l1": value}}))
+    rows = table.summarise(table.frame(records), ["corruption"], {"median_l1": "median_L1_{corruption}"}, None)
+    rows["published"] = rows["label"].map(published or {}).astype(float)
+    return rows
+
+
+CASES = {
+    "typical": summary(
+        {"scVI": 2.31, "FA": 2.43, "PCA": 2.45, "gene mean": 3.94, "identity": 6.0, "oracle": 0.0},
+        controls=("gene mean", "identity", "oracle"), published={"scVI": 2.325},
+    ),
+    "crowded": summary(dict(zip(LABELS, np.linspace(2, 3, 12), strict=True)), published=dict.fromkeys(LABELS, 2.6)),
+    "published far away": summary({"ZIFA": 3.1, "MAGIC": 1.0}, published={"ZIFA": 6.0, "MAGIC": 9.67}),
+    "published in the way of the number": summary({"a": 2.0, "b": 3.0}, published={"a": 2.35, "b": 3.5}),
+    "one seed": summary({"scVI": 2.3, "FA": 2.4}, seeds=1),
+    "some failed": summary({"scVI": 2.3, "FA": 2.4, "ZIFA": 1.0}, failed=("ZIFA",), published={"ZIFA": 0.1}),
+    "all failed": summary({"scVI": 2.3, "FA": 2.4}, failed=("scVI", "FA")),
+    "cut": summary({"scVI": 2.3, "identity": 60.0}, controls=("identity",)),
+    "negative": summary({"scVI": 0.21, "FA": -0.12, "PCA": -0.4}, published={"PCA": -0.5, "FA": 0.2}),
+    "all zero": summary({"scVI": 0.0, "FA": 0.0}, spread=0.0),
+    "wide intervals": summary({"scVI": 2.0, "FA": 2.1}, spread=1.5, published={"FA": 2.9}),
+    "long names": summary({"a method whose name has very many words": 2.0, "methods_scvi_n_latent_is_5_and_more": 2.1}),
+    "thousands": summary({"scVI": 1146.59, "FA": 1177.35}, spread=3.0, published={"scVI": 1146.0}),
+}  # fmt: skip
+
+
+def panels(n, labels=LABELS, *, size=50, limit=10):
+    """n rows as itertuples gives them, each with its own density."""
+    axis = np.linspace(0, limit, size)
+    x, y = np.meshgrid(axis, axis, indexing="ij")
+    rows = []
+    for i in range(n):
+        density = np.exp(-((x - 2) ** 2) - (y - 5 - 0.1 * i) ** 2).astype(np.float32)
+        arrays = {"density": density, "slope": np.float64(0.5 + 0.05 * i), "n_shown": np.int64(900 + i)}
+        rows.append(
+            {"experiment": "imputation", "dataset": "cortex", "protocol": "as_written", "method": labels[i].lower(),
+             "label": labels[i], "role": "method", "seed": 0, "key": f"k{i}", "corruption": "uniform", "status": "done",
+             "reason": "", "median_l1": 2.3 + i / 100, "n_scored": 12345.0, "arrays": arrays}
+        )  # fmt: skip
+    return list(pd.DataFrame(rows).itertuples())
+
+
+def density(n, labels=LABELS):
+    return plots.density_panels(panels(n, labels), limit=10, x="original count", y="imputed count", score="median_l1")
+
+
+def ink(figure):
+    """Bounding boxes of every visible text and of every published value, in pixels."""
+    figure.set_dpi(200)
+    figure.canvas.draw()
+    renderer, boxes = figure.canvas.get_renderer(), []
+    unseen = {label for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) for label in beyond(axis)}
+    for text in figure.findobj(lambda a: isinstance(a, Text) and a.get_visible() and a.get_text().strip()):
+        if text not in unseen:
+            boxes.append((text.get_text(), text.get_window_extent(renderer)))
+    for i, line in enumerate(line for ax in figure.axes for line in ax.lines if line.get_marker() == "D"):
+        for x, y in line.get_transform().transform(line.get_xydata()):
+            half = line.get_markersize() * 200 / 72 * 0.75
+            boxes.append((f"published {i}", mpl.transforms.Bbox.from_extents(x - half, y - half, x + half, y + half)))
+    return boxes
+
+
+def beyond(axis):
+    """Labels of ticks outside the view, which matplotlib keeps but does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+
+
+def assert_tidy(figure):
+    boxes = [(name, box) for name, box in ink(figure) if box.width > 0 and box.height > 0]
+    width, height = figure.get_size_inches() * 200
+    for name, box in boxes:
+        assert box.x0 >= 0, f"{name!r} leaves the paper at the left"
+        assert box.x1 <= width, f"{name!r} leaves the paper at the right"
+        assert box.y0 >= 0, f"{name!r} leaves the paper below"
+        assert box.y1 <= height, f"{name!r} leaves the paper above"
+    for (a, box_a), (b, box_b) in itertools.combinations(boxes, 2):
+        wide = min(box_a.x1, box_b.x1) - max(box_a.x0, box_b.x0)
+        high = min(box_a.y1, box_b.y1) - max(box_a.y0, box_b.y0)
+        assert min(wide, high) <= 0.5, f"{a!r} and {b!r} overlap by {wide:.0f} × {high:.0f} pixels"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_words_of_the_bars_neither_collide_nor_leave_the_paper(case):
+    assert_tidy(plots.score_bars(CASES[case], "median_l1"))
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_words_of_the_panels_neither_collide_nor_leave_the_paper(n):
+    figure = density(n)
+    assert_tidy(figure)
+    squares = [ax for ax in figure.axes if ax.get_title()]
+    assert len(squares) == n
+    for ax in squares:
+        box = ax.get_window_extent()
+        assert box.width == pytest.approx(box.height)
+        assert ax.get_xlim() == ax.get_ylim() == (0, 10)
+    assert figure.get_figwidth() <= 7.2  # two columns of a journal
+
+
+def test_long_names_of_panels_take_more_lines():
+    assert_tidy(density(6, ["a method whose name has very many words", "methods_scvi_n_latent_is_5_and_more"] * 3))
+
+
+def test_the_overlap_check_sees_an_overlap():
+    figure = plots.score_bars(CASES["typical"], "median_l1")
+    figure.axes[0].text(0, 0, "scVI", ha="right")
+    with pytest.raises(AssertionError, match="overlap"):
+        assert_tidy(figure)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bars_intervals_and_published_values_equal_the_table(case):
+    rows, figure = CASES[case].set_index("label"), plots.score_bars(CASES[case], "median_l1")
+    ax = figure.axes[0]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    whole = {name.replace(" ", ""): name for name in rows.index}
+    order = [whole.pop("".join(name.split())) for name in names]
+    assert not whole
+    bars = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in ax.patches}
+    spans = {round(s[0, 1]): s[:, 0] for c in ax.collections for s in c.get_segments()}
+    diamonds = {y: x for line in ax.lines if line.get_marker() == "D" for x, y in line.get_xydata()}
+    texts = {round(text.get_position()[1]): text.get_text() for text in ax.texts}
+    for i, name in enumerate(order):
+        row = rows.loc[name]
+        assert texts[i] == (f"{row['mean']:.2f}" if row["n_seeds"] else "failed")
+        assert diamonds.get(i, np.nan) == pytest.approx(row["published"], nan_ok=True)
+        if name != "identity" or case != "cut":
+            assert bars.get(i, np.nan) == pytest.approx(row["mean"], nan_ok=True)
+            assert spans.get(i, [np.nan] * 2) == pytest.approx([row["ci_low"], row["ci_high"]], nan_ok=True)
+
+
+def test_only_a_control_far_beyond_the_methods_is_cut_and_says_so():
+    for case, rows in CASES.items():
+        figure = plots.score_bars(rows, "median_l1")
+        assert ("longer than drawn" in figure.caption) == (case == "cut")
+    figure = plots.score_bars(CASES["cut"], "median_l1")
+    longest = max(bar.get_width() for bar in figure.axes[0].patches)
+    assert longest == pytest.approx(plots.CUT * CASES["cut"].set_index("label")["ci_high"]["scVI"])
+    assert "60.00" in [text.get_text() for text in figure.axes[0].texts]
+
+
+@pytest.mark.parametrize(("better", "expected"), [("lower", ["a", "b", "c"]), ("higher", ["b", "a", "c"])])
+def test_best_first_then_what_failed_then_controls(better, expected, monkeypatch):
+    monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
+    rows = summary({"c": 1.0, "b": 3.0, "a": 2.0, "k": 2.5}, failed=("c",), controls=("k",))
+    figure = plots.score_bars(rows, "median_l1")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
+
+
+def test_panel_shows_density_with_original_across_and_both_lines():
+    panel = panels(1)[0]
+    ax = density(1).axes[0]
+    image = ax.images[0].get_array()
+    assert ax.images[0].get_cmap().name == "Reds"
+    assert ax.images[0].origin == "lower"
+    row, column = np.unravel_index(np.argmax(image), image.shape)
+    assert (column, row) == (10, 24)  # original 2 (across) and imputed 5 (up) on a grid of 50 over 0 to 10
+    np.testing.assert_allclose(image, panel.arrays["density"].T / panel.arrays["density"].max())
+    lines = {line.get_linestyle(): line.get_ydata()[-1] / line.get_xdata()[-1] for line in ax.lines}
+    assert lines == {":": 1.0, "-": pytest.approx(0.5)}
+    assert "d = 2.30" in [text.get_text() for text in ax.texts]
+
+
+def test_captions_state_data_protocol_seeds_and_n():
+    bars, squares = plots.score_bars(CASES["typical"], "median_l1", like="Fig 9b"), density(3)
+    assert bars.title == "Fig 9b: imputation, corruption: uniform"
+    assert bars.caption.startswith("cortex, protocol as_written, n = 5 seeds.")
+    assert "n = 12,345 entries" in squares.caption
+    assert "n = 900–902 of them" in squares.caption
+    assert "seed 0" in squares.caption
+
+
+@pytest.mark.parametrize("draw", [lambda: plots.score_bars(CASES["crowded"], "median_l1"), lambda: density(3)])
+@pytest.mark.parametrize("format", ["png", "pdf"])
+def test_equal_input_gives_equal_bytes_whatever_the_global_settings(draw, format):
+    def save():
+        file = io.BytesIO()
+        metadata = {"Software": None} if format == "png" else {"CreationDate": None}
+        draw().savefig(file, format=format, dpi=100, metadata=metadata)
+        return file.getvalue()
+
+    first = save()
+    with mpl.rc_context({"font.size": 20, "axes.facecolor": "black", "pdf.fonttype": 3, "lines.linewidth": 9}):
+        assert save() == first
+
+
+def test_global_settings_and_figures_are_left_alone():
+    from matplotlib import pyplot as plt
+
+    before = dict(mpl.rcParams)
+    density(2)
+    plots.score_bars(CASES["typical"], "median_l1")
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+def test_saved_files_carry_their_words():
+    figure, file = plots.score_bars(CASES["typical"], "median_l1"), io.BytesIO()
+    figure.savefig(file, format="png")
+    words = Image.open(file).info
+    assert words["Title"] == figure.title
+    assert "scVI 2.31" in words["Description"]
+    assert "published 2.33" in words["Description"]
+    assert figure.caption in words["Description"]
+    pdf = io.BytesIO()
+    figure.savefig(pdf, format="pdf")
+    assert b"/Subject" in pdf.getvalue()
+    assert b"/Subtype /Type3" not in pdf.getvalue()
+
+
+def test_a_method_has_one_colour_and_controls_are_grey():
+    assert style.colour("scVI") == style.COLOURS["scVI"]
+    assert style.colour("gene mean", "control") == style.colour("identity", "control") == style.CONTROL
+    assert style.colour("their method") == style.colour("their method") != style.colour("another method")
+    assert style.colour("scVI (NB)") not in {style.colour("scVI"), style.colour("FA (NB)")}
+    bars = plots.score_bars(CASES["typical"], "median_l1").axes[0].patches
+    drawn = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars]
+    assert drawn == [*map(style.colour, ("scVI", "FA", "PCA")), *3 * [style.CONTROL]]
+
+
+# Linear RGB as seen with each deficiency at full strength: Machado, Oliveira and Fernandes (2009), table 1.
+VISION = {
+    "normal": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.119192, 0.9503041]])
+
+
+def lab(colour, vision):
+    """CIE L*a*b* (D65) of a colour as seen with ``vision``."""
+    rgb = np.array(mpl.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(VISION[vision] @ linear, 0, 1)
+    f = XYZ @ seen / [0.95047, 1, 1.08883]
+    f = np.where(f > (6 / 29) ** 3, np.cbrt(f), f / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_all_colours_differ_for_every_reader(vision):
+    colours = style.COLOURS | {"control": style.CONTROL}
+    for a, b in itertools.combinations(colours, 2):
+        assert np.linalg.norm(lab(colours[a], vision) - lab(colours[b], vision)) > 10, f"{a} and {b}"
+
+
+def test_wrap_keeps_every_letter_within_the_width():
+    text = "a caption with " + "x" * 90 + " one word that is far too long"
+    lines = style.wrap(text, 7, 1.5)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(style.inches(line, 7) <= 1.5 for line in lines)
