@@ -137,14 +137,12 @@ def open_store(folder, rows=None):
     """
     folder = Path(folder)
     about = json.loads((folder / "about.json").read_text())
-    data, indices, indptr = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("data", "indices", "indptr"))
-    if data.size <= INT32_MAX:
-        indptr = indptr.astype(np.int32)  # as wide as the indices, so that scipy takes the arrays as they are
-    X = sp.csr_matrix((data, indices, indptr), shape=tuple(about["shape"]), copy=False)
+    shape = tuple(about["shape"])
+    X = _mapped(folder, shape) if rows is None else _taken(folder, np.asarray(rows), shape[1])
     cells = np.array((folder / "cells.txt").read_text().split("\n")[:-1], dtype=object)
     obs = {name: np.load(folder / f"obs.{name}.npy", mmap_mode="r") for name in about["obs"]}
     if rows is not None:
-        X, cells, obs = X[rows], cells[rows], {name: values[rows] for name, values in obs.items()}
+        cells, obs = cells[rows], {name: values[rows] for name, values in obs.items()}
     obs = pd.DataFrame({name: np.array(values) for name, values in obs.items()}, index=pd.Index(cells))
     for name, levels in about["levels"].items():
         obs[name] = pd.Categorical.from_codes(obs[name].to_numpy(), categories=levels)
@@ -154,3 +152,29 @@ def open_store(folder, rows=None):
     adata = ad.AnnData(X, obs=obs, var=pd.DataFrame(var, index=genes))
     adata.uns["source"] = about["source"]
     return check_dataset(adata, counts=False)  # checked as they were written
+
+
+def _mapped(folder, shape):
+    """The whole matrix, its arrays mapped into memory."""
+    data, indices, indptr = (np.load(folder / f"{part}.npy", mmap_mode="r") for part in ("data", "indices", "indptr"))
+    if data.size <= INT32_MAX:
+        indptr = indptr.astype(np.int32)  # as wide as the indices, so that scipy takes the arrays as they are
+    return sp.csr_matrix((data, indices, indptr), shape=shape, copy=False)
+
+
+def _taken(folder, rows, n_genes):
+    """Some rows, read one by one: neither the memory nor the address space of the whole is needed."""
+    starts = np.load(folder / "indptr.npy")
+    starts, sizes = starts[rows], np.diff(starts)[rows]
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    parts = []
+    for name in ("data", "indices"):
+        with open(folder / f"{name}.npy", "rb") as file:
+            np.lib.format.read_magic(file)
+            dtype = np.lib.format.read_array_header_1_0(file)[2]
+            values = np.empty(indptr[-1], dtype=dtype)
+            for row in np.argsort(starts):  # front to back through the file, whatever the order asked for
+                file.seek(HEADER_BYTES + starts[row] * dtype.itemsize)
+                file.readinto(values[indptr[row] : indptr[row + 1]])
+        parts.append(values)
+    return sp.csr_matrix((*parts, indptr), shape=(len(rows), n_genes))
