@@ -97,7 +97,7 @@ class SIMLR(Transductive):
         self._recall(X)
         return self.latent_.copy()
 
-    def cluster(self, X, batch=None):
+    def clusters(self, X, batch=None):
         """Return labels (n_cells,) of k-means on F, the best of 200 starts as in the original."""
         self._recall(X)
         return KMeans(self.n_clusters_, n_init=200, random_state=self.random_state).fit_predict(self.latent_)
