@@ -81,7 +81,7 @@ def _run(file, results_dir):
         "undone": _undone(cells, axes),
         "times": _times(cells),
         "provenance": _provenance(run.get("provenance") or {}, source),
-        "config": json.dumps(config, indent=1, sort_keys=True, ensure_ascii=False),
+        "config": json.dumps({key: config.get(key) for key in CONFIGURATION}, indent=1, ensure_ascii=False),
         "csv": [_link(results_dir, f"tables/{name}.csv") for name in (stem, f"{stem}_cells")],
         "notes": notes,
     }
@@ -231,6 +231,7 @@ def _times(cells):
     return times
 
 
+CONFIGURATION = ("experiment", "protocol", "methods", "seeds")  # the rest is where files are, not what is computed
 PROVENANCE = {
     "dataset_hash": "Data (sha256)",
     "git_commit": "Commit",
@@ -274,7 +275,7 @@ def number(value, sign=""):
 
 def duration(seconds):
     """Seconds as people say them: 4.2 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

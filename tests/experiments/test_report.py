@@ -1,0 +1,291 @@
+"""The page: every number of the tables is on it, it stands alone, and nothing that a run leaves can break it."""
+
+import base64
+import itertools
+import json
+import math
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import numpy as np
+import pytest
+
+from experiments import plots, report, table
+
+VOID = {"meta", "img", "br", "input", "link", "hr"}
+METHODS = {
+    "scvi": ("scVI", "method"),
+    "fa": ("FA", "method"),
+    "zinb": ("ZINB-WaVE", "method"),
+    "identity": ("identity", "control"),
+}
+HOSTILE = ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a' b & c</td>", "{{ 7 * 7 }}"]
+
+
+class Page(HTMLParser):
+    """A strict reading of a page: balanced tags, attributes of each, text."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.tags, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == [], f"never closed: {self.open}"
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        names = [name for name, _ in attributes]
+        assert len(names) == len(set(names)), f"an attribute twice in <{tag}>"
+        self.tags.append((tag, dict(attributes), tuple(self.open)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> in the wrong place"
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in ("script", "style"):
+            self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes, _ in self.tags if name == tag]
+
+
+def make_run(
+    folder,
+    *,
+    dataset="cortex",
+    protocol="as_written",
+    tag="",
+    methods=METHODS,
+    stand_in_for=None,
+    shift=0.0,
+    reason="R is not installed",
+):
+    """What a run leaves behind, through the real table and plots; returns its stem and its summary."""
+    rng, records = np.random.default_rng(0), []
+    for method, (label, role) in methods.items():
+        for corruption in ("uniform", "binomial"):
+            for seed in range(3):
+                failed = method == "zinb"
+                score = 6.0 if role == "control" else 2.3 + shift + 0.02 * rng.normal()
+                scores = {} if failed else {"median_l1": score}
+                record = {"experiment": "imputation", "dataset": dataset, "protocol": protocol, "method": method}
+                record |= {"label": label, "role": role, "seed": seed, "key": f"{method}-{corruption}-{seed}"}
+                record |= {"axes": {"corruption": corruption}, "status": "failed" if failed else "done"}
+                record |= {"reason": reason if failed else "", "scores": scores, "facts": {"n_scored": 1234}}
+                records.append(record | {"seconds": {"total": 61.0 + seed}, "peak_memory_mb": 345.6})
+    cells = table.frame(records)
+    summary = table.summarise(cells, ["corruption"], {"median_l1": "median_L1_{corruption}"}, "CORTEX")
+    stem = "_".join(filter(None, ["imputation", dataset.replace("/", "-"), protocol, tag]))
+    for name in ("tables", "runs", "figures"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    summary.to_csv(folder / "tables" / f"{stem}.csv", index=False)
+    cells.to_csv(folder / "tables" / f"{stem}_cells.csv", index=False)
+    figure = plots.score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
+    figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
+    figure.savefig(folder / "figures" / f"{stem}_error_uniform.pdf", format="pdf")
+    run = {"stem": stem, "tag": tag, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
+    run["source"] = {
+        "name": dataset,
+        "origin": f"Counts of {dataset}, not the paper’s.",
+        "sha256": "ab" * 32,
+        "steps": ["kept 558 genes"],
+    }
+    run["config"] = {
+        "experiment": {"name": "imputation", "axes": {"corruption": ["uniform", "binomial"]}},
+        "dataset": {"name": dataset, "stand_in_for": stand_in_for},
+        "protocol": {"name": protocol},
+        "methods": {"scvi": {"n_latent": 10}},
+        "seeds": [0, 1, 2],
+        "data_dir": "/home/somebody",
+    }
+    run["provenance"] = {
+        "dataset_hash": ["cd" * 32],
+        "git_commit": ["0123abc"],
+        "threads": [1, 2],
+        "r_session": [],
+        "versions": [{"python": "3.11.7", "torch": "2.13.0"}],
+        "machine": [{"cpu": "a processor", "cores": 2}],
+    }
+    (folder / "runs" / f"{stem}.json").write_text(json.dumps(run))
+    return stem, summary
+
+
+def read(folder):
+    return Page(report.write(folder).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    for protocol in ("as_run", "as_written"):
+        make_run(folder, protocol=protocol)
+    make_run(folder, tag="methods.scvi.n_latent=5", shift=1.0)
+    make_run(folder, dataset="standin_pbmc", stand_in_for="A stand-in for PBMC: half of its cells.")
+    return folder
+
+
+def test_every_number_of_the_tables_is_on_the_page(results, tmp_path):
+    _, summary = make_run(tmp_path)
+    page, checked = read(tmp_path), 0
+    words = page.text.split()
+    for row in summary.itertuples():
+        for value in (row.mean, row.ci_low, row.ci_high, row.published):
+            if math.isfinite(value):
+                assert f"{value:.3f}" in words
+                checked += 1
+        if math.isfinite(row.difference):
+            assert f"{row.difference:+.3f}".replace("-", "−") in words
+            assert f"{row.ci_low - row.published:+.3f}".replace("-", "−") in words
+    assert checked >= 20
+    for sentence in ("Counts of cortex, not the paper’s.", "kept 558 genes", "R is not installed"):
+        assert sentence in page.text
+    for fact in ("ab" * 32, "cd" * 32, "0123abc", "torch 2.13.0", "cpu a processor", '"n_latent": 10'):
+        assert fact in page.text
+    assert "1 min 02 s" in page.text
+    assert "346" in words
+    assert "corruption: uniform: 0, 1, 2" in page.text
+    assert "somebody" not in page.text
+
+
+def test_protocols_stand_beside_each_other_under_one_published_value(results):
+    page = report.write(results).read_text(encoding="utf-8")
+    glance = page[page.index('id="published"') : page.index('id="run-')]
+    first = glance[glance.index("cortex, corruption: uniform") : glance.index("cortex, corruption: binomial")]
+    assert first.count('rowspan="3">scVI<') == 1
+    for run in ("as_run", "as_written", "as_written, methods.scvi.n_latent=5"):
+        assert f">{run}</a>" in first
+
+
+def test_page_stands_alone(results):
+    page = read(results)
+    stored = {path.read_bytes() for path in (results / "figures").glob("*.png")}
+    shown = {base64.b64decode(image["src"].removeprefix("data:image/png;base64,")) for image in page.all("img")}
+    assert shown == stored
+    assert page.all("link") == []
+    assert all("src" not in script for script in page.all("script"))
+    text = (results / "report" / "index.html").read_text(encoding="utf-8")
+    for address in ("http://", "https://", "url(", "@import", 'src="//', 'href="//'):
+        assert address not in text
+    ids = {attributes["id"] for _, attributes, _ in page.tags if "id" in attributes}
+    links = [attributes["href"] for attributes in page.all("a")]
+    assert len(links) > 12
+    for link in links:
+        if link.startswith("#"):
+            assert unquote(link[1:]) in ids
+        else:
+            assert (results / "report" / unquote(link)).resolve().is_file()
+
+
+def test_page_is_sound_and_accessible(results):
+    page = read(results)
+    assert page.all("html") == [{"lang": "en"}]
+    ids = [attributes["id"] for _, attributes, _ in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    levels = [int(tag[1]) for tag, _, _ in page.tags if tag in ("h1", "h2", "h3")]
+    assert levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+    assert all(len(image["alt"]) > 30 and image["width"] and image["height"] for image in page.all("img"))
+    assert all(header.get("scope") in ("col", "row", "rowgroup") for header in page.all("th"))
+    assert [len(page.all(tag)) for tag in ("header", "nav", "main", "footer")] == [1, 1, 1, 1]
+    assert "published 2.33" in page.all("img")[0]["alt"]
+
+
+def test_page_is_a_function_of_the_results(results):
+    first = report.write(results).read_bytes()
+    assert report.write(results).read_bytes() == first
+    assert [path.name for path in (results / "report").iterdir()] == ["index.html"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_names_are_shown_never_obeyed(tmp_path, hostile):
+    make_run(tmp_path, dataset=hostile, methods={"scvi": (hostile, "method"), "zinb": ("Z", hostile)}, reason=hostile)
+    page = read(tmp_path)
+    assert len(page.all("script")) == 1
+    assert len(page.all("img")) == 1
+    assert not [name for _, attributes, _ in page.tags for name in attributes if name.startswith("on")]
+    assert page.text.count(" ".join(hostile.split())) > 5
+    assert {row["data-method"] for row in page.all("tr") if "data-method" in row} == {hostile, "Z"}
+
+
+def test_a_missing_or_damaged_file_is_named_and_breaks_nothing_else(tmp_path):
+    stem, _ = make_run(tmp_path)
+    other, _ = make_run(tmp_path, protocol="as_run")
+    (tmp_path / "figures" / f"{stem}_error_uniform.pdf").unlink()
+    (tmp_path / "figures" / f"{stem}_error_uniform.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    (tmp_path / "tables" / f"{stem}.csv").unlink()
+    (tmp_path / "tables" / f"{stem}_cells.csv").write_bytes(b"\xff\xfe\x00broken")
+    (tmp_path / "runs" / "broken.json").write_text('{"stem": "bro')
+    (tmp_path / "runs" / "empty.json").write_text("[]")
+    page = read(tmp_path)
+    for name in (f"figures/{stem}_error_uniform.png", f"tables/{stem}.csv", f"tables/{stem}_cells.csv"):
+        assert f"{name} cannot be read" in page.text
+    assert "runs/broken.json cannot be read" in page.text
+    assert "runs/empty.json cannot be read" in page.text
+    assert len(page.all("img")) == 1
+    assert f"../tables/{other}.csv" in [unquote(link["href"]) for link in page.all("a")]
+
+
+def test_no_run_yet(tmp_path):
+    assert "No run here has a published counterpart." in read(tmp_path).text
+
+
+def test_stand_in_data_never_count_as_a_reproduction(tmp_path):
+    make_run(tmp_path, stand_in_for="A stand-in for CORTEX: other cells.")
+    page = read(tmp_path)
+    assert "0 reproduced, 0 differ, 2 not run, 2 on other data than the paper’s." in page.text
+    assert "Stand-in data. A stand-in for CORTEX: other cells." in page.text
+    assert "reproduced" not in [span.get("class", "").removeprefix("v ") for span in page.all("span")]
+
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    ("ours", "low", "high", "published", "verdict", "why"),
+    [
+        (2.0, 1.5, 2.5, 2.4, "reproduced", "inside our interval"),
+        (2.0, 1.9, 2.1, 2.1, "reproduced", "inside our interval"),
+        (1.94, 1.93, 1.95, 2.0, "reproduced", "3.0% lower"),
+        (105.0, NAN, NAN, 100.0, "reproduced", "5.0% higher"),
+        (105.1, NAN, NAN, 100.0, "differs", "5.1% higher, worse"),
+        (1.0, 0.9, 1.1, 2.0, "differs", "50.0% lower, better"),
+        (-1200.0, -1201.0, -1199.0, -1100.0, "differs", "9.1% lower, better"),
+        (0.1, 0.05, 0.2, 0.0, "differs", "higher, worse"),
+        (2.0, 1.9, 2.1, NAN, "no published value", ""),
+        (NAN, NAN, NAN, 2.0, "not run", "failed: R"),
+    ],
+)
+def test_verdict(ours, low, high, published, verdict, why):
+    assert report._verdict(ours, low, high, published, "failed: R", "lower") == (verdict, why)
+
+
+def test_verdict_knows_which_direction_is_better():
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", "higher")[1] == "50.0% lower, worse"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", None)[1] == "50.0% lower"
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "text"),
+    [
+        (2.3254, "", "2.325"),
+        (-0.5, "+", "−0.500"),
+        (0.5, "+", "+0.500"),
+        (-1146.59, "", "−1,146.6"),
+        (1e-5, "", "1.00e−05"),
+        (0.0, "", "0.000"),
+        (NAN, "", ""),
+    ],
+)
+def test_numbers_as_printed(value, sign, text):
+    assert report.number(value, sign) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(4.21, "4.2 s"), (59.97, "1 min 00 s"), (185, "3 min 05 s"), (3599.6, "1 h 00 min"), (7800, "2 h 10 min")],
+)
+def test_durations_as_printed(seconds, text):
+    assert report.duration(seconds) == text
