@@ -158,12 +158,16 @@ def _require_writable(folder):
 
 def _all_methods():
     """Every yaml of conf/method/, the user's --config-dir included: the folder is the registry."""
-    found = {}
-    for source in HydraConfig.get().runtime.config_sources:
-        if source.schema == "file":
-            for file in sorted(Path(source.path, "method").glob("*.yaml")):
-                found.setdefault(file.stem, OmegaConf.load(file))
-    return found
+    folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
+    names = {file.stem for folder in folders for file in Path(folder, "method").glob("*.yaml")}
+    overrides = [o for o in HydraConfig.get().overrides.task if o != "methods=all"]
+    return {name: _method(name, overrides) for name in sorted(names)}
+
+
+def _method(name, overrides):
+    """The block of one method, composed as if it had been named on the command line."""
+    config = hydra.compose("config", overrides=[*overrides, f"+method@methods.it={name}"])
+    return OmegaConf.to_container(config.methods.it, resolve=True)
 
 
 def _resolve(config: DictConfig):
