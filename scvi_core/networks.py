@@ -222,8 +222,7 @@ def draw_noise(arch, n_cells, generator, dtype=torch.float32, fourier=False):
     def masks(widths):
         if not arch.dropout:
             return ()
-        keep = 1 - arch.dropout
-        return tuple(torch.empty(n_cells, w, **like).bernoulli_(keep, generator=generator).div_(keep) for w in widths)
+        return tuple(_draw_mask(n_cells, w, 1 - arch.dropout, generator, like) for w in widths)
 
     latent = arch.library == "latent"
     first = arch.n_genes if arch.dropout_on == "input" else arch.n_hidden
@@ -235,3 +234,11 @@ def draw_noise(arch, n_cells, generator, dtype=torch.float32, fourier=False):
         masks_decoder=masks([arch.n_hidden] * (arch.n_layers - 1)),
         fourier=draw_features(arch.n_latent, generator, dtype) if fourier else None,
     )
+
+
+def _draw_mask(n_cells, width, keep, generator, like):
+    """0 or 1 / keep, by 16 random bits an entry cut from words of 64: bernoulli_ takes four times as long on a CPU."""
+    words = torch.empty(-(-n_cells * width // 4), dtype=torch.int64, device=generator.device)
+    bits = words.random_(-(2**63), None, generator=generator).view(torch.int16)[: n_cells * width]
+    limit = round(keep * 2**16) - 2**15
+    return torch.lt(bits.view(n_cells, width), limit, out=torch.empty(n_cells, width, **like)).div_(keep)
