@@ -14,6 +14,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -50,6 +51,8 @@ def execute(config, tag=""):
     source = adata.uns["source"]
     print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
     cells = enumerate_cells(config, content_hash(adata))
+    if not cells:
+        raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
     store = Store(results_dir, experiment["name"])
     store.sweep()
     if config["fresh"]:
@@ -156,12 +159,16 @@ def _require_writable(folder):
         ) from error
 
 
-def _all_methods():
-    """Every yaml of conf/method/, the user's --config-dir included: the folder is the registry."""
+def _all_methods(required):
+    """Every method of conf/method/, the user's --config-dir included, that can do the task: the folder is the registry.
+
+    ``required`` is the name of the capability (``impute``, ``latent``, …).
+    """
     folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
     names = {file.stem for folder in folders for file in Path(folder, "method").glob("*.yaml")}
     overrides = [o for o in HydraConfig.get().overrides.task if o != "methods=all"]
-    return {name: _method(name, overrides) for name in sorted(names)}
+    methods = {name: _method(name, overrides) for name in sorted(names)}
+    return {name: method for name, method in methods.items() if hasattr(get_class(method["_target_"]), required)}
 
 
 def _method(name, overrides):
@@ -174,7 +181,7 @@ def _resolve(config: DictConfig):
     if config.get("experiment") is None:
         raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
     if config.methods == "all":
-        config.methods = _all_methods()
+        config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
     return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
 
 

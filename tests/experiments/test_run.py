@@ -113,6 +113,24 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
 
 
+def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):
+    """Every cell is stopped as it starts: the configuration is what is looked at."""
+    conf = tmp_path / "conf" / "method"
+    conf.mkdir(parents=True)
+    (conf / "planted_noise.yaml").write_text("_target_: planted.Noise\n")
+    (conf / "planted_mute.yaml").write_text("_target_: planted.CannotImpute\n")
+    arguments = ["--config-dir", str(conf.parent), "+exp=imputation", "methods=all", "seeds=[0]"]
+    arguments += ["experiment.axes.corruption=[uniform]", "executor.timeout_minutes=0"]
+    own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
+    done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
+    assert done.returncode == 1
+    assert "timeout: scVI" in done.stderr
+    run = json.loads((tmp_path / "results/runs/imputation_h5ad_as_written.json").read_text())
+    assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
+    assert "planted_mute" not in run["config"]["methods"]
+    assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -120,6 +138,7 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
         (["+exp=imputation", "dataset=corex"], r"Could not find 'dataset/corex'.*cortex"),
         (["+exp=imputation", "methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt.*The keys there are: .*n_latent"),
         (["+exp=imputation", "+methods.pca.n_latnt=5"], r"n_latnt is not a parameter of PCA; it has: n_latent"),
+        (["+exp=imputation", "seeds=[]"], r"There is nothing to run: .*seeds"),
         ([], r"Which experiment\? .*\+exp=imputation"),
         (["+exp=imputation", "dataset=h5ad", "dataset.path=absent.h5ad"], r"absent\.h5ad"),
     ],
