@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -99,12 +100,12 @@ def call(script, function, /, **arguments):
         outcome = _to_python(r.run(_to_r(str(path)), _to_r(function), _to_r(arguments)))
         printed = "".join(r.printed).strip()
     for log, texts in (
-        (logger.debug, [printed]),
+        (logger.debug, [printed] if printed else []),
         (logger.info, outcome["messages"]),
         (logger.warning, outcome["warnings"]),
     ):
-        for text in filter(None, texts):
-            log("%s: %s", path.name, text.strip())
+        for text, times in Counter(texts).items():
+            log("%s: %s%s", path.name, text.strip(), f" ({times} times)" if times > 1 else "")
     if outcome["error"] is not None:
         raise RError(f"{outcome['error'][0].strip()} (R, {function}() in {path.name})")
     return outcome["value"]

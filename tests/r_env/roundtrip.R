@@ -16,7 +16,7 @@ missing_values <- function() {
 chatty <- function() {
   print("printed")
   message("a message")
-  warning("a warning")
+  for (i in 1:3) warning("a warning")
   list(x = 1L)
 }
 

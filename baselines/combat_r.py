@@ -1,0 +1,54 @@
+"""ComBat as the R package sva computes it; `baselines.combat` is the same algorithm in Python."""
+
+import numpy as np
+
+from r_env import bridge
+
+from .base import check_batch, check_counts
+from .combat import ComBat, _log_normalise
+
+SCRIPT = "combat_r.R"
+
+
+class ComBatInR(ComBat):
+    """``sva::ComBat`` on log counts, and the principal components of what it leaves; parameters as in `ComBat`."""
+
+    def fit(self, X, batch=None):
+        """Check the counts (n_cells, n_genes) and labels, and that R is there."""
+        bridge.require(SCRIPT)
+        return super().fit(X, batch)
+
+    def correct(self, X, batch):
+        """Return corrected log expression, (n_cells, n_genes), of raw counts ``X`` with one batch label per cell."""
+        X = check_counts(X)
+        batch = check_batch(batch, X.shape[0])
+        return combat_in_r(
+            _log_normalise(X),
+            batch=batch,
+            parametric=self.parametric,
+            mean_only=self.mean_only,
+            reference=self.reference,
+        )
+
+
+def combat_in_r(data, *, batch, covariates=None, parametric=True, mean_only=False, reference=None):
+    """Remove batch effects on mean and variance with sva; arguments and result as in :func:`baselines.combat.combat`.
+
+    Raises
+    ------
+    RUnavailable
+        R or sva is not installed.
+    """
+    data, batch = np.asarray(data, dtype=float), np.asarray(batch).astype(str)
+    if len(np.unique(batch)) == 1:
+        return data.copy()
+    return bridge.call(
+        SCRIPT,
+        "combat",
+        data=data,
+        batch=batch,
+        covariates=covariates,
+        parametric=parametric,
+        mean_only=mean_only,
+        reference=None if reference is None else str(reference),
+    )
