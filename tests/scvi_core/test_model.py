@@ -1,0 +1,289 @@
+"""The estimator: its manners, its options, and each of its answers."""
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+from anndata import AnnData
+from sklearn.base import clone
+
+from scvi_core import SCVI, InvalidCounts
+
+BATCH = np.array(["b", "a", "c"])[np.arange(70) % 3]
+
+
+def counts(n_cells=70, n_genes=12, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.poisson(rng.lognormal(0.5, 1, size=(n_cells, n_genes)))
+    X[:, 0] += 1
+    return X
+
+
+def small(**parameters):
+    return SCVI(**{"n_hidden": 8, "n_latent": 2, "n_epochs": 3, "batch_size": 32} | parameters)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return small().fit(counts(), BATCH)
+
+
+OPTIONS = [
+    {"likelihood": "nb"},
+    {"dispersion": "gene-batch"},
+    {"dispersion": "gene-cell"},
+    {"dispersion": "gene-cell", "likelihood": "nb", "library": "none"},
+    {"library": "observed"},
+    {"library": "none"},
+    {"library_prior": "pooled"},
+    {"library_encoder": "offset"},
+    {"encode_batch": False},
+    {"n_layers": 2},
+    {"n_layers": 3, "dropout_on": "input", "dispersion": "gene-batch"},
+    {"dropout": 0.0},
+    {"log_input": False},
+    {"init": "authors"},
+    {"batch_norm_momentum": 0.1, "batch_norm_eps": 1e-5},
+    {"sampling": "replacement"},
+    {"kl_warmup_of": "z", "kl_warmup_epochs": 400},
+    {"kl_schedule": lambda epoch: 0.5},
+    {"mmd_weight": 10.0},
+    {"mmd_weight": 10.0, "mmd_kernel": "rbf"},
+    {"early_stopping": "authors"},
+    {"early_stopping": "patience"},
+    {"point": "sample"},
+    {"verbose": True},
+]
+
+
+@pytest.mark.parametrize("engine", ["plain", "auto"])
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items())[:60])
+def test_every_option_trains_and_answers(options, engine):
+    X = counts()
+    model = small(n_epochs=1, engine=engine, **options).fit(X, BATCH)
+    assert np.isfinite(model.history_["loss"]).all()
+    assert model.latent(X, BATCH).shape == (70, 2)
+    assert (model.impute(X, BATCH) >= 0).all()
+    assert np.isfinite(model.loglik(X, BATCH)).all()
+    assert np.isfinite(model.loglik(X, BATCH, n_samples=3)).all()
+    assert model.sample(X, 2, BATCH).shape == (2, 70, 12)
+    assert model.sample_prior(5).shape == (5, 12)
+    assert model.normalized(X, BATCH, "all").shape == (70, 12)
+    assert np.isfinite(model.compare(X, BATCH == "a", BATCH == "b", BATCH, n_pairs=4, n_samples=3)["score"]).all()
+    assert np.isfinite(model.tune_encoder(X, BATCH, n_epochs=1).loglik(X, BATCH)).all()
+
+
+def test_constructor_only_stores():
+    parameters = {name: object() for name in inspect.signature(SCVI).parameters}
+    model = SCVI(**parameters)
+    assert all(getattr(model, name) is value for name, value in parameters.items())
+    assert vars(model).keys() == parameters.keys()
+    assert clone(SCVI(n_latent=3)).get_params() == SCVI(n_latent=3).get_params()
+
+
+def test_same_seed_same_bits_and_no_global_state():
+    X = counts()
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = (small(random_state=5).fit(X, BATCH) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    for name, value in first.network_.state_dict().items():
+        assert torch.equal(value, second.network_.state_dict()[name])
+    for method in ("latent", "impute", "loglik"):
+        np.testing.assert_array_equal(getattr(first, method)(X, BATCH), getattr(second, method)(X, BATCH))
+    assert not np.array_equal(small(random_state=6).fit(X, BATCH).latent(X, BATCH), first.latent(X, BATCH))
+    small(random_state=None, n_epochs=1).fit(X)
+    small(random_state=np.random.RandomState(0), n_epochs=1).fit(X)
+
+
+@pytest.mark.parametrize("form", [sp.csr_matrix, sp.csc_matrix, np.asfortranarray, lambda X: X.astype(float)])
+def test_input_forms(form):
+    X = counts()
+    given = form(X.copy())
+    kept = given.copy()
+    model = small().fit(given, BATCH)
+    np.testing.assert_array_equal(model.latent(given, BATCH), small().fit(X, BATCH).latent(X, BATCH))
+    assert abs(given - kept).sum() == 0
+    assert given.dtype == kept.dtype
+
+
+def test_bad_input_is_named(fitted):
+    X = counts()
+    for bad, message in [(X - 1, "negative"), (X + 0.5, "integer"), (X * [[0]] * 70, "No gene")]:
+        with pytest.raises(InvalidCounts, match=message):
+            small().fit(bad)
+    with pytest.raises(InvalidCounts, match="one cell"):
+        small().fit(X[:1])
+    with pytest.raises(InvalidCounts, match="appears twice"):
+        small().fit(X, gene_names=["g"] * 12)
+    with pytest.raises(InvalidCounts, match="11 genes"):
+        fitted.latent(X[:, :11], BATCH)
+    with pytest.raises(InvalidCounts, match=r"'z' at row 3 .* 'a', 'b', 'c'"):
+        fitted.latent(X, np.where(np.arange(70) == 3, "z", BATCH))
+    with pytest.raises(InvalidCounts, match="not seen in fit"):
+        fitted.latent(X)
+    with pytest.raises(ValueError, match=r"likelihood='poisson'.*'zinb', 'nb'"):
+        small(likelihood="poisson").fit(X)
+    with pytest.raises(ValueError, match="'plain'"):
+        small(engine="steam").fit(X)
+    with pytest.raises(ValueError, match="batch_size"):
+        small(batch_size=1).fit(X)
+    with pytest.raises(ValueError, match="not fitted"):
+        small().latent(X)
+
+
+def test_library_prior():
+    X = counts()
+    log_size = np.log(X.sum(axis=1))
+    network = small(n_epochs=1).fit(X, BATCH).network_
+    for code, label in enumerate("abc"):
+        assert network.library_mean[code].item() == pytest.approx(log_size[label == BATCH].mean(), rel=1e-6)
+        assert network.library_var[code].item() == pytest.approx(log_size[label == BATCH].var(), rel=1e-5)
+    network = small(n_epochs=1, library_prior="pooled").fit(X, BATCH).network_
+    np.testing.assert_allclose(network.library_mean, log_size.mean(), rtol=1e-6)
+    np.testing.assert_allclose(network.library_var, log_size.var(), rtol=1e-5)
+
+
+def test_expectations_agree_with_draws(fitted):
+    """The answers of `impute`, `normalized`, `library_size`, ... are the means of what `sample` draws from."""
+    X = counts()
+    draws = fitted.sample(X, 2500, BATCH, dropout=False)
+    error = draws.std(axis=0) / np.sqrt(2500)
+    expected = fitted.impute(X, BATCH, n_samples=400)
+    deviations = (draws.mean(axis=0) - expected) / np.maximum(error, 1e-9)
+    assert np.abs(deviations).mean() == pytest.approx(0.8, abs=0.15)  # E|N(0, 1)|
+    zeros = (draws == 0).mean(axis=0)
+    np.testing.assert_allclose(zeros, fitted.nb_zero_probability(X, BATCH, n_samples=400), atol=0.05)
+    pi = fitted.dropout_probability(X, BATCH, n_samples=400)
+    with_dropout = fitted.sample(X, 2500, BATCH)
+    np.testing.assert_allclose((with_dropout == 0).mean(axis=0), pi + (1 - pi) * zeros, atol=0.05)
+    factor = fitted.library_size(X, BATCH)[:, None] * fitted.normalized(X, BATCH, n_samples=400)
+    np.testing.assert_allclose(factor, expected, rtol=0.05)
+    np.testing.assert_allclose(draws.var(axis=(0, 1)) > draws.mean(axis=(0, 1)), True)
+
+
+def test_normalized_over_batches(fitted):
+    X = counts()
+    own = fitted.normalized(X, BATCH)
+    np.testing.assert_allclose(own.sum(axis=1), 1, rtol=1e-5)
+    single = {label: fitted.normalized(X, BATCH, label) for label in "abc"}
+    np.testing.assert_allclose(own[BATCH == "b"], single["b"][BATCH == "b"], rtol=1e-5)
+    share = {label: np.mean(label == BATCH) for label in "abc"}
+    mixed = sum(share[label] * single[label] for label in "abc")
+    np.testing.assert_allclose(fitted.normalized(X, BATCH, "all"), mixed, rtol=1e-5)
+    two = (share["a"] * single["a"] + share["c"] * single["c"]) / (share["a"] + share["c"])
+    np.testing.assert_allclose(fitted.normalized(X, BATCH, ["a", "c"]), two, rtol=1e-5)
+
+
+def test_point_sample_is_a_draw(fitted):
+    X = counts()
+    sampled = clone(fitted).set_params(point="sample").fit(X, BATCH)
+    assert not np.array_equal(sampled.latent(X, BATCH), fitted.latent(X, BATCH))
+    np.testing.assert_array_equal(sampled.latent(X, BATCH), sampled.latent(X, BATCH))
+    # so many cells of one kind draw from one q
+    many = np.repeat(X[:1], 20000, axis=0)
+    z = sampled.latent(many, np.full(20000, "b"))
+    np.testing.assert_allclose(z.mean(axis=0), fitted.latent(X[:1], ["b"])[0], atol=0.05)
+
+
+def test_observed_and_absent_library():
+    X = counts()
+    np.testing.assert_allclose(small(library="observed").fit(X).library_size(X), X.sum(axis=1), rtol=1e-6)
+    absent = small(library="none").fit(X)
+    with pytest.raises(ValueError, match="without a library size"):
+        absent.library_size(X)
+    assert absent.sample_prior(3).shape == (3, 12)
+    with pytest.raises(ValueError, match="no dropout probability"):
+        small(likelihood="nb").fit(X).dropout_probability(X)
+
+
+def test_prior_draws(fitted):
+    given = fitted.sample_prior(4000, batch=np.full(4000, "a"), library_size=np.full(4000, 500.0), dropout=False)
+    assert given.sum(axis=1).mean() == pytest.approx(500, rel=0.1)
+    free = fitted.sample_prior(4000, batch=np.full(4000, "a"), dropout=False)
+    mean, var = fitted.network_.library_mean[0].item(), fitted.network_.library_var[0].item()
+    assert free.sum(axis=1).mean() == pytest.approx(np.exp(mean + var / 2), rel=0.1)
+
+
+@pytest.mark.parametrize("dispersion", ["gene", "gene-batch", "gene-cell"])
+def test_inverse_dispersion(dispersion):
+    X = counts()
+    model = small(dispersion=dispersion).fit(X, BATCH)
+    shape = {"gene": (12,), "gene-batch": (3, 12), "gene-cell": (70, 12)}[dispersion]
+    theta = model.inverse_dispersion(X, BATCH)
+    assert theta.shape == shape
+    assert (theta > 0).all()
+    if dispersion == "gene-cell":
+        with pytest.raises(ValueError, match="pass the counts"):
+            model.inverse_dispersion()
+
+
+def test_importance_weighting_raises_the_bound(fitted):
+    X = counts()
+    estimate, error = fitted.loglik(X, BATCH, n_samples=200, return_error=True)
+    assert error.shape == (70,)
+    assert estimate.mean() > fitted.loglik(X, BATCH).mean()
+    with pytest.raises(ValueError, match="n_samples"):
+        fitted.loglik(X, BATCH, return_error=True)
+
+
+def test_tuned_encoder_leaves_the_generative_part(fitted):
+    X = counts(seed=3)
+    before = {name: value.clone() for name, value in fitted.network_.state_dict().items()}
+    tuned = fitted.tune_encoder(X, BATCH, n_epochs=30)
+    for name, value in tuned.network_.state_dict().items():
+        if not name.startswith("encoder"):
+            assert torch.equal(value, before[name]), name
+        assert torch.equal(fitted.network_.state_dict()[name], before[name]), name
+    assert tuned.loglik(X, BATCH).mean() > fitted.loglik(X, BATCH).mean() + 0.1
+    z = np.zeros((3, 2), dtype=np.float32)
+    s = torch.tensor([0, 1, 2])
+    assert torch.equal(
+        tuned.network_.decode(torch.from_numpy(z), s).log_rho, fitted.network_.decode(torch.from_numpy(z), s).log_rho
+    )
+
+
+def test_warm_start_continues_to_the_same_bits():
+    X = counts()
+    straight = small(n_epochs=6, kl_warmup_epochs=4).fit(X, BATCH)
+    halves = small(n_epochs=3, kl_warmup_epochs=4, warm_start=True).fit(X, BATCH)
+    halves.set_params(n_epochs=6).fit(X, BATCH)
+    np.testing.assert_array_equal(halves.latent(X, BATCH), straight.latent(X, BATCH))
+    assert halves.history_["epoch"].tolist() == list(range(6))
+
+
+def test_anndata(fitted):
+    X = counts()
+    adata = AnnData(
+        sp.csr_matrix(X, dtype=np.float32), obs=pd.DataFrame({"donor": BATCH}, index=[f"c{i}" for i in range(70)])
+    )
+    adata.var_names = [f"g{i}" for i in range(12)]
+    adata.layers["raw"] = adata.X.copy()
+    for layer in (None, "raw"):
+        model = SCVI.from_anndata(
+            adata, layer=layer, batch_key="donor", n_hidden=8, n_latent=2, n_epochs=3, batch_size=32
+        )
+        assert model.gene_names_ == list(adata.var_names)
+        np.testing.assert_array_equal(adata.obsm["X_scVI"], fitted.latent(X, BATCH))
+    with pytest.raises(KeyError, match="donor"):
+        SCVI.from_anndata(adata, batch_key="plate")
+    with pytest.raises(KeyError, match="raw"):
+        SCVI.from_anndata(adata, layer="counts")
+
+
+def test_first_epoch_loads_neither_compiler_nor_frames():
+    """What a user waits for at the first import and the first epoch."""
+    code = (
+        "import sys, numpy as np; from scvi_core import SCVI; "
+        "SCVI(n_epochs=1, n_hidden=4).fit(np.ones((9, 3), dtype=int)); "
+        "print([name for name in ('torch._dynamo', 'matplotlib', 'anndata') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
