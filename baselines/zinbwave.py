@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from scipy.special import expit, gammaln
 from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
 from baselines.newton import inverse_root, row_chunks
@@ -50,7 +51,7 @@ class ZINBWaVE(Method):
     random_state : int
         Seed of the randomised SVD from which the factors start.
     verbose : bool
-        Show a progress bar with the penalised log-likelihood.
+        Show progress bars; the one of ``fit`` with the penalised log-likelihood.
 
     Attributes
     ----------
@@ -154,7 +155,7 @@ class ZINBWaVE(Method):
         model = cell_model(parameters, *self._prior())
         prior = torch.distributions.MultivariateNormal(model.prior_mean, precision_matrix=model.prior_precision)
         loglik, error = count_constant(X, parameters.zeta), np.empty(X.shape[0])
-        for rows, Y in row_chunks(X):
+        for rows, Y in tqdm(row_chunks(X), desc="marginal log-likelihood", disable=not self.verbose):
             mode = model.maximise(Y, start[rows])
             root = inverse_root(model.objective(Y, mode)[2])
             log_weights = []
