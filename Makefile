@@ -48,7 +48,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --quiet -e '.[dev]'
+	$(PIP) --quiet -e '.[dev,magic]'
 	@touch $@
 
 # rpy2's ABI mode needs neither a compiler nor header files.
