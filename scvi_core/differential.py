@@ -155,7 +155,7 @@ def _positions(network, cells, rows, n_samples, generator):
 
 def _log_rho(network, z, codes, weights):
     """log sum_s p(s) rho(z, s), (draws, genes)."""
-    each = [network.decode(z, torch.full((len(z),), code, device=z.device)).log_rho for code in codes]
+    each = [network.log_rho(z, torch.full((len(z),), code, device=z.device)) for code in codes]
     if len(each) == 1:
         return each[0]
     return torch.stack([log_rho + math.log(w) for log_rho, w in zip(each, weights, strict=True)]).logsumexp(dim=0)

@@ -37,7 +37,7 @@ class Inference:
         """
 
         def expected(x, codes, q, draws, generator):
-            rho = sum(self.network_.decode(z, codes).log_rho.exp() for z in draws) / len(draws)
+            rho = sum(self.network_.log_rho(z, codes).exp() for z in draws) / len(draws)
             return rho * self._scale(x, q, generator)
 
         return self._map(X, batch, n_samples, expected)
@@ -55,7 +55,7 @@ class Inference:
 
         def expected(x, codes, q, draws, generator):
             weighted = [(codes, 1.0)] if targets is None else [(torch.full_like(codes, c), w) for c, w in targets]
-            return sum(w * self.network_.decode(z, s).log_rho.exp() for z in draws for s, w in weighted) / len(draws)
+            return sum(w * self.network_.log_rho(z, s).exp() for z in draws for s, w in weighted) / len(draws)
 
         return self._map(X, batch, n_samples, expected)
 

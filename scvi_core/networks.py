@@ -127,12 +127,14 @@ class Decoder(nn.Module):
             h = hidden(h * masks[i - 1] if masks and i > 0 else h, s)
         return torch.cat([h, s], dim=1)
 
+    def log_rho(self, h):
+        """Logarithm of f_w from the last hidden layer, (cells, genes)."""
+        return self.rate(h) if self.arch.library == "none" else log_softmax(self.rate(h), dim=1)
+
     def forward(self, z, s, masks=()):
         h = self.trunk(z, s, masks)
-        rate = self.rate(h)  # (cells, genes)
-        log_rho = rate if self.arch.library == "none" else log_softmax(rate, dim=1)
         return (
-            log_rho,
+            self.log_rho(h),
             self.dropout(h) if self.dropout is not None else None,
             self.dispersion(h) if self.dispersion is not None else None,
         )
@@ -182,6 +184,10 @@ class Network(nn.Module):
         if log_theta is None:
             log_theta = self.log_theta if self.arch.dispersion == "gene" else self.log_theta[batch]
         return Decoded(log_rho, log_theta, dropout_logit)
+
+    def log_rho(self, z, batch):
+        """What `decode` says of rho, without the other heads."""
+        return self.decoder.log_rho(self.decoder.trunk(z, self.one_hot(batch)))
 
     def scale(self, x, log_l=None):
         """The logarithm of what multiplies rho, (cells, 1): latent, observed, or zero without a library size."""
