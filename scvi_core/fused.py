@@ -1,0 +1,166 @@
+"""The training step with its derivatives written out, on kernels in C: the fast path on the CPU.
+
+The networks are fixed, so that nothing has to be recorded for differentiation; the encoders read the sparse counts as
+they are, and what is dense is read and written as seldom as the products allow. The large products go to PyTorch's
+BLAS, all else to fused.c. Every option of the plain step is served; with the same noise the result is the same up to
+rounding, and with the same seed and number of threads the same to the bit.
+"""
+
+import functools
+import logging
+import math
+
+import torch
+
+from .adam import Adam
+from .compile import TYPES, NoCompiler, load
+from .fused_layers import Decoder, Encoder, Minibatch, at
+from .fused_parameters import ParameterVector
+from .mmd import mmd
+from .networks import draw_noise
+
+SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argument
+    "describe_cells": "qpppp",
+    "take": "qqppppppippppppppp" + "p",
+    "one_hot": "qqqqpp",
+    "sparse_forward": "iqqqqppppppp" + "p",
+    "sparse_backward": "iqqqqppppp" + "p",
+    "norm_forward": "qqqffpppppppp" + "p",
+    "norm_backward": "qqqppppppp" + "p",
+    "gaussian_forward": "qqqpppppp" + "p",
+    "gaussian_backward": "qqqppppp" + "pf",
+    "dispersion_tables": "qpp",
+    "count_loss": "iqqppppipqpppfpppp",
+    "adam": "iqppppp" + "ffffff",
+}
+
+
+class Kernels:
+    """The functions of fused.c."""
+
+    def __init__(self):
+        self.library = load("fused.c")
+        for name, types in SIGNATURES.items():
+            function = getattr(self.library, name)
+            function.argtypes, function.restype = [TYPES[t] for t in types], None
+
+    def bind(self, name, *arguments):
+        """Return a function with its first arguments fixed: numbers, and tensors (or None) for their addresses."""
+        types = [TYPES[t] for t in SIGNATURES[name]]
+        values = [at(a) if a is None or isinstance(a, torch.Tensor) else a for a in arguments]
+        bound = functools.partial(getattr(self.library, name), *[t(v) for t, v in zip(types, values, strict=False)])
+        bound.arguments = arguments  # the tensors live as long as their addresses are used
+        return bound
+
+
+class FusedStep:
+    """What `scvi_core.engine.PlainStep` does, several times faster; same parameters.
+
+    The parameters of ``network`` are moved into one vector, of which they are views from then on. A step that leaves
+    parameters that are not finite returns nan.
+    """
+
+    name = "fused"
+
+    @staticmethod
+    def refuses(network, cells, options):
+        if torch.device(cells.device).type != "cpu" or cells.dtype != torch.float32:
+            return "it is for single precision on the CPU"
+        if cells.X.data.dtype != "int32":
+            return "it is for counts below 2^31"
+        try:
+            load("fused.c")
+        except NoCompiler as reason:
+            logging.getLogger(__name__).warning("Training takes the plain path, several times slower: %s.", reason)
+            return str(reason)
+        return None
+
+    def __init__(self, network, cells, generator, options):
+        self.network, self.cells, self.generator, self.options = network, cells, generator, options
+        self.kernels, self.n_threads = Kernels(), torch.get_num_threads()
+        self._place_parameters()
+        self.indptr = torch.from_numpy(cells.X.indptr.astype("int64"))
+        self.genes = torch.from_numpy(cells.X.indices.astype("int32", copy=False))
+        self.counts = torch.from_numpy(cells.X.data)
+        self.log_library, self.constants = torch.empty(len(cells)), torch.empty(len(cells), dtype=torch.float64)
+        self.kernels.bind("describe_cells", len(cells), self.indptr, self.counts, self.log_library, self.constants)()
+        self._passes = {}  # by number of cells: two sizes occur in training
+
+    def _place_parameters(self):
+        vector = self.parameters = ParameterVector(self.network)
+        adam = self.optimiser = Adam(self.network.parameters(), self.options.lr, self.options.adam_eps)
+        mean, square = torch.zeros_like(vector.values), torch.zeros_like(vector.values)
+        adam.mean, adam.square = ([vector.part(moment, p) for p in adam.parameters] for moment in (mean, square))
+        self.finite = torch.ones(1, dtype=torch.int32)
+        self._move = self.kernels.bind(
+            "adam", self.n_threads, len(mean), vector.gradient, mean, square, vector.values, self.finite
+        )
+
+    def step(self, rows, weight_z=1.0, weight_l=1.0, noise=None):
+        n, adam = len(rows), self.optimiser
+        if n < 2:
+            raise ValueError("Batch normalisation needs at least 2 cells in a minibatch.")
+        if noise is None:
+            noise = draw_noise(self.network.arch, n, self.generator, fourier=self.options.fourier)
+        if n not in self._passes:
+            self._passes[n] = Pass(self, n)
+        loss = self._passes[n].loss_and_gradient(rows, weight_z, weight_l, noise)
+        adam.n_steps += 1
+        self._move(adam.lr, 0.9, 0.999, adam.eps, 1 / (1 - 0.9**adam.n_steps), 1 / (1 - 0.999**adam.n_steps))
+        return loss if self.finite else loss * math.nan
+
+    def state(self):
+        """What `Adam` keeps between steps, in the order of the network's parameters."""
+        return self.optimiser.state()
+
+    def restore(self, state):
+        self.optimiser.restore(state)
+
+
+class Pass:
+    """The buffers for minibatches of ``n`` cells, and the loss and its gradient computed in them."""
+
+    def __init__(self, step, n):
+        network, arch = step.network, step.network.arch
+        self.step, self.batch = step, Minibatch(step, n)
+        self.losses = torch.zeros(3, n)  # minus log-likelihood / n, KL of z, KL of l
+        log_l, by_log_l = None if arch.library == "none" else self.batch.log_library, torch.empty(n)
+        if arch.library == "latent":
+            log_l = torch.empty(n)
+        self.decoder = Decoder(self.batch, network, log_l, by_log_l, self.losses[0])
+        prior, z = torch.tensor([[0.0, 1.0]]), (self.decoder.z, self.decoder.by_z)
+        self.encoder_z = Encoder(self.batch, network.encoder_z, prior, None, *z, self.losses[1])
+        self.encoder_l = None
+        if arch.library == "latent":
+            prior = torch.stack([network.library_mean, network.library_var], dim=1)
+            offset = self.batch.log_library if arch.library_encoder == "offset" else None
+            each = (log_l[:, None], by_log_l[:, None], self.losses[2])
+            self.encoder_l = Encoder(self.batch, network.encoder_l, prior, offset, *each)
+
+    def loss_and_gradient(self, rows, weight_z, weight_l, noise):
+        """Return the loss; the gradient is left in ``step.parameters``."""
+        encoder_z, encoder_l, decoder = self.encoder_z, self.encoder_l, self.decoder
+        self.batch.take(rows)
+        encoder_z.forward(noise.masks_z, noise.eps_z)
+        if encoder_l is not None:
+            encoder_l.forward(noise.masks_l, noise.eps_l)
+        decoder.forward(noise.masks_decoder)
+
+        decoder.backward(noise.masks_decoder)
+        likelihood, kl_z, kl_l = self.losses.sum(dim=1).unbind()
+        loss = likelihood + (weight_z * kl_z + weight_l * kl_l) / self.batch.n
+        if self.step.options.mmd_weight:
+            penalty, slope = self._penalty(noise.fourier)
+            loss = loss + penalty
+            decoder.by_z += slope
+        encoder_z.backward(noise.masks_z, noise.eps_z, weight_z)
+        if encoder_l is not None:
+            encoder_l.backward(noise.masks_l, noise.eps_l, weight_l)
+        return loss
+
+    def _penalty(self, features):
+        """The penalty on the difference between batches and its derivative; small, so PyTorch differentiates it."""
+        with torch.enable_grad():
+            z = self.decoder.z.clone().requires_grad_()
+            penalty = self.step.options.mmd_weight * mmd(z, self.batch.codes, self.batch.arch.n_batches, features)
+            return penalty.detach(), torch.autograd.grad(penalty, z)[0]
