@@ -96,8 +96,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
     engine : str
-        How a training step is computed (`scvi_core.engine`): "plain", or "auto" for the fastest that serves the
-        options. The fitted ``engine_`` names it.
+        How a training step is computed (`scvi_core.engine`): "plain", "fused", or "auto" for the fastest that serves
+        the options. The fitted ``engine_`` names it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool
@@ -251,6 +251,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
             )
         finally:
             self._optimiser_state = step.state()
+            for parameter in self.network_.parameters():  # an engine may have laid them out in its own way
+                parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
             self.network_.eval()
         return self
 
