@@ -6,7 +6,8 @@
 ``obs["batch"]``       categorical without unused levels, where the data have batches
 ``obsm["protein"]``    (n_cells, n_proteins) finite numbers, where proteins were measured
 ``uns["source"]``      ``name``; ``origin``, one sentence on which source was used and how it differs from the
-                       paper's; ``sha256`` of the file it came from; ``steps``, what was done to it
+                       paper's; ``sha256`` of the file it came from, or one per file; ``steps``, what was done
+                       to it
 =====================  =========================================================================================
 
 Further slots (quality metrics, bulk references, coarser labels) are described by the loader that fills them.

@@ -99,8 +99,8 @@ def _convert(path, digest, folder, n_genes, variance_cells):
     with h5py.File(path, "r") as file:
         source = Tenx(file, path)
         columns = variable_genes(source, n_genes, variance_cells)
-        libraries = [int(name.rpartition("-")[2]) if "-" in name else 0 for name in source.barcodes(0, source.n_cells)]
-        numbered = min(libraries) >= 1 and max(libraries) <= len(DAY_OF_LIBRARY)
+        suffixes = {name.rpartition("-")[2] for name in source.barcodes(0, source.n_cells)}
+        numbered = suffixes <= {str(number) for number in range(1, len(DAY_OF_LIBRARY) + 1)}
         with create_store(folder, n_genes) as writer:
             dropped = convert(source, writer, columns, _day if numbered else None)
             over = "all cells" if variance_cells is None else f"the first {min(variance_cells, source.n_cells)} cells"

@@ -136,3 +136,10 @@ def test_a_truncated_file_and_a_web_page(path):
 def test_too_many_genes(path):
     with pytest.raises(InvalidDataset, match=r"n_genes=61 is asked for .* has 60"):
         load(path, n_genes=61)
+
+
+def test_barcodes_that_name_no_library_give_no_batch(tmp_path, raw, drawn):
+    genes = [f"G{i}" for i in range(N_GENES)]
+    names = [f"{i:016d}" + ("-x" if i % 2 else "") for i in range(N_CELLS)]
+    adata = load(raw.tenx_h5(tmp_path / "1M.h5", drawn[0], names, genes, genes))
+    assert "batch" not in adata.obs
