@@ -1,0 +1,211 @@
+"""How fast a training step is: ``python -m scvi_core.bench --help``. Needs PyTorch, NumPy and SciPy only.
+
+Every engine is first checked against the plain step in double precision; then the engines take turns, and the medians
+over the rounds are printed with the arithmetic of the large products as a share of what the machine reaches on a square
+product in the same run.
+"""
+
+import argparse
+import copy
+import json
+import os
+import statistics
+import sys
+import time
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from .engine import ENGINES, PlainStep, StepOptions, make_step
+from .minibatch import Cells, shuffled
+from .networks import Architecture, Network, Noise, draw_noise, initialise
+
+SHAPES = ("3000x558:0.48", "20000x720:0.28", "5000x10000:0.06")
+TOLERANCE = 1e-4  # of loss and gradient; rounding is below 1e-5
+
+
+def simulate(n_cells, n_genes, density, n_clusters=8, n_batches=2, seed=0):
+    """Zero-inflated negative binomial counts of cells in clusters and batches.
+
+    Parameters
+    ----------
+    density : float
+        Share of the entries that are not zero, met by the choice of the library sizes.
+
+    Returns
+    -------
+    X : csr_matrix (n_cells, n_genes) int32, no cell without counts
+    batch : array of int (n_cells,)
+    """
+    rng = np.random.default_rng(seed)
+    log_rho = rng.normal(0, 1.5, n_genes) + rng.normal(0, 0.8, (n_clusters, 1, n_genes))
+    log_rho = log_rho + rng.normal(0, 0.2, (n_batches, n_genes))  # (clusters, batches, genes)
+    rho = np.exp(log_rho) / np.exp(log_rho).sum(axis=2, keepdims=True)
+    theta, keep = np.exp(rng.normal(0.5, 0.7, n_genes)), 0.9
+    cluster, batch = rng.integers(n_clusters, size=n_cells), rng.integers(n_batches, size=n_cells)
+    spread = rng.lognormal(0, 0.4, n_cells)
+    few = slice(0, min(n_cells, 500))
+    low, high = 0.0, np.log(1e7)
+    for _ in range(30):  # the library size at which the expected density is right
+        size = (low + high) / 2
+        mu = np.exp(size) * spread[few, None] * rho[cluster[few], batch[few]]
+        reached = keep * (1 - (theta / (theta + mu)) ** theta).mean()
+        low, high = (size, high) if reached < density else (low, size)
+    blocks = []
+    for rows in np.array_split(np.arange(n_cells), -(-n_cells // 1000)):
+        mu = np.exp(size) * spread[rows, None] * rho[cluster[rows], batch[rows]]
+        x = rng.poisson(rng.gamma(theta, mu / theta)) * (rng.random(mu.shape) < keep)
+        x[x.sum(axis=1) == 0, 0] = 1
+        blocks.append(sp.csr_matrix(x.astype(np.int32)))
+    return sp.vstack(blocks, format="csr"), batch
+
+
+def start(X, batch, library, seed=0):
+    """An untrained network for the counts, with the paper's settings."""
+    network = Network(Architecture(X.shape[1], int(batch.max()) + 1, library=library))
+    initialise(network, "torch", torch.Generator().manual_seed(seed))
+    log_size = np.log(np.asarray(X.sum(axis=1)).ravel())
+    network.library_mean.fill_(log_size.mean())
+    network.library_var.fill_(log_size.var())
+    return network
+
+
+def flops_per_cell(arch):
+    """Floating point operations of the products that grow with the genes, forth and back.
+
+    The first layer of an encoder costs two products (no derivative with respect to the counts), a head of the decoder
+    three; 2048 times the genes with the paper's settings and the observed library size, 2560 with the latent one.
+    """
+    encoders = 1 + (arch.library == "latent")
+    heads = 1 + (arch.likelihood == "zinb") + (arch.dispersion == "gene-cell")
+    return 2 * arch.n_genes * arch.n_hidden * (2 * encoders + 3 * heads)
+
+
+def gemm_peak(size=1024, repeats=10):
+    """Operations per second of the fastest of a few square products on the present number of threads."""
+    a, b = torch.randn(2, size, size)
+    best = np.inf
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        torch.mm(a, b)
+        best = min(best, time.perf_counter() - begin)
+    return 2 * size**3 / best
+
+
+def check(engine, X, batch, library):
+    """Relative error of the loss and of the gradient of a step against the plain one in double precision, equal noise.
+
+    Of each parameter in units of its largest entry, but for biases that batch normalisation takes the effect from.
+    """
+    network = start(X, batch, library)
+    exact, generator = copy.deepcopy(network).double(), torch.Generator().manual_seed(0)
+    step = make_step(engine, network, Cells(X, batch), generator, StepOptions())
+    exact_step = PlainStep(exact, Cells(X, batch, dtype=torch.float64), generator, StepOptions())
+    rows = torch.randperm(X.shape[0], generator=generator)[:128]
+    noise = draw_noise(network.arch, len(rows), generator)
+    loss, exact_loss = step.step(rows, noise=noise), exact_step.step(rows, noise=_double(noise))
+    worst = abs(loss.item() / exact_loss.item() - 1)
+    names = [name for name, _ in network.named_parameters()]
+    for name, ours, theirs in zip(names, step.state()["mean"], exact_step.state()["mean"], strict=True):
+        if not name.endswith(("linear.bias", "mean.bias")):
+            worst = max(worst, ((ours.cpu() - theirs).abs().max() / theirs.abs().max()).item())
+    return worst
+
+
+def _double(noise):
+    if noise is None:
+        return None
+    if isinstance(noise, torch.Tensor):
+        return noise.double()
+    parts = map(_double, noise)
+    return Noise(*parts) if isinstance(noise, Noise) else tuple(parts)
+
+
+class Epochs:
+    """Training of one engine, an epoch of at most ``n_steps`` minibatches of 128 cells at a time."""
+
+    def __init__(self, engine, X, batch, library, n_steps=None):
+        self.n_steps, self.generator = n_steps, torch.Generator().manual_seed(0)
+        self.step = make_step(engine, start(X, batch, library), Cells(X, batch), self.generator, StepOptions())
+        self.name = self.step.name
+
+    def run(self):
+        """Return the cells per second of one more epoch."""
+        minibatches = shuffled(len(self.step.cells), 128, self.generator)[: self.n_steps]
+        begin = time.perf_counter()
+        for rows in minibatches:
+            self.step.step(rows)
+        return sum(map(len, minibatches)) / (time.perf_counter() - begin)
+
+
+def compare(shape, library, n_threads, engines, rounds, n_steps):
+    """Yield one dict per engine: what was measured of it at one shape."""
+    size, density = shape.split(":")
+    X, batch = simulate(*map(int, size.split("x")), float(density))
+    torch.set_num_threads(n_threads)
+    runs = [Epochs(engine, X, batch, library, n_steps) for engine in engines]
+    peaks, speeds = [], {run.name: [] for run in runs}
+    for i in range(rounds + 1):  # the first round warms up
+        for run in runs:
+            speed = run.run()
+            if i > 0:
+                speeds[run.name].append(speed)
+        peaks.append(gemm_peak())
+    for run in runs:
+        speed, peak = statistics.median(speeds[run.name]), statistics.median(peaks)
+        yield {
+            "shape": size,
+            "density": X.nnz / np.prod(X.shape),
+            "library": library,
+            "threads": n_threads,
+            "engine": run.name,
+            "cells_per_s": speed,
+            "slowest_round": min(speeds[run.name]),
+            "fastest_round": max(speeds[run.name]),
+            "gemm_share": flops_per_cell(run.step.network.arch) * speed / peak,
+            "gemm_peak_gflops": peak / 1e9,
+            "ratio_to_plain": speed / statistics.median(speeds["plain"]) if "plain" in speeds else None,
+        }
+
+
+def main(arguments=None):
+    names = [kind.name for kind in ENGINES]
+    parser = argparse.ArgumentParser(prog="python -m scvi_core.bench", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--shapes", nargs="+", default=SHAPES, help="cells x genes : share of non-zero entries")
+    parser.add_argument("--library", nargs="+", default=["observed", "latent"], choices=["observed", "latent", "none"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--engines", nargs="+", default=names, choices=names)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40, help="minibatches in a round, at most")
+    parser.add_argument("--json", help="also write the rows to this file")
+    options = parser.parse_args(arguments)
+    X, batch = simulate(600, 300, 0.3, seed=1)
+    for engine in options.engines:
+        for library in options.library:
+            worst = check(engine, X, batch, library)
+            print(f"{engine}, {library} library size: loss and gradient equal double precision to {worst:.1e}")
+            if not worst < TOLERANCE:
+                sys.exit(f"The engine {engine!r} is wrong: its speed does not matter.")
+    rows = []
+    for shape in options.shapes:
+        for library in options.library:
+            for n_threads in options.threads:
+                for row in compare(shape, library, n_threads, options.engines, options.rounds, options.steps):
+                    rows.append(row)
+                    print(
+                        "{shape:>11} {library:>8} {threads} threads {engine:>6}: {cells_per_s:8,.0f} cells/s "
+                        "({slowest_round:,.0f} to {fastest_round:,.0f}), {gemm_share:4.0%} of the GEMM peak of "
+                        "{gemm_peak_gflops:.0f} GFLOP/s".format(**row),
+                        flush=True,
+                    )
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(rows, file, indent=1)
+
+
+if __name__ == "__main__":
+    if "OMP_WAIT_POLICY" not in os.environ:  # waiting threads must not take the processor from others; read at start
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+        os.execv(sys.executable, [sys.executable, "-m", "scvi_core.bench", *sys.argv[1:]])
+    main()
