@@ -110,7 +110,8 @@ def test_ctrl_c_stops_the_children_and_keeps_the_store(tmp_path, small_h5ad):
     (conf / "hangs.yaml").write_text(f"_target_: planted.Hangs\npid_file: {pids}\n")
     command = [sys.executable, "-m", "experiments.run", "--config-dir", str(conf.parent), "+exp=imputation"]
     command += ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", "experiment.axes.corruption=[uniform]"]
-    command += ["~methods.scvi", "~methods.fa", "~methods.pca", f"results_dir={tmp_path / 'results'}"]
+    command += ["~methods.scvi", "~methods.scvi_offset", "~methods.fa", "~methods.pca"]
+    command += [f"results_dir={tmp_path / 'results'}"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)])}
     options = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
     process = subprocess.Popen([*command, "+method@methods.hangs=hangs"], stdout=subprocess.DEVNULL, **options)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-QUICK = ["seeds=[0,1]", "~methods.scvi", "~methods.fa"]
+QUICK = ["seeds=[0,1]", "~methods.scvi", "~methods.scvi_offset", "~methods.fa"]
 
 
 def command(*arguments, cwd, path=()):
