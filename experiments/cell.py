@@ -13,7 +13,7 @@ import time
 import traceback
 from typing import NamedTuple
 
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_method
 from threadpoolctl import threadpool_limits
 
 from .provenance import code_version, git_commit, machine, versions
@@ -105,7 +105,8 @@ def check_method(name, config):
 
 def load_dataset(config):
     """The AnnData that a resolved conf/dataset block describes, with a contract check by the loader."""
-    return instantiate(config["loader"], _convert_="all")
+    arguments = dict(config["loader"])
+    return get_method(arguments.pop("_target_"))(**arguments)  # hydra's instantiate would wrap the loader's sentence
 
 
 def run(cell, results_dir, threads):

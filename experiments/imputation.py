@@ -11,8 +11,6 @@ from .metrics import median_l1
 
 REQUIRES = "impute"
 PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
-PUBLISHED_FIGURE = {"uniform": "Fig 9", "binomial": "Fig 11"}
-DENSITY_FIGURE = {"uniform": "Fig 2", "binomial": "Fig 10"}
 DENSITY_LIMIT = 10  # counts: the square that Fig 2 and Fig 10 show
 DENSITY_GRID = 50
 
