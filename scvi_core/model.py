@@ -335,7 +335,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         if validation is not None:
             return X, codes, self._cells(*validation)
         n = min(max(1, round(self.validation_size * X.shape[0])), X.shape[0] - 2)
-        rows = torch.randperm(X.shape[0], generator=self._order_generator).numpy()
+        seed = self._seeds(4)[3]  # not the generator of the order: a resumed fit holds out the same cells
+        rows = torch.randperm(X.shape[0], generator=torch.Generator().manual_seed(seed)).numpy()
         return X[rows[n:]], codes[rows[n:]], Cells(X[rows[:n]], codes[rows[:n]], self.device_)
 
     def _loss_of(self, network, cells):
