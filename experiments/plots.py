@@ -81,8 +81,8 @@ def _density_caption(panels, limit, score):
     first = panels[0]
     return (
         f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. d: {METRICS[score].label} over "
-        f"n = {_span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
-        f"n = {_span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
+        f"n\xa0= {_span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
+        f"n\xa0= {_span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
         f"{limit}, up to the maximum of each panel. Solid: least squares through the origin; dotted: equality."
     )
 
@@ -220,9 +220,8 @@ def _outcome(status):
 
 def _bars_caption(table, rows):
     first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
-    caption = (
-        f"{first['dataset']}, protocol {first['protocol']}, n = {_span(seeds)} seed{'s' if seeds.max() != 1 else ''}. "
-    )
+    noun = "seed" if seeds.max() == 1 else "seeds"
+    caption = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {_span(seeds)} {noun}. "
     caption += "Bar: mean over seeds; line: its 95% bootstrap interval."
     return caption + " Bars with a mark across are longer than drawn." * any(row.cut for row in rows)
 

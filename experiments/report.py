@@ -76,7 +76,7 @@ def _run(file, results_dir):
     cells = _table(results_dir, f"{stem}_cells", notes)
     return run_id | {
         "origin": source.get("origin", ""),
-        "figures": sorted(_figures(results_dir, run, notes), key=lambda figure: -figure["width"]),
+        "figures": list(_figures(results_dir, run, notes)),
         "rows": [_row(row, axes, run_id) for row in _table(results_dir, stem, notes)],
         "undone": _undone(cells, axes),
         "times": _times(cells),
@@ -135,8 +135,8 @@ def _figures(results_dir, run, notes):
         title = words.get("Title") or name.removeprefix(run.get("stem", "")).strip("_").replace("_", " ")
         yield {
             "uri": "data:image/png;base64," + base64.b64encode(content).decode(),
-            "width": round(width / 1.6),  # of 200 dots per inch: the figure's 7.5 points become 13 pixels
-            "height": round(height / 1.6),
+            "width": round(width / 1.7),  # of 200 dots per inch: the 7.5 points of a figure's words become 12 pixels
+            "height": round(height / 1.7),
             "title": title,
             "alt": words.get("Description") or f"Figure: {title}. The table below has the numbers.",
             "pdf": _link(results_dir, f"figures/{name}.pdf"),

@@ -125,7 +125,7 @@ class SuiteFigure(Figure):
 def wrap(text, points, width):
     """``text`` in lines of at most ``width`` inches, broken between words and, where one is longer, inside it."""
     lines = []
-    for word in text.split():
+    for word in text.split(" "):
         if lines and inches(f"{lines[-1]} {word}", points) <= width:
             lines[-1] += f" {word}"
             continue
