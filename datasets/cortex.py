@@ -96,6 +96,7 @@ def _embedded(n_genes):
     if n_genes is not None and n_genes < available:
         steps.append(f"kept the first {n_genes} of these")
     source = {"name": "cortex", "origin": origin, "sha256": sha256_of(EMBEDDED), "steps": steps}
+    source["stand_in_for"] = origin
     return _assemble(parsed, n_genes, source)
 
 

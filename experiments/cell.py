@@ -75,7 +75,7 @@ class Cell:
             "method": [self.config["_target_"], self.parameters, code_version(module_of(self.config["_target_"]))],
             "protocol": self.protocol,
             "axes": self.axes,
-            "seed": self.seed,
+            "seed": [self.seed, *self.seeds],
         }
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         return dataclasses.replace(self, key=digest[:24])
@@ -189,7 +189,7 @@ def describe(cell, threads):
 def _r_session():
     """R's version and packages where this process has used R."""
     bridge = sys.modules.get("r_env.bridge")
-    return bridge.session() if bridge and "rpy2.robjects" in sys.modules else None
+    return bridge.session() if bridge else None
 
 
 def _plain(value):

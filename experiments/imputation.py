@@ -11,6 +11,8 @@ from .metrics import median_l1
 
 REQUIRES = "impute"
 PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
+DENSITY_FIGURE = {"uniform": "Fig 2", "binomial": "Fig 10"}
+ERROR_FIGURE = {"uniform": "Fig 9b–d", "binomial": "Fig 11"}
 DENSITY_LIMIT = 10  # counts: the square that Fig 2 and Fig 10 show
 DENSITY_GRID = 50
 
@@ -68,7 +70,12 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
         )
 
     given = X if getattr(method, "sees_truth", False) else X_corrupted
-    imputed = np.asarray(method.fit(given, batch=batch).impute(given, batch=batch))[rows, columns]
+    imputed = np.asarray(method.fit(given, batch=batch).impute(given, batch=batch))
+    if imputed.shape != given.shape:
+        raise ValueError(
+            f"impute() returned shape {imputed.shape} for {given.shape[0]} cells × {given.shape[1]} genes."
+        )
+    imputed = imputed[rows, columns]
 
     scores = {"median_l1": median_l1(original=original, imputed=imputed)}
     facts = {
@@ -84,11 +91,12 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
 
 def _density(original, imputed):
     """Kernel density on a regular grid and the slope of the line through the origin, as Fig 2 draws them."""
-    if original.size < 10 or np.ptp(imputed) == 0 or np.array_equal(original, imputed):
+    points = np.vstack([original, imputed])
+    if original.size < 10 or np.linalg.matrix_rank(np.cov(points)) < 2:  # a line or a point has no density in the plane
         return {}
     axis = np.linspace(0, DENSITY_LIMIT, DENSITY_GRID)
     x, y = np.meshgrid(axis, axis, indexing="ij")
-    density = gaussian_kde(np.vstack([original, imputed]))(np.vstack([x.ravel(), y.ravel()]))
+    density = gaussian_kde(points)(np.vstack([x.ravel(), y.ravel()]))
     return {
         "density": density.reshape(x.shape).astype(np.float32),
         "slope": np.float64(original @ imputed / (original @ original)),
@@ -121,7 +129,13 @@ def figure(table, records):
         panels = [row for row in shown.itertuples() if "density" in row.arrays and row.role != "control"]
         if panels:
             figures[f"density_{corruption}"] = plots.density_panels(
-                panels, limit=DENSITY_LIMIT, x="original count", y="imputed count", score="median_l1"
+                panels,
+                limit=DENSITY_LIMIT,
+                x="original count",
+                y="imputed count",
+                score="median_l1",
+                like=DENSITY_FIGURE[corruption],
             )
-        figures[f"error_{corruption}"] = plots.score_bars(table[table["corruption"] == corruption], "median_l1")
+        bars = table[table["corruption"] == corruption]
+        figures[f"error_{corruption}"] = plots.score_bars(bars, "median_l1", like=ERROR_FIGURE[corruption])
     return figures

@@ -42,6 +42,8 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     KeyboardInterrupt
         After the running cells were stopped; what is finished stays.
     """
+    if threads < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
+        raise ValueError(f"executor.threads={threads}, executor.n_jobs={n_jobs}: both must be at least 1.")
     n_jobs = max(1, (os.cpu_count() or 1) // threads) if n_jobs == "auto" else int(n_jobs)
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs

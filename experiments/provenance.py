@@ -71,7 +71,7 @@ def _normalised(file, ignore):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return ast.unparse(tree)  # unlike ast.dump, the same from one Python to the next
 
 
 def versions():
@@ -102,6 +102,8 @@ def git_commit():
         return done.stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return git("rev-parse", "HEAD") + (
+            "+changes" if git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return None

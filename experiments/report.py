@@ -72,7 +72,7 @@ def _run(file, results_dir):
         note = f"runs/{file.name} cannot be read ({type(error).__name__}: {error}): run the experiment again."
         return _section(file.stem, experiment="unreadable", dataset="", protocol="", notes=[note])
     notes, source = [], run.get("source") or {}
-    run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=config["dataset"].get("stand_in_for"))
+    run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=_stand_in(config, source))
     cells = _table(results_dir, f"{stem}_cells", notes)
     return run_id | {
         "origin": source.get("origin", ""),
@@ -85,6 +85,11 @@ def _run(file, results_dir):
         "csv": [_link(results_dir, f"tables/{name}.csv") for name in (stem, f"{stem}_cells")],
         "notes": notes,
     }
+
+
+def _stand_in(config, source):
+    """The sentence that says which data these stand in for, if they do."""
+    return config["dataset"].get("stand_in_for") or source.get("stand_in_for")
 
 
 def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, notes=()):

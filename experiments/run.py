@@ -8,6 +8,7 @@ import importlib
 import itertools
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from .store import Store, atomic
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
+TAGGED = ("methods.", "protocol.", "dataset.")
+UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
 FOR_PEOPLE = (InvalidCounts, InvalidDataset, ValueError, FileNotFoundError, PermissionError)
 
 
@@ -91,7 +94,12 @@ def enumerate_cells(config, dataset_hash):
 def _as_now(record, cell):
     """A stored record under the name and label that the method has in this run."""
     role = cell.config.get("_role_", "method")
-    return record and record | {"method": cell.method, "label": cell.label, "role": role}
+    return record and record | {
+        "method": cell.method,
+        "label": cell.label,
+        "role": role,
+        "dataset": cell.dataset["name"],
+    }
 
 
 def _draw(config, records, store, source, tag):
@@ -100,7 +108,8 @@ def _draw(config, records, store, source, tag):
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
     cells = table.frame(records)
-    summary = table.summarise(cells, axes, module.PUBLISHED, config["dataset"].get("published_as"))
+    published_as = config["dataset"].get("published_as")
+    summary = table.summarise(cells, axes, module.PUBLISHED, published_as, source["origin"])
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
     for name, content in {stem: summary, f"{stem}_cells": cells}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
@@ -115,6 +124,7 @@ def _draw(config, records, store, source, tag):
     page = report.write(results_dir)
 
     print("\n" + table.as_text(summary, axes))
+    print(f"Data:   {source['origin']}")
     print(f"Table:  {results_dir / 'tables' / stem}.csv")
     for name in figures:
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf)")
@@ -182,13 +192,20 @@ def _resolve(config: DictConfig):
         raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
-    return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if config.dataset.name == "h5ad" and config.dataset.path:
+        config.dataset.name = Path(config.dataset.path).stem  # files of the user's own do not share tables
+    config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    seeds = config["seeds"]
+    if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
+        raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")
+    return config
 
 
 def _tag():
-    """Overridden method parameters as a part of file names, so that the jobs of a sweep do not share a table."""
+    """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
     overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
-    return "_".join(sorted(o for o in overrides if o.startswith("methods."))).replace("/", "-").replace(" ", "")
+    changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED)]
+    return "_".join(sorted(changes)).replace("/", "-").replace(" ", "")
 
 
 failures = []
@@ -204,6 +221,7 @@ def _task(config: DictConfig):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
     try:
         _task()
     except KeyboardInterrupt:

@@ -27,7 +27,7 @@ def frame(records):
     return pd.DataFrame(rows)
 
 
-def summarise(cells, axes, published, published_as):
+def summarise(cells, axes, published, published_as, origin=""):
     """One row per method, axes and score: mean over seeds, its 95% interval, the published value, what is missing.
 
     Parameters
@@ -40,12 +40,14 @@ def summarise(cells, axes, published, published_as):
         Score name -> metric name in results/published.json, with axis names in braces.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
+    origin : str
+        Which source the data came from, carried in every row.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
-        n_missing, published, published_in, difference, status``.
+        n_missing, published, published_in, difference, status, source``.
     """
     numbers = json.loads((ROOT / "results" / "published.json").read_text())
     identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
@@ -68,6 +70,7 @@ def summarise(cells, axes, published, published_as):
                 "status": _status(group),
             }
             row["difference"] = row["mean"] - row["published"]
+            row["source"] = origin
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -88,7 +91,7 @@ def interval(values):
 def _published(numbers, dataset, label, metric):
     """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
     found = [n for n in numbers if (n["dataset"], n["method"], n["metric"]) == (dataset, label, metric)]
-    return min(found, key=lambda n: n["figure"] == "notebook only", default={})
+    return min(found, key=lambda n: n["figure"].startswith("notebook only"), default={})
 
 
 def _status(group):

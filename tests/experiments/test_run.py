@@ -33,20 +33,21 @@ def test_own_data_from_the_command_line(first_run):
     folder, _, done = first_run
     assert done.returncode == 0, done.stderr
     assert "16 cells, 0 on record, 16 to compute." in done.stdout
-    table = pd.read_csv(folder / "results/tables/imputation_h5ad_as_written.csv")
+    table = pd.read_csv(folder / "results/tables/imputation_small_as_written.csv")
     assert set(table["method"]) == {"pca", "gene_mean", "identity", "oracle"}
     assert (table.loc[table["method"] == "oracle", "mean"] == 0).all()
     assert table["published"].isna().all()
+    assert table["source"].str.contains("small.h5ad").all()
     assert (table["n_seeds"] == 2).all()
     assert (folder / "results/report/index.html").stat().st_size > 10_000
     for name in ("error_uniform", "error_binomial", "density_uniform"):
         for suffix in ("png", "pdf"):
-            assert (folder / f"results/figures/imputation_h5ad_as_written_{name}.{suffix}").stat().st_size > 1000
+            assert (folder / f"results/figures/imputation_small_as_written_{name}.{suffix}").stat().st_size > 1000
     assert {path.name for path in folder.iterdir()} == {"results"}  # no litter
 
 
 def test_the_same_corruption_for_every_method(first_run):
-    cells = pd.read_csv(first_run[0] / "results/tables/imputation_h5ad_as_written_cells.csv")
+    cells = pd.read_csv(first_run[0] / "results/tables/imputation_small_as_written_cells.csv")
     by_seed = cells.groupby(["corruption", "seed"])["corrupted_sha256"]
     assert (by_seed.nunique() == 1).all()
     assert by_seed.first().nunique() == 4
@@ -97,7 +98,7 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     done = command(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(tmp_path / "results/tables/imputation_h5ad_as_written.csv").set_index(["corruption", "method"])
+    table = pd.read_csv(tmp_path / "results/tables/imputation_small_as_written.csv").set_index(["corruption", "method"])
     assert table.loc[("uniform", "smoothing"), "label"] == "kNN smoothing"
     for corruption in ("uniform", "binomial"):
         assert table.loc[(corruption, "smoothing"), "mean"] < table.loc[(corruption, "identity"), "mean"]
@@ -125,7 +126,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
     assert done.returncode == 1
     assert "timeout: scVI" in done.stderr
-    run = json.loads((tmp_path / "results/runs/imputation_h5ad_as_written.json").read_text())
+    run = json.loads((tmp_path / "results/runs/imputation_small_as_written.json").read_text())
     assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
     assert "planted_mute" not in run["config"]["methods"]
     assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"
@@ -138,9 +139,12 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
         (["+exp=imputation", "dataset=corex"], r"Could not find 'dataset/corex'.*cortex"),
         (["+exp=imputation", "methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt.*The keys there are: .*n_latent"),
         (["+exp=imputation", "+methods.pca.n_latnt=5"], r"n_latnt is not a parameter of PCA; it has: n_latent"),
+        (["+exp=imputation", "seeds=3"], r"give a list of different integers"),
+        (["+exp=imputation", "seeds=[0,0]"], r"give a list of different integers"),
+        (["+exp=imputation", "executor.threads=0"], r"executor\.threads=0.*at least 1"),
         (["+exp=imputation", "seeds=[]"], r"There is nothing to run: .*seeds"),
         ([], r"Which experiment\? .*\+exp=imputation"),
-        (["+exp=imputation", "dataset=h5ad", "dataset.path=absent.h5ad"], r"absent\.h5ad"),
+        (["+exp=imputation", "dataset=h5ad", "dataset.path=absent.h5ad"], r"^error: There is no file .*absent\.h5ad"),
     ],
 )
 def test_a_mistake_is_said_in_one_message_without_a_traceback(tmp_path, arguments, said):
