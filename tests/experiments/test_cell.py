@@ -44,6 +44,7 @@ def test_the_key_is_stable():
         {"protocol": BASE.protocol | {"split": {"train": 0.75}}},
         {"axes": {"corruption": "binomial"}},
         {"seed": 1},
+        {"dataset": {"name": "mine"}},  # its name is an axis of the seeds
         {"experiment": "other"},
     ],
 )

@@ -133,3 +133,19 @@ def test_too_few_entries_to_corrupt_is_said():
     X = sp.csr_matrix(np.eye(8, dtype=np.int32))
     with pytest.raises(ValueError, match=r"corruption changed no entry of the .* training cells"):
         imputation.evaluate(Identity(), ad.AnnData(X), PROTOCOL, SEEDS, corruption="uniform")
+
+
+def test_an_imputed_matrix_of_another_shape_is_refused(adata):
+    class Transposed(GeneMean):
+        def impute(self, X, batch=None):
+            return super().impute(X).T
+
+    with pytest.raises(ValueError, match=r"impute\(\) returned shape \(40, 150\)"):
+        imputation.evaluate(Transposed(), adata, PROTOCOL, SEEDS, corruption="uniform")
+
+
+def test_presence_and_absence_data_are_scored_without_a_density():
+    X = sp.csr_matrix((np.random.default_rng(0).random((80, 30)) < 0.5).astype(np.int32))
+    scores, arrays, _ = imputation.evaluate(GeneMean(), ad.AnnData(X), PROTOCOL, SEEDS, corruption="uniform")
+    assert scores["median_l1"] == pytest.approx(0.55, abs=0.1)
+    assert arrays == {}
