@@ -78,6 +78,7 @@ def _run(file, results_dir):
         "origin": source.get("origin", ""),
         "figures": list(_figures(results_dir, run, notes)),
         "rows": [_row(row, axes, run_id) for row in _table(results_dir, stem, notes)],
+        "remarks": [(m.get("_label_", name), m["_note_"]) for name, m in config["methods"].items() if m.get("_note_")],
         "undone": _undone(cells, axes),
         "times": _times(cells),
         "provenance": _provenance(run.get("provenance") or {}, source),
@@ -96,7 +97,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     """A section of the page that names a run, with nothing in it yet."""
     variant = ", ".join(filter(None, [protocol, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
-    empty = dict.fromkeys(("figures", "rows", "undone", "times", "provenance"), ())
+    empty = dict.fromkeys(("figures", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
