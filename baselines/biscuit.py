@@ -23,7 +23,7 @@ class BISCUIT(Transductive):
 
     Parameters
     ----------
-    n_iter : int
+    n_iterations : int
         Gibbs sweeps per block; the scalings are averaged over the second half, the labels are those of the last. The
         paper's code runs 50.
     block_size : int
@@ -73,7 +73,7 @@ class BISCUIT(Transductive):
 
     def __init__(
         self,
-        n_iter=50,
+        n_iterations=50,
         block_size=50,
         concentration=0.001,
         imputation="transform",
@@ -81,7 +81,7 @@ class BISCUIT(Transductive):
         random_state=0,
         verbose=False,
     ):
-        self.n_iter = n_iter
+        self.n_iterations = n_iterations
         self.block_size = block_size
         self.concentration = concentration
         self.imputation = imputation
@@ -93,7 +93,7 @@ class BISCUIT(Transductive):
         """Sample all blocks for counts ``X`` (n_cells, n_genes) and merge them; ``batch`` is not used."""
         if self.imputation not in ("transform", "mean"):
             raise ValueError(f"imputation={self.imputation!r} is not known: choose 'transform' or 'mean'.")
-        for name in ("n_iter", "block_size", "n_start"):
+        for name in ("n_iterations", "block_size", "n_start"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is too small: choose at least 1.")
         counts = check_counts(X)
@@ -104,7 +104,7 @@ class BISCUIT(Transductive):
         start = depth / depth.mean()
 
         self.blocks_ = np.array_split(fiedler_order(counts), -(-x.shape[1] // self.block_size))
-        with tqdm(total=len(self.blocks_) * self.n_iter, disable=not self.verbose, desc="BISCUIT") as bar:
+        with tqdm(total=len(self.blocks_) * self.n_iterations, disable=not self.verbose, desc="BISCUIT") as bar:
             fits = [self._fit_block(rng, x[:, genes], start, bar) for genes in self.blocks_]
 
         priors, fits = zip(*fits, strict=True)
@@ -148,8 +148,8 @@ class BISCUIT(Transductive):
         prior, state = priors[best], State(starts[best][0], start, ones)
 
         alpha, beta = np.zeros(len(x)), np.zeros(len(x))
-        kept = range(self.n_iter // 2, self.n_iter)
-        for iteration in range(self.n_iter):
+        kept = range(self.n_iterations // 2, self.n_iterations)
+        for iteration in range(self.n_iterations):
             state, moments = sweep(rng, x, state, prior)
             if iteration in kept:
                 alpha += state.alpha / len(kept)

@@ -33,7 +33,7 @@ def _draw_counts(rng, n, n_genes, block):
 @pytest.mark.parametrize("block_size", [120, 30])
 def test_recovers_clusters_and_scalings_of_its_model(block_size):
     counts, z, alpha, beta, means = _draw_counts(np.random.default_rng(0), 200, 120, 20)
-    method = BISCUIT(n_iter=10, block_size=block_size, imputation="mean").fit(counts)
+    method = BISCUIT(n_iterations=10, block_size=block_size, imputation="mean").fit(counts)
     assert len(method.blocks_) == 120 // block_size
     assert adjusted_rand_score(z, method.clusters(counts)) > 0.95
     assert np.corrcoef(alpha, method.alpha_)[0, 1] > 0.95
@@ -46,7 +46,7 @@ def test_recovers_clusters_and_scalings_of_its_model(block_size):
 
 def test_beats_the_authors_program_on_its_golden_input():
     counts, truth = GOLDEN["counts"].astype(int), GOLDEN["cluster"]
-    method = BISCUIT(n_iter=20).fit(counts)
+    method = BISCUIT(n_iterations=20).fit(counts)
     assert adjusted_rand_score(truth, method.labels_) > 0.9
     assert np.corrcoef(GOLDEN["alpha"], method.alpha_)[0, 1] > 0.9
     for name in GOLDEN.files:
@@ -82,7 +82,7 @@ def test_order_follows_the_covariance():
 
 def test_transform_sends_a_cluster_to_unit_scalings():
     counts, _, _, _, _ = _draw_counts(np.random.default_rng(3), 120, 20, 20)
-    method = BISCUIT(n_iter=6).fit(counts)
+    method = BISCUIT(n_iterations=6).fit(counts)
     y = np.log1p(method.impute(counts))
     for k, mean in enumerate(method.means_):
         own = method.labels_ == k
@@ -93,19 +93,19 @@ def test_transform_sends_a_cluster_to_unit_scalings():
 def test_the_same_seed_gives_the_same_answer_and_genes_without_counts_stay_zero():
     counts, _, _, _, _ = _draw_counts(np.random.default_rng(4), 60, 20, 10)
     counts[:, 3] = 0
-    first, second = (BISCUIT(n_iter=3, block_size=7, random_state=5).fit(counts) for _ in range(2))
+    first, second = (BISCUIT(n_iterations=3, block_size=7, random_state=5).fit(counts) for _ in range(2))
     np.testing.assert_array_equal(first.labels_, second.labels_)
     np.testing.assert_array_equal(first.impute(counts), second.impute(counts))
     assert (first.impute(counts)[:, 3] < 0.1).all()
     assert np.concatenate(first.blocks_).size == 20
-    assert BISCUIT(n_iter=1).fit(np.ones((8, 5), dtype=int)).labels_.max() == 0
+    assert BISCUIT(n_iterations=1).fit(np.ones((8, 5), dtype=int)).labels_.max() == 0
 
 
 def test_says_what_is_wrong():
     counts = np.ones((8, 5), dtype=int)
     with pytest.raises(ValueError, match="choose 'transform' or 'mean'"):
         BISCUIT(imputation="median").fit(counts)
-    with pytest.raises(ValueError, match="n_iter=0"):
-        BISCUIT(n_iter=0).fit(counts)
+    with pytest.raises(ValueError, match="n_iterations=0"):
+        BISCUIT(n_iterations=0).fit(counts)
     with pytest.raises(ValueError, match="no map to cells"):
-        BISCUIT(n_iter=1).fit(counts).impute(counts + 1)
+        BISCUIT(n_iterations=1).fit(counts).impute(counts + 1)
