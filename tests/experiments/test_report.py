@@ -123,6 +123,7 @@ def results(tmp_path_factory):
     for protocol in ("as_run", "as_written"):
         make_run(folder, protocol=protocol)
     make_run(folder, tag="methods.scvi.n_latent=5", shift=1.0)
+    make_run(folder, dataset="odd", tag="methods.fa.note=50%25#1?")
     make_run(folder, dataset="standin_pbmc", stand_in_for="A stand-in for PBMC: half of its cells.")
     return folder
 
