@@ -5,8 +5,10 @@ import math
 import numpy as np
 import torch
 
+from . import fused_inference
 from .counts import InvalidCounts
 from .inference import check_choice
+from .minibatch import Cells
 
 ENTRIES = 4_000_000  # decoded frequencies held at once
 
@@ -76,7 +78,8 @@ def compare_pairs(model, cells, group_a, group_b, *, n_pairs, n_samples, batches
     group_a, group_b : arrays of row numbers
     batches : {"probability", "rate"}
         Where the average over batches stands: sum_s p(s) P(rho(z_a, s) > rho(z_b, s)), as the paper computes it, or
-        P(sum_s p(s) rho(z_a, s) > sum_s p(s) rho(z_b, s)), as it states the hypotheses.
+        P(sum_s p(s) rho(z_a, s) > sum_s p(s) rho(z_b, s)), as it states the hypotheses. The first is estimated with
+        draws (z_a, z_b, s): the draws of a pair are shared out to the batches in proportion to p(s).
 
     Returns
     -------
@@ -91,20 +94,20 @@ def compare_pairs(model, cells, group_a, group_b, *, n_pairs, n_samples, batches
     b = group_b[torch.randint(len(group_b), (n_pairs,), generator=generator, device=device).cpu().numpy()]
     n_genes = cells.X.shape[1]
     wins, per_pair, fold = (torch.zeros(n_genes, dtype=torch.float64, device=device) for _ in range(3))
-    for pairs in torch.arange(n_pairs).split(max(1, ENTRIES // (n_genes * n_samples))):
-        z_a, z_b = (_positions(network, cells, group[pairs.numpy()], n_samples, generator) for group in (a, b))
-        share = torch.zeros(len(pairs), n_genes, device=device)  # of the draws of a pair with rho_a > rho_b
-        if batches == "probability":
-            for code, weight in enumerate(frequency):
-                log_a, log_b = (_log_rho(network, z, [code], [1.0]) for z in (z_a, z_b))
-                share += float(weight) * _share(log_a, log_b, n_samples)
-                fold += float(weight) * (log_a - log_b).sum(dim=0)
-        else:
-            log_a, log_b = (_log_rho(network, z, range(len(frequency)), frequency) for z in (z_a, z_b))
-            share += _share(log_a, log_b, n_samples)
-            fold += (log_a - log_b).sum(dim=0)
-        wins += share.sum(dim=0) * n_samples
-        per_pair += _log_odds(share * n_samples, n_samples).sum(dim=0)
+    if batches == "rate" and len(frequency) > 1:
+        contrast = Contrast(lambda z, codes: _average_log_rho(network, z, frequency))
+    elif fused_inference.usable(network):
+        contrast = fused_inference.Contrast(network)
+    else:
+        contrast = Contrast(network.log_rho)
+    q_a, q_b = _posteriors(model, cells, a), _posteriors(model, cells, b)
+    for pairs in torch.arange(n_pairs, device=device).split(max(1, ENTRIES // (n_genes * n_samples))):
+        z_a, z_b = (_positions(mean[pairs], sd[pairs], n_samples, generator) for mean, sd in (q_a, q_b))
+        codes = _share_out(frequency, len(pairs), n_samples, generator)
+        counts, differences = contrast(z_a, z_b, codes, n_samples)
+        wins += counts.sum(dim=0)
+        fold += differences
+        per_pair += _log_odds(counts, n_samples).sum(dim=0)
     trials = n_pairs * n_samples
     result = {
         "probability": wins / trials,
@@ -144,26 +147,46 @@ def _rows_of(group, n_cells, name):
     return np.flatnonzero(group)
 
 
-def _positions(network, cells, rows, n_samples, generator):
-    """Draws of z for the cells in the given rows, cell by cell: (rows × n_samples, n_latent)."""
-    x, codes = cells.take(torch.from_numpy(rows))
-    q = network.encode(x, codes)
-    shape = (len(rows), n_samples, q.z_mean.shape[1])
-    eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-    return (q.z_mean[:, None] + (0.5 * q.z_logvar).exp()[:, None] * eps).flatten(0, 1)
+def _posteriors(model, cells, rows):
+    """Mean and standard deviation of q(z | x, s) for the cells in the given rows, each (rows, n_latent)."""
+    chosen = Cells(cells.X[rows], cells.batch.cpu()[rows], cells.device)
+    q = [(q.z_mean, q.z_logvar) for _, q, _, _ in model._encoded(chosen, library=False)]
+    mean, logvar = (torch.cat(parts) for parts in zip(*q, strict=True))
+    return mean, (0.5 * logvar).exp()
 
 
-def _log_rho(network, z, codes, weights):
+def _positions(mean, sd, n_samples, generator):
+    """Draws of z, cell by cell: (cells * n_samples, n_latent)."""
+    shape = (len(mean), n_samples, mean.shape[1])
+    eps = torch.randn(shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return (mean[:, None] + sd[:, None] * eps).flatten(0, 1)
+
+
+class Contrast:
+    """Compares the frequencies at pairs of draws; ``log_rho(z, codes)`` decodes them."""
+
+    def __init__(self, log_rho):
+        self.log_rho = log_rho
+
+    def __call__(self, z_a, z_b, codes, n_samples):
+        """Per pair the number of draws with rho_a > rho_b (pairs, genes); the sum of log rho_a / rho_b (genes,)."""
+        log_a, log_b = self.log_rho(z_a, codes), self.log_rho(z_b, codes)
+        counts = (log_a > log_b).unflatten(0, (-1, n_samples)).sum(dim=1).to(log_a.dtype)
+        return counts, (log_a - log_b).sum(dim=0)
+
+
+def _average_log_rho(network, z, frequency):
     """log sum_s p(s) rho(z, s), (draws, genes)."""
-    each = [network.log_rho(z, torch.full((len(z),), code, device=z.device)) for code in codes]
-    if len(each) == 1:
-        return each[0]
-    return torch.stack([log_rho + math.log(w) for log_rho, w in zip(each, weights, strict=True)]).logsumexp(dim=0)
+    each = [network.log_rho(z, torch.full((len(z),), code, device=z.device)) for code in range(len(frequency))]
+    return torch.stack([log_rho + math.log(p) for log_rho, p in zip(each, frequency, strict=True)]).logsumexp(dim=0)
 
 
-def _share(log_a, log_b, n_samples):
-    """Share of the draws of each pair with rho_a > rho_b, (pairs, genes)."""
-    return (log_a > log_b).unflatten(0, (-1, n_samples)).float().mean(dim=1)
+def _share_out(frequency, n_pairs, n_samples, generator):
+    """Batch codes of the draws, (n_pairs * n_samples,): of each pair in proportion to the frequency, unbiased."""
+    steps = torch.arange(n_samples, device=generator.device)
+    start = torch.rand(n_pairs, 1, generator=generator, device=generator.device)  # systematic sampling
+    ends = torch.as_tensor(frequency, dtype=torch.float32, device=generator.device).cumsum(0)[:-1]
+    return torch.bucketize((steps + start) / n_samples, ends, right=True).flatten()
 
 
 def _log_odds(count, trials):

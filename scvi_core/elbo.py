@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 
+from . import fused_inference
 from .likelihood import NonZero, nb_coefficient, nb_log_prob, zinb_log_prob
 from .networks import Noise
 
@@ -56,6 +57,21 @@ def bound(network, x, batch, noise):
     return Bound(log_likelihood(network, x, decoded, network.scale(x, log_l)), kl_z, kl_l, z)
 
 
+class Likelihood:
+    """log p(x | z, l, s) of some cells, for one draw of z and l after the other."""
+
+    def __init__(self, network, x, batch):
+        self.network, self.x, self.batch = network, x, batch
+        self.nonzero, self.coefficient = NonZero.of(x), None
+
+    def __call__(self, z, log_scale):
+        """Nats per cell, (cells,), at z (cells, n_latent) and the logarithms of the scaling factors (cells, 1)."""
+        decoded = self.network.decode(z, self.batch)
+        if self.coefficient is None and self.network.arch.dispersion != "gene-cell":  # theta does not depend on z
+            self.coefficient = nb_coefficient(self.nonzero, decoded.log_theta)
+        return log_likelihood(self.network, self.x, decoded, log_scale, self.nonzero, self.coefficient)
+
+
 def importance_weighted(network, x, batch, n_samples, generator):
     """Estimate log p(x | s) per cell by importance sampling from q, and the standard error of the estimate.
 
@@ -68,9 +84,7 @@ def importance_weighted(network, x, batch, n_samples, generator):
     estimate, standard_error : tensors (cells,)
     """
     q = network.encode(x, batch)
-    nonzero = NonZero.of(x)
-    shared = network.arch.dispersion != "gene-cell"  # then theta, hence the gamma functions, do not depend on z
-    coefficient = None
+    likelihood = (fused_inference.Likelihood if fused_inference.usable(network) else Likelihood)(network, x, batch)
     log_weights = torch.empty(n_samples, len(x), dtype=torch.float64, device=x.device)
     for k in range(n_samples):
         z = q.z_mean + (0.5 * q.z_logvar).exp() * _normal_like(q.z_mean, generator)
@@ -80,10 +94,7 @@ def importance_weighted(network, x, batch, n_samples, generator):
             log_l = q.l_mean + (0.5 * q.l_logvar).exp() * _normal_like(q.l_mean, generator)
             prior = network.library_mean[batch, None], network.library_var[batch, None].log()
             log_ratio = log_ratio + log_normal(log_l, *prior) - log_normal(log_l, q.l_mean, q.l_logvar)
-        decoded = network.decode(z, batch)
-        if shared and coefficient is None:
-            coefficient = nb_coefficient(nonzero, decoded.log_theta)
-        log_weights[k] = log_ratio + log_likelihood(network, x, decoded, network.scale(x, log_l), nonzero, coefficient)
+        log_weights[k] = log_ratio + likelihood(z, network.scale(x, log_l))
     estimate = log_weights.logsumexp(dim=0) - math.log(n_samples)
     relative = (log_weights - estimate).exp()  # weights over their mean
     return estimate, relative.std(dim=0) / math.sqrt(n_samples) if n_samples > 1 else torch.full_like(

@@ -123,6 +123,15 @@ void dispersion_tables(int64_t n, const float *restrict log_theta, float *tables
     }
 }
 
+static float log_sum_exp(int64_t n, const float *restrict rate) {
+    float top = rate[0], sum = 0.0f;
+    #pragma omp simd reduction(max : top)
+    for (int64_t g = 0; g < n; g++) top = rate[g] > top ? rate[g] : top;
+    #pragma omp simd reduction(+ : sum)
+    for (int64_t g = 0; g < n; g++) sum += exp_(rate[g] - top);
+    return top + logf(sum);
+}
+
 /* mu = exp(log_l) times the softmax of the rates, or exp(rate) without one. */
 static void means(int64_t n, const float *restrict rate, float log_l, int softmax, float *restrict mu) {
     if (!softmax) {
@@ -285,6 +294,52 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
     for (int t = 0; t < n_threads; t++) {
         const float *restrict sums = scratch + t * stride + n_genes;
         for (int64_t g = 0; g < n_thetas * n_genes; g++) by_log_theta[g] += sums[g];
+    }
+}
+
+/* total (n, n_genes) += weight times the frequencies: the softmax of the rates, or their exponential without one.
+ * scratch (threads, n_genes). */
+void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int softmax, const float *rates, float weight,
+                     float *total, float *scratch) {
+    #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
+    for (int t = 0; t < n_threads; t++) {
+        float *restrict rho = scratch + t * n_genes;
+        for (int64_t i = t * n / n_threads; i < (t + 1) * n / n_threads; i++) {
+            float *restrict sum = total + i * n_genes;
+            means(n_genes, rates + i * n_genes, 0.0f, softmax, rho);
+            #pragma omp simd
+            for (int64_t g = 0; g < n_genes; g++) sum[g] += weight * rho[g];
+        }
+    }
+}
+
+/* Draws compared in pairs, gene by gene: rates_a and rates_b (n_pairs * n_samples, n_genes) are what the decoder puts
+ * out, logarithms of frequencies once they are normalised (with softmax). wins (n_pairs, n_genes): of the draws of a
+ * pair, how many have the larger frequency in a. fold (n_genes) += the differences of the logarithms.
+ * scratch (threads, n_genes). */
+void contrast(int n_threads, int64_t n_pairs, int64_t n_samples, int64_t n_genes, int softmax, const float *rates_a,
+              const float *rates_b, float *wins, double *fold, float *scratch) {
+    #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
+    for (int t = 0; t < n_threads; t++) {
+        float *restrict sums = scratch + t * n_genes;
+        memset(sums, 0, n_genes * sizeof(float));
+        for (int64_t p = t * n_pairs / n_threads; p < (t + 1) * n_pairs / n_threads; p++) {
+            float *restrict own = wins + p * n_genes;
+            memset(own, 0, n_genes * sizeof(float));
+            for (int64_t i = p * n_samples; i < (p + 1) * n_samples; i++) {
+                const float *restrict a = rates_a + i * n_genes, *restrict b = rates_b + i * n_genes;
+                float gap = softmax ? log_sum_exp(n_genes, a) - log_sum_exp(n_genes, b) : 0.0f;
+                #pragma omp simd
+                for (int64_t g = 0; g < n_genes; g++) {
+                    float difference = a[g] - b[g] - gap;
+                    own[g] += difference > 0.0f ? 1.0f : 0.0f;
+                    sums[g] += difference;
+                }
+            }
+        }
+    }
+    for (int t = 0; t < n_threads; t++) {
+        for (int64_t g = 0; g < n_genes; g++) fold[g] += scratch[t * n_genes + g];
     }
 }
 

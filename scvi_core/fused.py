@@ -31,6 +31,8 @@ SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argumen
     "gaussian_backward": "qqqppppp" + "pf",
     "dispersion_tables": "qpp",
     "count_loss": "iqqppppipqpppfpppp",
+    "add_frequencies": "iqqipfpp",
+    "contrast": "iqqqippppp",
     "adam": "iqppppp" + "ffffff",
 }
 

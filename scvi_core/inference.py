@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from . import fused_inference
 from .counts import InvalidCounts, check_batch, check_counts
 from .elbo import bound_of_cells, importance_weighted
 from .minibatch import Cells
@@ -23,8 +24,7 @@ class Inference:
         """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
         generator = self._generator()
         parts = []
-        for _, x, codes in self._cells(X, batch).chunks():
-            q = self.network_.encode(x, codes)
+        for _, q, _, _ in self._encoded(self._cells(X, batch), library=False):
             parts.append(draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean)
         return torch.cat(parts).cpu().numpy()
 
@@ -36,9 +36,10 @@ class Inference:
         the draws of z. With ``point="sample"`` it is one draw of both.
         """
 
-        def expected(x, codes, q, draws, generator):
-            rho = sum(self.network_.log_rho(z, codes).exp() for z in draws) / len(draws)
-            return rho * self._scale(x, q, generator)
+        mean_rho = self._mean_rho()
+
+        def expected(size, codes, q, draws, generator):
+            return mean_rho([(z, codes, 1 / len(draws)) for z in draws]).mul_(self._scale(size, q, generator))
 
         return self._map(X, batch, n_samples, expected)
 
@@ -51,11 +52,11 @@ class Inference:
             The batches to decode in, averaged by their frequency among the training cells; ``"all"`` for all of them.
             By default each cell's own.
         """
-        targets = self._targets(decode_batch)
+        targets, mean_rho = self._targets(decode_batch), self._mean_rho()
 
-        def expected(x, codes, q, draws, generator):
+        def expected(size, codes, q, draws, generator):
             weighted = [(codes, 1.0)] if targets is None else [(torch.full_like(codes, c), w) for c, w in targets]
-            return sum(w * self.network_.log_rho(z, s).exp() for z in draws for s, w in weighted) / len(draws)
+            return mean_rho([(z, s, w / len(draws)) for z in draws for s, w in weighted])
 
         return self._map(X, batch, n_samples, expected)
 
@@ -64,7 +65,7 @@ class Inference:
         if self.likelihood == "nb":
             raise ValueError("The negative binomial has no dropout probability: fit SCVI(likelihood='zinb').")
 
-        def expected(x, codes, q, draws, generator):
+        def expected(size, codes, q, draws, generator):
             return sum(self.network_.decode(z, codes).dropout_logit.sigmoid() for z in draws) / len(draws)
 
         return self._map(X, batch, n_samples, expected)
@@ -72,11 +73,11 @@ class Inference:
     def nb_zero_probability(self, X, batch=None, n_samples=25):
         """Return the expected probability (theta / (theta + l rho))^theta of a zero before dropout, cell by gene."""
 
-        def expected(x, codes, q, draws, generator):
+        def expected(size, codes, q, draws, generator):
             total = 0.0
             for z in draws:
                 decoded = self.network_.decode(z, codes)
-                log_mu = decoded.log_rho + self._scale(x, q, generator, draw_l=True).log()
+                log_mu = decoded.log_rho + self._scale(size, q, generator, draw_l=True).log()
                 log_ratio = torch.nn.functional.logsigmoid(decoded.log_theta - log_mu)
                 total = total + (decoded.log_theta.exp() * log_ratio).exp()
             return total / len(draws)
@@ -89,10 +90,7 @@ class Inference:
         if self.network_.arch.library == "none":
             raise ValueError("The model was fitted without a library size: fit SCVI(library='latent') or 'observed'.")
         generator = self._generator()
-        parts = [
-            self._scale(x, self.network_.encode(x, codes), generator).squeeze(1)
-            for _, x, codes in self._cells(X, batch).chunks()
-        ]
+        parts = [self._scale(size, q, generator).squeeze(1) for _, q, size, _ in self._encoded(self._cells(X, batch))]
         return torch.cat(parts).cpu().numpy()
 
     def inverse_dispersion(self, X=None, batch=None, n_samples=25):
@@ -103,7 +101,7 @@ class Inference:
         if X is None:
             raise ValueError("The dispersion is one per gene and cell: pass the counts of the cells.")
 
-        def expected(x, codes, q, draws, generator):
+        def expected(size, codes, q, draws, generator):
             return sum(self.network_.decode(z, codes).log_theta.exp() for z in draws) / len(draws)
 
         return self._map(X, batch, n_samples, expected)
@@ -138,11 +136,10 @@ class Inference:
         generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
         cells = self._cells(X, batch)
         out = np.empty((n_samples, *cells.X.shape), dtype=np.int64)
-        for rows, x, codes in cells.chunks():
-            q = self.network_.encode(x, codes)
+        for rows, q, size, codes in self._encoded(cells):
             for k in range(n_samples):
                 z = draw(q.z_mean, q.z_logvar, generator)
-                scale = self._scale(x, q, generator, draw_l=True)
+                scale = self._scale(size, q, generator, draw_l=True)
                 out[k, rows.numpy()] = self._emit(z, codes, scale, dropout, rng)
         return out
 
@@ -186,22 +183,37 @@ class Inference:
 
     @torch.no_grad()
     def _map(self, X, batch, n_samples, function):
-        """Stack ``function(x, codes, q, draws of z, generator)`` over chunks of the cells."""
-        generator, parts = self._generator(), []
-        for _, x, codes in self._cells(X, batch).chunks():
-            q = self.network_.encode(x, codes)
+        """Stack ``function(number of counts, codes, q, draws of z, generator)`` over chunks of the cells."""
+        generator, cells = self._generator(), self._cells(X, batch)
+        out = np.empty(cells.X.shape, dtype=np.float32)
+        for rows, q, size, codes in self._encoded(cells):
             n = 1 if self.point == "sample" else n_samples
             draws = [draw(q.z_mean, q.z_logvar, generator) for _ in range(n)]
-            parts.append(function(x, codes, q, draws, generator).cpu())
-        return torch.cat(parts).numpy()
+            out[rows[0] : rows[-1] + 1] = function(size, codes, q, draws, generator).cpu()
+        return out
 
-    def _scale(self, x, q, generator, draw_l=False):
+    def _encoded(self, cells, library=True):
+        """Yield (rows, q, number of counts (cells, 1), batch codes); without ``library``, q(l | x, s) is not needed."""
+        if fused_inference.usable(self.network_):
+            yield from fused_inference.encoded(self.network_, cells, library)
+            return
+        for rows, x, codes in cells.chunks():
+            yield rows, self.network_.encode(x, codes), x.sum(dim=1, keepdim=True), codes
+
+    def _mean_rho(self):
+        """A function of a list of (z, batch codes, weight) that returns the sum of weight times rho, (cells, genes)."""
+        check_is_fitted(self, "network_")
+        if fused_inference.usable(self.network_):
+            return fused_inference.MeanRho(self.network_)
+        return lambda decodings: sum(w * self.network_.log_rho(z, codes).exp() for z, codes, w in decodings)
+
+    def _scale(self, size, q, generator, draw_l=False):
         """l of each cell, (cells, 1): expected or, with ``draw_l`` or ``point="sample"``, drawn where it is latent."""
         log_l = None
         if q.l_mean is not None:
             random = draw_l or self.point == "sample"
             log_l = draw(q.l_mean, q.l_logvar, generator) if random else q.l_mean + 0.5 * q.l_logvar.exp()
-        return self.network_.scale(x, log_l).exp()
+        return self.network_.scale(size, log_l).exp()
 
     def _targets(self, decode_batch):
         """Batch codes to decode in with their weights, None for each cell's own."""

@@ -27,10 +27,13 @@ class Cells:
         x = torch.from_numpy(self.X[rows.cpu().numpy()].toarray())
         return x.to(self.device, self.dtype), self.batch[rows.to(self.device)]
 
-    def chunks(self, entries=2_000_000):
-        """Consecutive (rows, counts, batch codes) of at most ``entries`` counts each (at least one cell)."""
-        size = max(1, entries // self.X.shape[1])
-        for rows in torch.arange(len(self)).split(size):
+    def row_chunks(self, entries=2_000_000):
+        """Consecutive rows, at most ``entries`` counts of them at a time (at least one cell)."""
+        return torch.arange(len(self)).split(max(1, entries // self.X.shape[1]))
+
+    def chunks(self):
+        """Rows, counts and batch codes of `row_chunks`."""
+        for rows in self.row_chunks():
             yield rows, *self.take(rows)
 
 

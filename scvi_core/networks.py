@@ -190,7 +190,10 @@ class Network(nn.Module):
         return self.decoder.log_rho(self.decoder.trunk(z, self.one_hot(batch)))
 
     def scale(self, x, log_l=None):
-        """The logarithm of what multiplies rho, (cells, 1): latent, observed, or zero without a library size."""
+        """The logarithm of what multiplies rho, (cells, 1): latent, observed, or zero without a library size.
+
+        ``x`` has the counts of each cell, or their sum in one column.
+        """
         if self.arch.library == "latent":
             return log_l
         return log_library(x) if self.arch.library == "observed" else torch.zeros_like(x[:, :1])
