@@ -1,0 +1,253 @@
+"""DCA: the deep count autoencoder (Eraslan et al. 2019)."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+from tqdm import tqdm
+
+from scvi_core.likelihood import zinb_log_prob
+from scvi_core.training import TrainingDiverged
+
+from .base import Method, check_counts
+
+MEAN_RANGE = (1e-5, 1e6)  # what the heads may say, as in the authors' program
+DISPERSION_RANGE = (1e-4, 1e4)
+BLOCK = 1024  # cells decoded at once
+
+
+class DCA(Method):
+    """Autoencoder of counts with a zero-inflated negative binomial output.
+
+    Counts are divided by the size factor s (library size over the median of the training cells), taken to log(1 + x)
+    and z-scored by gene. Dense layers with batch normalisation and ReLU lead through the bottleneck to three heads per
+    gene: x ~ ZINB(mean = s exp(.), inverse dispersion = softplus(.), dropout probability = sigmoid(.)). The objective
+    is the likelihood alone, with no prior on the bottleneck. Batch labels are not used.
+
+    Parameters
+    ----------
+    n_hidden : tuple of int
+        Width of the hidden layers; the middle one is the bottleneck. The paper compares (64, 32, 64), DCA's default.
+    n_epochs : int
+        At most. All values from here on are the defaults of the authors' program.
+    batch_size : int
+    lr : float
+        Of RMSprop; divided by ten after ``patience_lr`` epochs without progress on the validation cells.
+    patience_lr, patience : int
+        Epochs without progress before the step shrinks, and before training ends.
+    clip : float
+        Largest absolute value of an entry of the gradient.
+    validation_share : float
+        Share of the cells that are set aside to watch progress.
+    device : str
+        "cpu", "cuda" or "auto".
+    random_state : int
+    verbose : bool
+        Show a progress bar over the epochs, with the validation loss.
+
+    Attributes
+    ----------
+    network_ : Autoencoder
+    history_ : list of dict
+        Per epoch ``loss`` and ``validation_loss``: minus the log-likelihood per entry, nats.
+
+    Notes
+    -----
+    Differences from the authors' program: the validation cells are drawn at random (there: the last of the file, which
+    may be of one kind); a last minibatch of one cell joins the one before it; other cells than those of the fit are
+    described with the median, means and deviations of the fit.
+
+    References
+    ----------
+    Eraslan, Simon, Mircea, Mueller and Theis, Nature Communications 10:390 (2019); theislab/dca, type "zinb-conddisp".
+    """
+
+    def __init__(
+        self,
+        n_hidden=(64, 32, 64),
+        n_epochs=300,
+        batch_size=32,
+        lr=1e-3,
+        patience_lr=10,
+        patience=15,
+        clip=5.0,
+        validation_share=0.1,
+        device="cpu",
+        random_state=0,
+        verbose=False,
+    ):
+        self.n_hidden = n_hidden
+        self.n_epochs = n_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.patience_lr = patience_lr
+        self.patience = patience
+        self.clip = clip
+        self.validation_share = validation_share
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, batch=None):
+        """Train on counts ``X`` (n_cells, n_genes); ``batch`` is not used.
+
+        Raises
+        ------
+        ValueError
+            There are fewer than three cells, or a parameter is out of range.
+        TrainingDiverged
+            The loss is no longer finite.
+        """
+        X = check_counts(X)
+        n = X.shape[0]
+        if n < 3 or self.batch_size < 2:
+            raise ValueError(
+                f"DCA trains on at least 2 cells and watches another: got {n} cells and batch_size={self.batch_size}."
+            )
+        self.device_ = (
+            "cuda" if self.device == "auto" and torch.cuda.is_available() else self.device.replace("auto", "cpu")
+        )
+        generator = torch.Generator().manual_seed(self.random_state)
+        library = np.asarray(X.sum(axis=1)).ravel()
+        self.median_library_ = float(np.median(library))
+        Y = self._log_normalise(X)
+        self.mean_ = np.asarray(Y.mean(axis=0)).ravel()
+        variance = np.asarray(Y.multiply(Y).mean(axis=0)).ravel() - self.mean_**2
+        sd = np.sqrt(np.maximum(variance, 0) * n / (n - 1))
+        self.sd_ = np.where(sd > 1e-6, sd, 1.0)  # a gene that never varies is only centred
+
+        self.network_ = Autoencoder(X.shape[1], self.n_hidden, generator).to(self.device_)
+        order = torch.randperm(n, generator=generator).numpy()
+        n_validation = min(max(1, round(self.validation_share * n)), n - 2)
+        validation, training = order[:n_validation], order[n_validation:]
+        self._train(X, Y, training, validation, generator)
+        self.network_.eval()
+        return self
+
+    def latent(self, X, batch=None):
+        """Return the bottleneck before its activation, (n_cells, n_hidden[middle])."""
+        return self._collect(X, lambda inputs, log_size, x: self.network_.encode(inputs))
+
+    def impute(self, X, batch=None):
+        """Return the mean s exp(.) of the negative binomial, (n_cells, n_genes), on the count scale of ``X``."""
+        return self._collect(X, lambda inputs, log_size, x: self.network_(inputs, log_size)[0].exp())
+
+    def loglik(self, X, batch=None):
+        """Return log p(x | reconstruction of x), (n_cells,) nats.
+
+        This conditions on what the network made of the cell itself. It is neither a marginal likelihood nor a bound.
+        """
+        return self._collect(X, lambda inputs, log_size, x: zinb_log_prob(x, *self.network_(inputs, log_size)).sum(1))
+
+    def _train(self, X, Y, training, validation, generator):
+        optimiser = torch.optim.RMSprop(self.network_.parameters(), lr=self.lr, alpha=0.9, eps=1e-7)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimiser,
+            factor=0.1,
+            patience=self.patience_lr - 1,  # Keras shrinks the step in the epoch that torch still lets pass
+            threshold=1e-4,
+            threshold_mode="abs",
+        )
+        best, waited, self.history_ = np.inf, 0, []
+        bar = tqdm(range(self.n_epochs), disable=not self.verbose, desc="DCA")
+        for _ in bar:
+            self.network_.train()
+            loss = self._epoch(X, Y, training[torch.randperm(len(training), generator=generator).numpy()], optimiser)
+            self.network_.eval()
+            validation_loss = self._loss(X, Y, validation)
+            if not np.isfinite(loss + validation_loss):
+                raise TrainingDiverged(f"The loss of DCA is no longer finite: try a learning rate below lr={self.lr}.")
+            self.history_.append({"loss": loss, "validation_loss": validation_loss})
+            bar.set_postfix(validation=f"{validation_loss:.4f}", refresh=False)
+            schedule.step(validation_loss)
+            best, waited = (validation_loss, 0) if validation_loss < best else (best, waited + 1)
+            if waited >= self.patience:
+                break
+        bar.close()
+
+    def _epoch(self, X, Y, rows, optimiser):
+        """Take one pass over ``rows`` and return the mean loss per entry."""
+        bounds = [*range(0, len(rows), self.batch_size), len(rows)]
+        if bounds[-1] - bounds[-2] == 1 and len(bounds) > 2:
+            del bounds[-2]  # batch normalisation needs two cells
+        total = 0.0
+        for start, stop in pairwise(bounds):
+            inputs, log_size, x = self._tensors(X[rows[start:stop]], Y[rows[start:stop]])
+            loss = -zinb_log_prob(x, *self.network_(inputs, log_size)).mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_value_(self.network_.parameters(), self.clip)
+            optimiser.step()
+            total += loss.detach() * (stop - start)
+        return float(total) / len(rows)
+
+    @torch.no_grad()
+    def _loss(self, X, Y, rows):
+        total = 0.0
+        for start in range(0, len(rows), BLOCK):
+            block = rows[start : start + BLOCK]
+            inputs, log_size, x = self._tensors(X[block], Y[block])
+            total -= float(zinb_log_prob(x, *self.network_(inputs, log_size)).mean()) * len(block)
+        return total / len(rows)
+
+    @torch.no_grad()
+    def _collect(self, X, function):
+        check_is_fitted(self, "network_")
+        X = check_counts(X)
+        if X.shape[1] != len(self.mean_):
+            raise ValueError(f"DCA was fitted to {len(self.mean_)} genes and got {X.shape[1]}: pass the same genes.")
+        Y = self._log_normalise(X)
+        blocks = [slice(start, start + BLOCK) for start in range(0, X.shape[0], BLOCK)]
+        return np.concatenate([function(*self._tensors(X[b], Y[b])).cpu().numpy() for b in blocks]).astype(np.float64)
+
+    def _log_normalise(self, X):
+        """Return log(1 + x / s), sparse."""
+        Y = X.astype(np.float64)
+        Y.data /= np.repeat(np.asarray(X.sum(axis=1)).ravel() / self.median_library_, np.diff(X.indptr))
+        Y.data = np.log1p(Y.data)
+        return Y
+
+    def _tensors(self, X, Y):
+        """Return z-scored inputs, log size factors (n, 1) and counts of some cells, dense."""
+        size = np.asarray(X.sum(axis=1)) / self.median_library_
+        arrays = (Y.toarray() - self.mean_) / self.sd_, np.log(size).reshape(-1, 1), X.toarray()
+        return tuple(torch.from_numpy(a.astype(np.float32)).to(self.device_) for a in arrays)
+
+
+class Autoencoder(nn.Module):
+    """The network; its weights are drawn with ``generator`` by Glorot's uniform rule, its offsets are zero."""
+
+    def __init__(self, n_genes, n_hidden, generator):
+        super().__init__()
+        widths = [n_genes, *n_hidden]
+        self.dense = nn.ModuleList(_linear(a, b, generator) for a, b in pairwise(widths))
+        # As in the authors' Keras layers: running means of momentum 0.99, an offset and no scale.
+        self.norm = nn.ModuleList(nn.BatchNorm1d(width, eps=1e-3, momentum=0.01) for width in n_hidden)
+        for norm in self.norm:
+            norm.weight.requires_grad_(False)
+        self.middle = len(n_hidden) // 2
+        self.mean, self.dispersion, self.dropout = (_linear(widths[-1], n_genes, generator) for _ in range(3))
+
+    def encode(self, x):
+        """Return the bottleneck before normalisation and activation, (cells, width)."""
+        for dense, norm in zip(self.dense[: self.middle], self.norm, strict=False):
+            x = norm(dense(x)).relu()
+        return self.dense[self.middle](x)
+
+    def forward(self, x, log_size):
+        """Return log mean, log inverse dispersion and dropout logit, each (cells, genes)."""
+        x = self.norm[self.middle](self.encode(x)).relu()
+        for dense, norm in zip(self.dense[self.middle + 1 :], self.norm[self.middle + 1 :], strict=True):
+            x = norm(dense(x)).relu()
+        low, high = np.log(MEAN_RANGE)
+        dispersion = nn.functional.softplus(self.dispersion(x)).clamp(*DISPERSION_RANGE)
+        return self.mean(x).clamp(low, high) + log_size, dispersion.log(), self.dropout(x)
+
+
+def _linear(n_in, n_out, generator):
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
