@@ -6,7 +6,8 @@ from scipy.optimize import minimize
 from scipy.special import betaln, digamma, expit
 from scipy.stats import chi2
 
-from .base import Method, check_batch, check_counts
+from .base import Method, check_counts
+from .groups import compared_cells
 
 INTERCEPT_SD, SLOPE_SD = 10.0, 2.5  # the weakly informative prior of Gelman et al. (2008)
 MAX_ITERATIONS, TOLERANCE = 25, 1e-8  # of the logistic fit, as in R's glm.control
@@ -77,15 +78,13 @@ class MAST(Method):
         ValueError
             The masks do not fit, or the batches determine the group.
         """
-        X = check_counts(X, allow_empty_cells=True)
-        a, b = _check_groups(group_a, group_b, X.shape[0])
-        used = a | b
-        design = _design(a[used], check_batch(batch, X.shape[0])[used])
-        patterns, pattern = np.unique(
-            design, axis=0, return_inverse=True
-        )  # cells with the same design are exchangeable
+        cells = compared_cells(X, group_a, group_b, batch, allow_empty_cells=not self.normalise)
+        design = _design(cells.in_a, cells.batch)
+        # Cells with the same row of the design are exchangeable: sums over them are all that the fits need.
+        patterns, pattern = np.unique(design, axis=0, return_inverse=True)
+        pattern = pattern.ravel()
         size = np.bincount(pattern)
-        data = _summarise(_log_expression(X[used], self.normalise), pattern, len(size))
+        data = _summarise(_log_expression(cells.counts, self.normalise), pattern, len(size))
 
         variance, df = _fit_variance_prior(*data) if self.shrink else (1.0, 0.0)
         full = _Hurdle(patterns, size, data, design, variance, df, self.prior)
@@ -140,25 +139,10 @@ class _Hurdle:
         return np.where(estimable, value_a - value_b, np.nan)
 
 
-def _check_groups(group_a, group_b, n_cells):
-    a, b = np.asarray(group_a), np.asarray(group_b)
-    for name, mask in (("group_a", a), ("group_b", b)):
-        if mask.dtype != bool or mask.shape != (n_cells,):
-            raise ValueError(f"{name} has shape {mask.shape} and dtype {mask.dtype}: pass a boolean mask over cells.")
-        if not mask.any():
-            raise ValueError(f"{name} is empty: select at least one cell.")
-    if (a & b).any():
-        raise ValueError(f"The cell in row {int(np.flatnonzero(a & b)[0])} is in both groups: make them disjoint.")
-    return a, b
-
-
-def _design(a, batch):
+def _design(in_a, batch):
     """Return intercept, batch indicators (the first label is the baseline), group indicator; (n_cells, p)."""
-    others = np.unique(batch)[1:]
-    design = np.column_stack([np.ones(len(a)), *(batch == label for label in others), a]).astype(float)
-    if np.linalg.matrix_rank(design) < design.shape[1]:
-        raise ValueError("The batches determine the group, so their effects cannot be told apart: pass batch=None.")
-    return design
+    others = [] if batch is None else np.unique(batch)[1:]
+    return np.column_stack([np.ones(len(in_a)), *(batch == label for label in others), in_a]).astype(float)
 
 
 def _log_expression(X, normalise):

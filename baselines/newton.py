@@ -7,7 +7,7 @@ import torch
 
 MAX_ROWS, CHUNK_ENTRIES = 256, 2**24  # regressions worked on side by side, and a bound on their dense data
 TILE_ENTRIES = 2**15  # entries whose likelihood is evaluated at once: their temporaries stay in the cache
-MAX_STEPS = 100
+MAX_STEPS, MIN_LENGTH = 100, 1e-8
 
 
 class Predictor(NamedTuple):
@@ -27,88 +27,85 @@ class Regressions:
 
     Parameters
     ----------
-    loss : callable
-        ``loss(y, *eta)`` with all arguments (P, m) returns the log-likelihood summed over m, (P,), then two lists:
-        its gradients in each eta, and minus its second derivatives in each pair of them (pairs (0, 0), (0, 1),
-        (1, 1) for two predictors), all (P, m).
+    log_prob : callable
+        ``log_prob(y, *eta)`` is the log-likelihood of each entry; all arguments and the result (P, m).
+    derivatives : callable
+        Two lists, all (P, m): the gradients of ``log_prob`` in each eta, and minus its second derivatives in each
+        pair of them (pairs (0, 0), (0, 1), (1, 1) for two predictors).
     predictors : list of Predictor
     prior_precision : tensor (q, q)
     prior_mean : tensor (q,), optional
         Zero by default.
     """
 
-    def __init__(self, loss, predictors, prior_precision, prior_mean=None):
-        self.loss = loss
+    def __init__(self, log_prob, derivatives, predictors, prior_precision, prior_mean=None):
+        self.log_prob, self.derivatives = log_prob, derivatives
         self.predictors = predictors
         self.prior_precision = prior_precision
         self.prior_mean = torch.zeros_like(prior_precision[0]) if prior_mean is None else prior_mean
-        self.pairs = list(combinations_with_replacement(predictors, 2))
 
-    def objective(self, Y, theta):
-        """Penalised log-likelihood (P,), its gradient (P, q) and minus its Hessian (P, q, q).
+    def value(self, Y, theta):
+        """Penalised log-likelihood (P,) of the data ``Y`` (P, m) at parameters ``theta`` (P, q)."""
+        difference = theta - self.prior_mean
+        value = -0.5 * (difference @ self.prior_precision * difference).sum(1)
+        for tile in _tiles(Y):
+            value += self.log_prob(Y[:, tile], *(eta(theta, tile) for eta in self.predictors)).sum(1)
+        return value
 
-        ``Y`` (P, m) holds the data of P regressions and ``theta`` (P, q) their parameters.
-        """
-        loglik = torch.zeros(len(Y), dtype=Y.dtype)
-        slopes, curves = [0.0] * len(self.predictors), [0.0] * len(self.pairs)
-        width = max(1, TILE_ENTRIES // len(Y))
-        for start in range(0, Y.shape[1], width):
-            tile = slice(start, start + width)
-            value, firsts, seconds = self.loss(Y[:, tile], *(eta(theta, tile) for eta in self.predictors))
-            loglik += value
+    def slope(self, Y, theta):
+        """Gradient of `value` in theta (P, q), and minus its Hessian (P, q, q)."""
+        pairs = list(combinations_with_replacement(self.predictors, 2))
+        gradients, curvatures = [0.0] * len(self.predictors), [0.0] * len(pairs)
+        for tile in _tiles(Y):
+            firsts, seconds = self.derivatives(Y[:, tile], *(eta(theta, tile) for eta in self.predictors))
             for i, eta in enumerate(self.predictors):
-                slopes[i] = slopes[i] + firsts[i] @ eta.design[tile]
-            for i, (a, b) in enumerate(self.pairs):
+                gradients[i] = gradients[i] + firsts[i] @ eta.design[tile]
+            for i, (a, b) in enumerate(pairs):
                 products = a.design[tile, :, None] * b.design[tile, None, :]
-                curves[i] = curves[i] + seconds[i] @ products.flatten(1)
+                curvatures[i] = curvatures[i] + seconds[i] @ products.flatten(1)
 
-        pull = (self.prior_mean - theta) @ self.prior_precision
-        value = loglik + 0.5 * (pull * (theta - self.prior_mean)).sum(1)
-        gradient, curvature = pull, self.prior_precision.repeat(len(theta), 1, 1)
-        for eta, slope in zip(self.predictors, slopes, strict=True):
-            gradient[:, eta.index] += slope
-        for (a, b), curve in zip(self.pairs, curves, strict=True):
-            block = curve.unflatten(1, (len(a.index), len(b.index)))
-            curvature[:, torch.tensor(a.index)[:, None], b.index] += block
+        gradient = (self.prior_mean - theta) @ self.prior_precision
+        curvature = self.prior_precision.repeat(len(theta), 1, 1)
+        for eta, part in zip(self.predictors, gradients, strict=True):
+            gradient[:, eta.index] += part
+        for (a, b), part in zip(pairs, curvatures, strict=True):
+            part = part.unflatten(1, (len(a.index), len(b.index)))
+            curvature[:, torch.tensor(a.index)[:, None], b.index] += part
             if a is not b:
-                curvature[:, torch.tensor(b.index)[:, None], a.index] += block.mT
-        return value, gradient, curvature
+                curvature[:, torch.tensor(b.index)[:, None], a.index] += part.mT
+        return gradient, curvature
 
     def fit(self, X, theta):
-        """Parameters (n, q) that maximise the objective for the rows of the CSR matrix ``X`` (n, m)."""
+        """Parameters (n, q) that `maximise` for the rows of the CSR matrix ``X`` (n, m), starting from ``theta``."""
         solution = torch.empty_like(theta)
         for rows, Y in row_chunks(X):
             solution[rows] = self.maximise(Y, theta[rows])
         return solution
 
-    def maximise(self, Y, theta, tol=1e-8):
-        """Parameters (P, q) at the maximum of the objective, starting from ``theta``.
+    def maximise(self, Y, theta, tol=1e-6):
+        """Parameters (P, q) at a maximum of `value` for the data ``Y`` (P, m), starting from ``theta``.
 
-        A step that does not improve its regression is halved. A regression is done when Newton's step promises a
-        gain below ``tol`` of the absolute value of its objective.
+        A step that does not improve its regression is halved. The step that promises to gain less than ``tol`` of
+        the absolute value is a regression's last: what it leaves to gain is of higher order.
         """
         solution, running = theta.clone(), torch.arange(len(theta))
-        value, gradient, curvature = self.objective(Y, theta)
+        value = self.value(Y, theta)
         length = torch.ones_like(value)
         for _ in range(MAX_STEPS):
+            gradient, curvature = self.slope(Y, theta)
             step = newton_step(gradient, curvature)
-            unfinished = (0.5 * (step * gradient).sum(1) > tol * value.abs()) & (length > 1e-8)
-            if not unfinished.all():
-                solution[running] = theta
-                running, Y, theta, step, length, value, gradient, curvature = (
-                    each[unfinished] for each in (running, Y, theta, step, length, value, gradient, curvature)
-                )
-                if not len(running):
-                    break
             trial = theta + length[:, None] * step
-            new_value, new_gradient, new_curvature = self.objective(Y, trial)
+            new_value = self.value(Y, trial)
             better = new_value > value  # False for NaN
+            theta, value = torch.where(better[:, None], trial, theta), torch.where(better, new_value, value)
             length = torch.where(better, 1.0, length / 2)
-            theta = torch.where(better[:, None], trial, theta)
-            value = torch.where(better, new_value, value)
-            gradient = torch.where(better[:, None], new_gradient, gradient)
-            curvature = torch.where(better[:, None, None], new_curvature, curvature)
-        solution[running] = theta
+
+            solution[running] = theta
+            promised = 0.5 * (step * gradient).sum(1)
+            go_on = (promised > tol * value.abs()) & (length > MIN_LENGTH)
+            if not go_on.any():
+                break
+            running, Y, theta, value, length = (each[go_on] for each in (running, Y, theta, value, length))
         return solution
 
 
@@ -137,3 +134,9 @@ def row_chunks(X):
     for start in range(0, X.shape[0], step):
         rows = slice(start, min(start + step, X.shape[0]))
         yield rows, torch.from_numpy(X[rows].toarray().astype(float))
+
+
+def _tiles(Y):
+    """Slices of columns that cut ``Y`` into tiles."""
+    width = max(1, TILE_ENTRIES // len(Y))
+    return [slice(start, start + width) for start in range(0, Y.shape[1], width)]

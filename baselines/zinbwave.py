@@ -30,7 +30,6 @@ from baselines.zinbwave_fit import (
     fit_cells,
     initialise,
     linear_predictors,
-    log_prob,
     loglik_of_cells,
     optimise,
 )
@@ -153,16 +152,15 @@ class ZINBWaVE(Method):
         rng = np.random.default_rng(random_state)
         start = torch.column_stack([parameters.gamma_mu, parameters.gamma_pi, parameters.W])
         model = cell_model(parameters, *self._prior())
-        prior = torch.distributions.MultivariateNormal(model.prior_mean, precision_matrix=model.prior_precision)
-        loglik, error = count_constant(X, parameters.zeta), np.empty(X.shape[0])
+        log_normaliser = 0.5 * torch.logdet(model.prior_precision / (2 * np.pi)).item()
+        loglik, error = count_constant(X, parameters.zeta) + log_normaliser, np.empty(X.shape[0])
         for rows, Y in tqdm(row_chunks(X), desc="marginal log-likelihood", disable=not self.verbose):
             mode = model.maximise(Y, start[rows])
-            root = inverse_root(model.objective(Y, mode)[2])
+            root = inverse_root(model.slope(Y, mode)[1])
             log_weights = []
             for _ in range(n_samples):
                 draw, log_proposal = draw_t(mode, root, rng)
-                log_joint = log_prob(Y, *(eta(draw) for eta in model.predictors), parameters.zeta).sum(1)
-                log_weights.append(log_joint + prior.log_prob(draw) - log_proposal)
+                log_weights.append(model.value(Y, draw) - log_proposal)
             log_weights = torch.stack(log_weights)
             largest = log_weights.amax(0)
             weights = (log_weights - largest).exp()

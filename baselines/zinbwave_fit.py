@@ -1,5 +1,6 @@
 """The fit of ZINB-WaVE: likelihood, start, and the sweeps over dispersion, genes and cells (see `zinbwave`)."""
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -55,31 +56,34 @@ def count_constant(X, zeta):
     return np.asarray(terms.sum(1))[:, 0]
 
 
-def zinb_loss(zeta):
-    """`log_prob` and its derivatives in log mean and dropout logit, as `baselines.newton.Regressions` asks."""
+def derivatives(y, eta, logit, zeta):
+    """Of `log_prob` in log mean and dropout logit, as `baselines.newton.Regressions` wants them."""
     size = np.exp(zeta)
-
-    def loss(y, eta, logit):
-        p = torch.sigmoid(eta - zeta)  # mu / (mu + theta)
-        pi = torch.sigmoid(logit)
-        dropped = (y == 0) * torch.sigmoid(logit - size * torch.log1p(-p))  # probability that a zero is a dropout
-        counted, undecided = 1 - dropped, dropped * (1 - dropped)
-        slope = size * p  # of -log NB(0) in log mu
-        firsts = [y * (1 - p) - counted * slope, dropped - pi]
-        seconds = [
-            (y * p + counted * slope) * (1 - p) - undecided * slope**2,
-            -undecided * slope,
-            pi * (1 - pi) - undecided,
-        ]
-        return log_prob(y, eta, logit, zeta).sum(1), firsts, seconds
-
-    return loss
+    p = torch.sigmoid(eta - zeta)  # mu / (mu + theta)
+    pi = torch.sigmoid(logit)
+    dropped = (y == 0) * torch.sigmoid(logit - size * torch.log1p(-p))  # probability that a zero is a dropout
+    counted = 1 - dropped
+    undecided = dropped * counted
+    slope = size * p  # of -log NB(0) in log mu
+    crossed = -undecided * slope
+    firsts = [y - (y * p + counted * slope), dropped - pi]
+    seconds = [(y * p + counted * slope) * (1 - p) + crossed * slope, crossed, pi * (1 - pi) - undecided]
+    return firsts, seconds
 
 
-def zero_loss(y, logit):
-    """Logistic regression of the zeros, as `baselines.newton.Regressions` asks."""
-    zero, pi = (y == 0).double(), torch.sigmoid(logit)
-    return (zero * logit - softplus(logit, threshold=40)).sum(1), [zero - pi], [pi * (1 - pi)]
+def zero_log_prob(y, logit):
+    """Logistic regression of the zeros: log-likelihood."""
+    return (y == 0) * logit - softplus(logit, threshold=40)
+
+
+def zero_derivatives(y, logit):
+    """Logistic regression of the zeros: derivatives, as `baselines.newton.Regressions` wants them."""
+    pi = torch.sigmoid(logit)
+    return [(y == 0).double() - pi], [pi * (1 - pi)]
+
+
+def zinb_regressions(zeta, predictors, precision, prior_mean=None):
+    return Regressions(partial(log_prob, zeta=zeta), partial(derivatives, zeta=zeta), predictors, precision, prior_mean)
 
 
 def cell_model(parameters, precision, prior_mean=None):
@@ -89,7 +93,7 @@ def cell_model(parameters, precision, prior_mean=None):
         Predictor(_with_intercept(parameters.alpha_mu), [0, *factors], parameters.beta_mu),
         Predictor(_with_intercept(parameters.alpha_pi), [1, *factors], parameters.beta_pi),
     ]
-    return Regressions(zinb_loss(parameters.zeta), predictors, precision, prior_mean)
+    return zinb_regressions(parameters.zeta, predictors, precision, prior_mean)
 
 
 def gene_model(parameters):
@@ -100,7 +104,7 @@ def gene_model(parameters):
         Predictor(design, [0, *range(2, 2 + K)], parameters.gamma_mu),
         Predictor(design, [1, *range(2 + K, 2 + 2 * K)], parameters.gamma_pi),
     ]
-    return Regressions(zinb_loss(parameters.zeta), predictors, _diagonal([0.0, RIDGE_PI] + [1.0] * 2 * K))
+    return zinb_regressions(parameters.zeta, predictors, _diagonal([0.0, RIDGE_PI] + [1.0] * 2 * K))
 
 
 def cell_precision(n_latent, weight_W):
@@ -217,7 +221,7 @@ def initialise(X, n_latent, random_state=0):
     tensors = map(torch.from_numpy, (W / scale, gamma_mu, gamma_pi, beta_mu, alpha_mu * scale))
     W, gamma_mu, gamma_pi, beta_mu, alpha_mu = tensors
     logit = Predictor(_with_intercept(W), list(range(n_latent + 1)), gamma_pi)
-    dropout = Regressions(zero_loss, [logit], _diagonal([RIDGE_PI] + [1.0] * n_latent))
+    dropout = Regressions(zero_log_prob, zero_derivatives, [logit], _diagonal([RIDGE_PI] + [1.0] * n_latent))
     theta = dropout.fit(X.T.tocsr(), torch.zeros(J, n_latent + 1, dtype=torch.float64))
     return Parameters(W, gamma_mu, gamma_pi, beta_mu, theta[:, 0], alpha_mu, theta[:, 1:], zeta=0.0)
 

@@ -22,6 +22,7 @@ from baselines.zinbwave_fit import (
     cell_precision,
     complete,
     count_constant,
+    derivatives,
     fit_cells,
     fit_genes,
     fit_zeta,
@@ -31,8 +32,8 @@ from baselines.zinbwave_fit import (
     loglik_of_cells,
     optimise,
     penalty,
-    zero_loss,
-    zinb_loss,
+    zero_derivatives,
+    zero_log_prob,
 )
 from scvi_core.counts import check_counts
 
@@ -115,7 +116,7 @@ class TestLikelihood:
         rng = np.random.default_rng(0)
         y = tensor(rng.poisson(1, size=(4, 9)))
         eta, logit = tensor(rng.normal(size=(4, 9), scale=3)), tensor(rng.normal(size=(4, 9), scale=3))
-        _, firsts, seconds = zinb_loss(0.7)(y, eta, logit)
+        firsts, seconds = derivatives(y, eta, logit, 0.7)
 
         def total(eta, logit):
             return log_prob(y, eta, logit, 0.7).sum()
@@ -135,7 +136,7 @@ class TestNewton:
         root = rng.normal(size=(4, 4))
         return cell_model(parameters, tensor(root @ root.T), tensor(rng.normal(size=4)))
 
-    def test_objective_gradient_and_curvature(self, monkeypatch):
+    def test_value_gradient_and_curvature(self, monkeypatch):
         monkeypatch.setattr(newton, "TILE_ENTRIES", 50)  # several tiles, the last one narrower
         model, Y = self.regressions(), tensor(X[:3])
         theta = tensor(np.random.default_rng(1).normal(size=(3, 4)))
@@ -145,8 +146,8 @@ class TestNewton:
             loglik = log_prob(Y, *(eta(theta) for eta in model.predictors), 0.4).sum(1)
             return loglik - 0.5 * ((difference @ model.prior_precision) * difference).sum(1)
 
-        value, gradient, curvature = model.objective(Y, theta)
-        torch.testing.assert_close(value, penalised(theta))
+        gradient, curvature = model.slope(Y, theta)
+        torch.testing.assert_close(model.value(Y, theta), penalised(theta))
         jacobian = torch.autograd.functional.jacobian(penalised, theta)
         hessian = torch.autograd.functional.hessian(lambda theta: penalised(theta).sum(), theta)
         for p in range(3):
@@ -159,15 +160,16 @@ class TestNewton:
         model, Y = self.regressions(), tensor(X[:12])
         start = tensor(np.random.default_rng(2).normal(size=(12, 4), scale=spread))
         solution = model.maximise(Y, start, tol=1e-12)
-        value, gradient, curvature = model.objective(Y, solution)
-        assert (value >= model.objective(Y, start)[0]).all()
+        value = model.value(Y, solution)
+        gradient, curvature = model.slope(Y, solution)
+        assert (value >= model.value(Y, start)).all()
         assert gradient.abs().max() < 1e-3
         assert (torch.linalg.eigvalsh(curvature) > 0).all()
         for p in range(12):
 
             def negative(theta, p=p):
-                value, gradient, _ = model.objective(Y[p : p + 1], tensor(theta)[None])
-                return -value.item(), -gradient[0].numpy()
+                one, at = Y[p : p + 1], tensor(theta)[None]
+                return -model.value(one, at).item(), -model.slope(one, at)[0][0].numpy()
 
             bfgs = minimize(negative, solution[p].numpy() + 0.05, jac=True, method="BFGS")
             assert value[p].item() == pytest.approx(-bfgs.fun, abs=1e-6)
@@ -177,7 +179,8 @@ class TestNewton:
         design = rng.normal(size=(80, 3))
         zero = (rng.random((2, 80)) < expit(design @ rng.normal(size=3))).astype(int)
         offset = torch.zeros(80, dtype=torch.float64)
-        model = Regressions(zero_loss, [Predictor(tensor(design), [0, 1, 2], offset)], torch.eye(3).double() * 0.5)
+        predictor = Predictor(tensor(design), [0, 1, 2], offset)
+        model = Regressions(zero_log_prob, zero_derivatives, [predictor], torch.eye(3).double() * 0.5)
         found = model.fit(check_counts(1 - zero), torch.zeros(2, 3, dtype=torch.float64))
         for p in range(2):
             sklearn = LogisticRegression(C=2.0, fit_intercept=False, tol=1e-10, max_iter=1000).fit(design, zero[p])
@@ -238,9 +241,9 @@ class TestFit:
         loglik = loglik_of_cells(COUNTS, now).sum() - count_constant(COUNTS, now.zeta).sum()
         cells = cell_model(now, cell_precision(2, 0.4))
         genes = gene_model(now)
-        value_cells = cells.objective(tensor(X), torch.column_stack([now.gamma_mu, now.gamma_pi, now.W]))[0].sum()
+        value_cells = cells.value(tensor(X), torch.column_stack([now.gamma_mu, now.gamma_pi, now.W])).sum()
         theta = torch.column_stack([now.beta_mu, now.beta_pi, now.alpha_mu, now.alpha_pi])
-        value_genes = genes.objective(tensor(X.T), theta)[0].sum()
+        value_genes = genes.value(tensor(X.T), theta).sum()
         penalties = (loglik - value_cells) + (loglik - value_genes)
         assert penalties.item() == pytest.approx(penalty(now, 0.4), abs=1e-7)
 
