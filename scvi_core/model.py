@@ -22,7 +22,7 @@ OPTIONS = {
     "dispersion": ("gene", "gene-batch", "gene-cell"),
     "library": ("latent", "observed", "none"),
     "library_prior": ("per_batch", "pooled"),
-    "library_encoder": ("free", "offset"),
+    "library_encoder": ("free", "prior", "offset"),
     "init": ("torch", "authors"),
     "dropout_on": ("hidden", "input"),
     "sampling": ("shuffle", "replacement"),
@@ -57,9 +57,11 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
     library_prior : {"per_batch", "pooled"}
         Mean and variance of log l: those of the log library sizes of the training cells of each batch (the paper's
         text) or of all of them. A variance below 1e-4 is raised to it.
-    library_encoder : {"free", "offset"}
-        The mean of q(log l | x, s) is the network's output, or the output plus the logarithm of the observed library
-        size. "offset" is not in the paper.
+    library_encoder : {"free", "prior", "offset"}
+        How the network gives the mean of q(log l | x, s). "free": its output, which starts near zero, as in the
+        authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
+        the level of log l is built up out of hidden units, whose differences between cells then blur l for thousands
+        of steps. "offset": the output plus the logarithm of the observed library size. The paper has the first only.
     encode_batch : bool
         Give the batch to the encoders, as in the text's q(z | x, s).
     log_input : bool
@@ -322,6 +324,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
             own = log_size[codes == code] if self.library_prior == "per_batch" else log_size
             self.network_.library_mean[code] = own.mean()
             self.network_.library_var[code] = own.var(correction=0).clamp(min=1e-4)
+        if self.library_encoder == "prior" and self.library == "latent":
+            torch.nn.init.constant_(self.network_.encoder_l.mean.bias, log_size.mean().item())
 
     def _kl_weights(self):
         over = 0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs

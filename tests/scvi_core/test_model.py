@@ -42,6 +42,7 @@ OPTIONS = [
     {"library": "none"},
     {"library_prior": "pooled"},
     {"library_encoder": "offset"},
+    {"library_encoder": "prior"},
     {"encode_batch": False},
     {"n_layers": 2},
     {"n_layers": 3, "dropout_on": "input", "dispersion": "gene-batch"},
@@ -149,6 +150,24 @@ def test_library_prior():
     network = small(n_epochs=1, library_prior="pooled").fit(X, BATCH).network_
     np.testing.assert_allclose(network.library_mean, log_size.mean(), rtol=1e-6)
     np.testing.assert_allclose(network.library_var, log_size.var(), rtol=1e-5)
+
+
+def test_library_encoder_starts():
+    """Without a step taken, q(l) is near zero, at the prior, or at the observed size."""
+    X = counts() * 100
+    log_size = np.log(X.sum(axis=1))
+    start = {}
+    for form in ("free", "prior", "offset"):
+        model = small(n_epochs=0, library_encoder=form).fit(X, BATCH)
+        with torch.no_grad():
+            q = model.network_.encode(torch.tensor(X, dtype=torch.float32), torch.from_numpy(model._codes(BATCH)))
+        start[form] = q.l_mean[:, 0].numpy()
+    assert np.abs(start["free"]).max() < 3
+    np.testing.assert_allclose(
+        start["prior"] - start["free"], np.full(70, start["prior"][0] - start["free"][0]), atol=1e-5
+    )
+    assert start["prior"].mean() == pytest.approx(log_size.mean(), abs=1.5)
+    np.testing.assert_allclose(start["offset"] - start["free"], log_size, rtol=1e-5)
 
 
 def test_expectations_agree_with_draws(fitted):
