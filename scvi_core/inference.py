@@ -118,14 +118,27 @@ class Inference:
         return_error : bool
             Also return the standard error of each importance-weighted estimate (at least two draws).
         """
-        generator, cells = self._generator(), self._cells(X, batch)
         if return_error and (n_samples is None or n_samples < 2):
             raise ValueError("A standard error needs an importance-weighted estimate: pass n_samples of at least 2.")
         if n_samples is None:
-            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
+            return bound_of_cells(self.network_, self._cells(X, batch), self._generator()).double().cpu().numpy()
+        estimate, error = self.marginal_loglik(X, batch, n_samples, random_state=self._seeds(1)[0])
+        return (estimate, error) if return_error else estimate
+
+    @torch.no_grad()
+    def marginal_loglik(self, X, batch=None, n_samples=1000, random_state=0):
+        """Log-likelihood of each cell given its batch, z and l integrated out: importance-weighted draws of q.
+
+        Returns
+        -------
+        loglik, standard_error : arrays (n_cells,), nats
+            Log of an unbiased estimate of p(x | s), and the error of that by the delta method (NaN for one draw).
+        """
+        cells = self._cells(X, batch)
+        generator = torch.Generator(self.device_).manual_seed(random_state)
         parts = [importance_weighted(self.network_, x, s, n_samples, generator) for _, x, s in cells.chunks()]
         estimate, error = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
-        return (estimate, error) if return_error else estimate
+        return estimate, error
 
     @torch.no_grad()
     def sample(self, X, n_samples=1, batch=None, dropout=True):
@@ -159,7 +172,7 @@ class Inference:
         if batch is None:
             codes = torch.from_numpy(rng.choice(len(self.batches_), size=n_cells, p=self.batch_frequency_))
         else:
-            codes = torch.from_numpy(self._codes(check_batch(batch, n_cells)))
+            codes = torch.from_numpy(self._codes(self._labels(batch, n_cells)))
         codes = codes.to(self.device_)
         network = self.network_
         z = torch.randn(n_cells, network.arch.n_latent, generator=generator, device=self.device_)
@@ -217,7 +230,7 @@ class Inference:
 
     def _targets(self, decode_batch):
         """Batch codes to decode in with their weights, None for each cell's own."""
-        if decode_batch is None:
+        if decode_batch is None or not self.use_batch:
             return None
         labels = (
             self.batches_ if isinstance(decode_batch, str) and decode_batch == "all" else np.atleast_1d(decode_batch)
@@ -234,7 +247,12 @@ class Inference:
             raise InvalidCounts(
                 f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
             )
-        return Cells(X, self._codes(check_batch(batch, X.shape[0])), self.device_)
+        return Cells(X, self._codes(self._labels(batch, X.shape[0])), self.device_)
+
+    def _labels(self, batch, n_cells):
+        """Checked batch labels of the cells, all alike where the model is not to use them."""
+        labels = check_batch(batch, n_cells)
+        return labels if self.use_batch else check_batch(None, n_cells)
 
     def _codes(self, batch):
         """Labels -> positions in ``batches_``."""

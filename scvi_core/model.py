@@ -7,7 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from .counts import InvalidCounts, check_batch, check_counts, check_names
+from .counts import InvalidCounts, check_counts, check_names
 from .differential import Differential
 from .elbo import bound_of_cells
 from .engine import PlainStep, StepOptions, make_step
@@ -62,6 +62,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
         the level of log l is built up out of hidden units, whose differences between cells then blur l for thousands
         of steps. "offset": the output plus the logarithm of the observed library size. The paper has the first only.
+    use_batch : bool
+        False: batch labels are checked and then ignored everywhere, as if all cells came from one batch.
     encode_batch : bool
         Give the batch to the encoders, as in the text's q(z | x, s).
     log_input : bool
@@ -115,7 +117,8 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
     history_ : pandas.DataFrame
         One row per epoch: epoch, loss, kl_weight, validation_loss, seconds.
     batches_ : array
-        Batch labels seen in `fit`, sorted; ``batch_frequency_`` has the share of the cells in each.
+        Batch labels seen in `fit`, sorted (a single 0 where they are ignored); ``batch_frequency_`` has the share of
+        the cells in each.
     gene_names_ : list of str or None
     n_features_in_ : int
     engine_, device_ : str
@@ -132,6 +135,7 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         library="latent",
         library_prior="per_batch",
         library_encoder="free",
+        use_batch=True,
         encode_batch=True,
         log_input=True,
         init="torch",
@@ -167,6 +171,7 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         self.library = library
         self.library_prior = library_prior
         self.library_encoder = library_encoder
+        self.use_batch = use_batch
         self.encode_batch = encode_batch
         self.log_input = log_input
         self.init = init
@@ -218,7 +223,7 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         """
         self._check_parameters()
         X = check_counts(X, genes=gene_names)
-        batch = check_batch(batch, X.shape[0])
+        batch = self._labels(batch, X.shape[0])
         if X.shape[0] < 2:
             raise InvalidCounts("There is one cell: batch normalisation needs at least two to train on.")
         resume = self.warm_start and hasattr(self, "network_")

@@ -44,6 +44,7 @@ OPTIONS = [
     {"library_encoder": "offset"},
     {"library_encoder": "prior"},
     {"encode_batch": False},
+    {"use_batch": False},
     {"n_layers": 2},
     {"n_layers": 3, "dropout_on": "input", "dispersion": "gene-batch"},
     {"dropout": 0.0},
@@ -77,6 +78,24 @@ def test_every_option_trains_and_answers(options, engine):
     assert model.normalized(X, BATCH, "all").shape == (70, 12)
     assert np.isfinite(model.compare(X, BATCH == "a", BATCH == "b", BATCH, n_pairs=4, n_samples=3)["score"]).all()
     assert np.isfinite(model.tune_encoder(X, BATCH, n_epochs=1).loglik(X, BATCH)).all()
+
+
+@pytest.mark.parametrize("engine", ["plain", "auto"])
+def test_without_use_of_the_batch_the_labels_change_nothing(engine):
+    """Every answer is that of a model which was never told of batches; labels are still checked."""
+    X, options = counts(), {"engine": engine, "mmd_weight": 10.0, "dispersion": "gene-batch"}
+    told = small(use_batch=False, **options).fit(X, BATCH)
+    never_told = small(**options).fit(X)
+    others = np.where(BATCH == "a", "never seen", BATCH)
+    for method in ("latent", "impute", "loglik", "normalized", "library_size", "sample"):
+        np.testing.assert_array_equal(getattr(told, method)(X, batch=others), getattr(never_told, method)(X))
+    np.testing.assert_array_equal(told.normalized(X, BATCH, "c"), never_told.normalized(X))
+    np.testing.assert_array_equal(told.sample_prior(70, BATCH), never_told.sample_prior(70, [0] * 70))
+    groups = BATCH == "a", BATCH != "a"
+    assert told.compare(X, *groups, BATCH).equals(never_told.compare(X, *groups))
+    assert (told.impute(X) != small(**options).fit(X, BATCH).impute(X, BATCH)).any()
+    with pytest.raises(InvalidCounts, match="one label per cell"):
+        small(use_batch=False).fit(X, BATCH[:5])
 
 
 def test_constructor_only_stores():
