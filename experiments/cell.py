@@ -16,6 +16,8 @@ from typing import NamedTuple
 from hydra.utils import get_class, get_method
 from threadpoolctl import threadpool_limits
 
+from datasets.base import subsample
+
 from .provenance import code_version, git_commit, machine, versions
 from .store import Store
 
@@ -106,7 +108,8 @@ def check_method(name, config):
 def load_dataset(config):
     """The AnnData that a resolved conf/dataset block describes, with a contract check by the loader."""
     arguments = dict(config["loader"])
-    return get_method(arguments.pop("_target_"))(**arguments)  # hydra's instantiate would wrap the loader's sentence
+    adata = get_method(arguments.pop("_target_"))(**arguments)  # hydra's instantiate would wrap the loader's sentence
+    return subsample(adata, config["max_cells"]) if config.get("max_cells") else adata
 
 
 def run(cell, results_dir, threads):

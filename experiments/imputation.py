@@ -7,7 +7,7 @@ from scipy.stats import gaussian_kde
 from sklearn.model_selection import train_test_split
 
 from .corrupt import corrupt
-from .metrics import median_l1
+from .metrics.imputation import median_l1
 
 REQUIRES = "impute"
 PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
@@ -121,14 +121,15 @@ def figure(table, records):
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """
-    from . import plots
+    from .plots.bars import score_bars
+    from .plots.density import density_panels
 
     figures = {}
     for corruption in table["corruption"].unique():
         shown = records[(records["corruption"] == corruption) & (records["seed"] == records["seed"].min())]
         panels = [row for row in shown.itertuples() if "density" in row.arrays and row.role != "control"]
         if panels:
-            figures[f"density_{corruption}"] = plots.density_panels(
+            figures[f"density_{corruption}"] = density_panels(
                 panels,
                 limit=DENSITY_LIMIT,
                 x="original count",
@@ -137,5 +138,5 @@ def figure(table, records):
                 like=DENSITY_FIGURE[corruption],
             )
         bars = table[table["corruption"] == corruption]
-        figures[f"error_{corruption}"] = plots.score_bars(bars, "median_l1", like=ERROR_FIGURE[corruption])
+        figures[f"error_{corruption}"] = score_bars(bars, "median_l1", like=ERROR_FIGURE[corruption])
     return figures

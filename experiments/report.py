@@ -20,8 +20,6 @@ from PIL import Image
 from .metrics import METRICS
 from .store import atomic
 
-TOLERANCE = 0.05  # of the published value: published values are single runs, without an interval of their own
-
 
 def write(results_dir):
     """Write ``results_dir/report/index.html`` from the runs in ``results_dir`` and return its path.
@@ -46,7 +44,6 @@ def write(results_dir):
         counts=Counter(row["verdict"] for row in rows if row["published"]),
         datasets=sorted({run["dataset"] for run in runs} - {""}),
         methods=list(dict.fromkeys(row["label"] for row in rows)),
-        tolerance=f"{TOLERANCE:.0%}",
     )
     path = results_dir / "report" / "index.html"
     with atomic(path, "w") as file:
@@ -153,7 +150,7 @@ def _row(row, axes, run):
     """One line of a table: what ``experiments.table.summarise`` found, in words and rounded numbers."""
     ours, low, high, published = (_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
     metric = METRICS.get(row.get("score"))
-    verdict, why = _verdict(ours, low, high, published, row.get("status"), metric and metric.better)
+    verdict, why = _verdict(ours, low, high, published, row.get("status"), metric)
     if run["stand_in_for"] and verdict in ("reproduced", "differs"):
         verdict = "other data"
     if row.get("role") == "control" and verdict == "no published value":
@@ -163,13 +160,15 @@ def _row(row, axes, run):
         "label": row.get("label", ""),
         "role": row.get("role", ""),
         "setting": _setting(row, axes),
-        "score": f"{metric.label}, {metric.better} is better" if metric else row.get("score", ""),
+        "score": metric.title if metric else row.get("score", ""),
         "ours": number(ours),
         "interval": _interval(low, high),
         "published": number(published),
         "published_in": row.get("published_in", ""),
         "difference": number(ours - published, "+"),
         "difference_interval": _interval(low - published, high - published, "+"),
+        "vs_scvi": number(_float(row.get("vs_scvi")), "+"),
+        "vs_scvi_interval": _interval(_float(row.get("vs_scvi_low")), _float(row.get("vs_scvi_high")), "+"),
         "n_seeds": row.get("n_seeds", ""),
         "n_missing": int(_float(row.get("n_missing", 0))),
         "verdict": verdict,
@@ -177,7 +176,7 @@ def _row(row, axes, run):
     }
 
 
-def _verdict(ours, low, high, published, status, better):
+def _verdict(ours, low, high, published, status, metric):
     """What became of a published value: reproduced, differs, no published value or not run; and why."""
     if not math.isfinite(ours):
         return "not run", status or "no result"
@@ -188,9 +187,10 @@ def _verdict(ours, low, high, published, status, better):
     side = "lower" if ours < published else "higher"
     share = abs(ours - published) / abs(published) if published else math.inf
     why = f"{share:.1%} {side}" if published else side
-    if share <= TOLERANCE:
+    if metric and share <= metric.tolerance:
         return "reproduced", why
-    return "differs", why + (", better" if side == better else ", worse" if better else "")
+    ranked = metric and metric.better
+    return "differs", why + (", better" if side == ranked else ", worse" if ranked else "")
 
 
 def _interval(low, high, sign=""):

@@ -31,7 +31,7 @@ from .store import Store, atomic
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
-TAGGED = ("methods.", "protocol.", "dataset.")
+TAGGED = ("methods.", "protocol.", "dataset.", "scale=")
 UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
 FOR_PEOPLE = (InvalidCounts, InvalidDataset, ValueError, FileNotFoundError, PermissionError)
 
@@ -108,7 +108,8 @@ def _draw(config, records, store, source, tag):
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
     cells = table.frame(records)
-    published_as = config["dataset"].get("published_as")
+    whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
+    published_as = config["dataset"].get("published_as") if whole else None
     summary = table.summarise(cells, axes, module.PUBLISHED, published_as, source["origin"])
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
     for name, content in {stem: summary, f"{stem}_cells": cells}.items():
@@ -127,7 +128,7 @@ def _draw(config, records, store, source, tag):
     print(f"Data:   {source['origin']}")
     print(f"Table:  {results_dir / 'tables' / stem}.csv")
     for name in figures:
-        print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf)")
+        print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {page}")
     failed = cells[cells["status"].isin(["failed", "timeout"])]
     for row in failed.drop_duplicates(["method", "reason"]).itertuples():
@@ -154,6 +155,8 @@ def _save_figures(figures, folder, stem):
         ):
             with atomic(folder / f"{names[-1]}{suffix}", "wb") as file:
                 figure.savefig(file, format=suffix[1:], **options)
+        with atomic(folder / f"{names[-1]}.csv", "w") as file:
+            figure.data.to_csv(file, index=False)
     return names
 
 
@@ -195,6 +198,7 @@ def _resolve(config: DictConfig):
     if config.dataset.name == "h5ad" and config.dataset.path:
         config.dataset.name = Path(config.dataset.path).stem  # files of the user's own do not share tables
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    config["dataset"]["max_cells"] = config["scale"]["max_cells"]
     seeds = config["seeds"]
     if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
         raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")

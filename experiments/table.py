@@ -9,6 +9,7 @@ from scipy.stats import bootstrap
 from .provenance import ROOT
 
 CONFIDENCE = 0.95
+REFERENCE = "scVI"  # the method that all others are compared with, seed by seed
 RESAMPLES = 9999
 
 
@@ -47,7 +48,9 @@ def summarise(cells, axes, published, published_as, origin=""):
     -------
     pandas.DataFrame
         Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
-        n_missing, published, published_in, difference, status, source``.
+        n_missing, published, published_in, status, difference, vs_scvi, vs_scvi_low, vs_scvi_high, source``. The
+        last three but one: this method minus scVI, seed by seed (same split, same corruption), and its interval.
+        A score that no finished cell of a row has is left out; a row without any finished cell keeps all.
     """
     numbers = json.loads((ROOT / "results" / "published.json").read_text())
     identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
@@ -56,7 +59,9 @@ def summarise(cells, axes, published, published_as, origin=""):
         done = group[group["status"] == "done"]
         for score, metric in published.items():
             row = dict(zip(identity, values, strict=True)) | {"score": score}
-            scores = done[score].to_numpy(dtype=float) if len(done) else np.array([])
+            scores = done[score].dropna().to_numpy(dtype=float) if score in done else np.array([])
+            if len(done) and not scores.size:
+                continue
             low, high = interval(scores)
             known = _published(numbers, published_as, row["label"], metric.format(**row))
             row |= {
@@ -70,6 +75,7 @@ def summarise(cells, axes, published, published_as, origin=""):
                 "status": _status(group),
             }
             row["difference"] = row["mean"] - row["published"]
+            row |= _against_reference(cells, group, axes, score)
             row["source"] = origin
             rows.append(row)
     return pd.DataFrame(rows)
@@ -86,6 +92,21 @@ def interval(values):
         (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
     )
     return tuple(result.confidence_interval)
+
+
+def _against_reference(cells, group, axes, score):
+    """Mean over seeds of this method minus the reference, both on the same seed, and its interval."""
+    pairs = np.array([])
+    if group["label"].iloc[0] != REFERENCE and score in cells:
+        same = (cells["label"] == REFERENCE) & (cells["status"] == "done")
+        for axis in axes:
+            same &= cells[axis] == group[axis].iloc[0]
+        reference = cells[same].drop_duplicates("seed").set_index("seed")[score]
+        own = group[group["status"] == "done"].set_index("seed")[score]
+        pairs = (own - reference).dropna().to_numpy(dtype=float)
+    low, high = interval(pairs)
+    mean = pairs.mean() if pairs.size else np.nan
+    return {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high}
 
 
 def _published(numbers, dataset, label, metric):

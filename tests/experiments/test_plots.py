@@ -11,8 +11,11 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from experiments import plots, style, table
+from experiments import table
 from experiments.metrics import METRICS, Metric
+from experiments.plots import style
+from experiments.plots.bars import CUT, score_bars
+from experiments.plots.density import density_panels
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
@@ -85,7 +88,7 @@ def panels(n, labels=LABELS, *, size=50, limit=10):
 
 
 def density(n, labels=LABELS):
-    return plots.density_panels(panels(n, labels), limit=10, x="original count", y="imputed count", score="median_l1")
+    return density_panels(panels(n, labels), limit=10, x="original count", y="imputed count", score="median_l1")
 
 
 def ink(figure):
@@ -126,7 +129,7 @@ def assert_tidy(figure):
 
 @pytest.mark.parametrize("name", CASES)
 def test_words_of_the_bars_neither_collide_nor_leave_the_paper(name):
-    assert_tidy(plots.score_bars(case(name), "median_l1"))
+    assert_tidy(score_bars(case(name), "median_l1"))
 
 
 @pytest.mark.parametrize("n", range(1, 13))
@@ -147,7 +150,7 @@ def test_long_names_of_panels_take_more_lines():
 
 
 def test_the_overlap_check_sees_an_overlap():
-    figure = plots.score_bars(case("typical"), "median_l1")
+    figure = score_bars(case("typical"), "median_l1")
     figure.axes[0].text(0, 0, "scVI", ha="right")
     with pytest.raises(AssertionError, match="overlap"):
         assert_tidy(figure)
@@ -155,7 +158,7 @@ def test_the_overlap_check_sees_an_overlap():
 
 @pytest.mark.parametrize("name", CASES)
 def test_bars_intervals_and_published_values_equal_the_table(name):
-    rows, figure = case(name).set_index("label"), plots.score_bars(case(name), "median_l1")
+    rows, figure = case(name).set_index("label"), score_bars(case(name), "median_l1")
     ax = figure.axes[0]
     names = [label.get_text() for label in ax.get_yticklabels()]
     whole = {name.replace(" ", ""): name for name in rows.index}
@@ -176,11 +179,11 @@ def test_bars_intervals_and_published_values_equal_the_table(name):
 
 def test_only_a_control_far_beyond_the_methods_is_cut_and_says_so():
     for name in CASES:
-        figure = plots.score_bars(case(name), "median_l1")
+        figure = score_bars(case(name), "median_l1")
         assert ("longer than drawn" in figure.caption) == (name == "cut")
-    figure = plots.score_bars(case("cut"), "median_l1")
+    figure = score_bars(case("cut"), "median_l1")
     longest = max(bar.get_width() for bar in figure.axes[0].patches)
-    assert longest == pytest.approx(plots.CUT * case("cut").set_index("label")["ci_high"]["scVI"])
+    assert longest == pytest.approx(CUT * case("cut").set_index("label")["ci_high"]["scVI"])
     assert "60.00" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -188,7 +191,7 @@ def test_only_a_control_far_beyond_the_methods_is_cut_and_says_so():
 def test_best_first_then_what_failed_then_controls(better, expected, monkeypatch):
     monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
     rows = summary(means={"c": 1.0, "b": 3.0, "a": 2.0, "k": 2.5}, failed=("c",), controls=("k",))
-    figure = plots.score_bars(rows, "median_l1")
+    figure = score_bars(rows, "median_l1")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
 
 
@@ -207,7 +210,7 @@ def test_panel_shows_density_with_original_across_and_both_lines():
 
 
 def test_captions_state_data_protocol_seeds_and_n():
-    bars, squares = plots.score_bars(case("typical"), "median_l1", like="Fig 9b"), density(3)
+    bars, squares = score_bars(case("typical"), "median_l1", like="Fig 9b"), density(3)
     assert bars.title == "Fig 9b: imputation, corruption: uniform"
     assert bars.caption.startswith("cortex, protocol as_written, n\xa0= 5 seeds.")
     assert "n\xa0= 12,345 entries" in squares.caption
@@ -215,7 +218,7 @@ def test_captions_state_data_protocol_seeds_and_n():
     assert "seed 0" in squares.caption
 
 
-@pytest.mark.parametrize("draw", [lambda: plots.score_bars(case("crowded"), "median_l1"), lambda: density(3)])
+@pytest.mark.parametrize("draw", [lambda: score_bars(case("crowded"), "median_l1"), lambda: density(3)])
 @pytest.mark.parametrize("format", ["png", "pdf"])
 def test_equal_input_gives_equal_bytes_whatever_the_global_settings(draw, format):
     def save():
@@ -234,13 +237,13 @@ def test_global_settings_and_figures_are_left_alone():
 
     before = dict(mpl.rcParams)
     density(2)
-    plots.score_bars(case("typical"), "median_l1")
+    score_bars(case("typical"), "median_l1")
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
 
 
 def test_saved_files_carry_their_words():
-    figure, file = plots.score_bars(case("typical"), "median_l1"), io.BytesIO()
+    figure, file = score_bars(case("typical"), "median_l1"), io.BytesIO()
     figure.savefig(file, format="png")
     words = Image.open(file).info
     assert words["Title"] == figure.title
@@ -258,7 +261,7 @@ def test_a_method_has_one_colour_and_controls_are_grey():
     assert style.colour("gene mean", "control") == style.colour("identity", "control") == style.CONTROL
     assert style.colour("their method") == style.colour("their method") != style.colour("another method")
     assert style.colour("scVI (NB)") not in {style.colour("scVI"), style.colour("FA (NB)")}
-    bars = plots.score_bars(case("typical"), "median_l1").axes[0].patches
+    bars = score_bars(case("typical"), "median_l1").axes[0].patches
     drawn = [mpl.colors.to_hex(bar.get_facecolor()) for bar in bars]
     assert drawn == [*map(style.colour, ("scVI", "FA", "PCA")), *3 * [style.CONTROL]]
 

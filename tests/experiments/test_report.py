@@ -10,7 +10,9 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from experiments import plots, report, table
+from experiments import report, table
+from experiments.metrics import Metric
+from experiments.plots.bars import score_bars
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 METHODS = {
@@ -83,7 +85,7 @@ def make_run(
         (folder / name).mkdir(parents=True, exist_ok=True)
     summary.to_csv(folder / "tables" / f"{stem}.csv", index=False)
     cells.to_csv(folder / "tables" / f"{stem}_cells.csv", index=False)
-    figure = plots.score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
+    figure = score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
     figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
     (folder / "figures" / f"{stem}_error_uniform.pdf").write_bytes(b"%PDF-1.4")
     run = {"stem": stem, "tag": tag, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
@@ -260,12 +262,17 @@ NAN = math.nan
     ],
 )
 def test_verdict(ours, low, high, published, verdict, why):
-    assert report._verdict(ours, low, high, published, "failed: R", "lower") == (verdict, why)
+    assert report._verdict(ours, low, high, published, "failed: R", Metric("score", "lower")) == (verdict, why)
 
 
 def test_verdict_knows_which_direction_is_better():
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", "higher")[1] == "50.0% lower, worse"
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", None)[1] == "50.0% lower"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", "higher"))[1] == "50.0% lower, worse"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", ""))[1] == "50.0% lower"
+
+
+def test_each_metric_has_a_tolerance_of_its_own():
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher"))[0] == "reproduced"
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher", 0.002))[0] == "differs"
 
 
 @pytest.mark.parametrize(

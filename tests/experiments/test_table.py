@@ -55,6 +55,24 @@ def test_a_method_without_any_result_keeps_its_row():
     assert row["status"] == "skipped: R is not installed"
 
 
+def test_differences_from_scvi_are_taken_seed_by_seed():
+    scvi, pca = cells([2.0, 3.0, 7.0]), cells([2.5, 3.6, 7.4], method="pca", label="PCA")
+    rows = summary(pd.concat([scvi, pca.sample(frac=1, random_state=0)])).set_index("method")
+    assert np.isnan(rows.loc["scvi", "vs_scvi"])
+    assert rows.loc["pca", "vs_scvi"] == pytest.approx(0.5)
+    assert 0.39 < rows.loc["pca", "vs_scvi_low"] < 0.5 < rows.loc["pca", "vs_scvi_high"] < 0.61
+
+
+def test_differences_leave_out_what_one_of_the_two_lacks():
+    frame = pd.concat([cells([2.0, 3.0, np.nan]), cells([2.5, np.nan, 7.4], method="pca", label="PCA")])
+    assert summary(frame).set_index("method").loc["pca", "vs_scvi"] == pytest.approx(0.5)
+
+
+def test_a_score_that_a_setting_does_not_have_takes_no_row():
+    frame = pd.concat([cells([2.0, 3.0]), cells([np.nan, np.nan], corruption="none")])
+    assert list(summary(frame)["corruption"]) == ["uniform"]
+
+
 def test_text_names_every_method_and_its_published_value():
     both = pd.concat([cells([2.0, 3.0]), cells([4.0], method="pca", label="PCA")])
     text = table.as_text(summary(both), ["corruption"])

@@ -1,90 +1,12 @@
-"""The kinds of plot that the experiments draw, in the style of the suite (experiments/style.py)."""
-
-import math
+"""Bars of one score, one per method (Fig 8, 9 and 11)."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.patheffects import withStroke
 
-from .metrics import METRICS
-from .style import COLUMN, MARGIN, NUMBER, SOFT, TITLE, SuiteFigure, colour, in_style, inches, wrap
-
-
-def density_panels(panels, *, limit, x, y, score, like=""):
-    """Fig 2: density of imputed against original counts, one square per method, with two lines and the score d.
-
-    Parameters
-    ----------
-    panels : list of namedtuple
-        Rows of ``experiments.table.frame`` for one value of each axis and one seed, with ``arrays``: ``density``
-        (grid, grid) indexed [x, y], ``slope`` of the line through the origin, ``n_shown``.
-    limit : float
-        Both axes go from 0 to here.
-    x, y : str
-        What the axes show, with the unit.
-    score : str
-        The column that is printed as d.
-    like : str
-        The figure of the paper that this one redraws, e.g. "Fig 2".
-
-    Returns
-    -------
-    SuiteFigure
-    """
-    n = len(panels)
-    columns = n if n <= 4 else 3 if n in (5, 6, 9) else 4
-    rows = math.ceil(n / columns)
-    side, gap, left, right, below = 1.38, 0.2, 0.5, 0.56, 0.4
-    names = [wrap(panel.label, TITLE, side) for panel in panels]
-    above = 0.11 + 0.14 * max(map(len, names))
-    width, height = left + columns * (side + gap) - gap + right, rows * (side + above) + below
-    title, caption = _title(panels[0], like), _density_caption(panels, limit, score)
-    with in_style():
-        figure = SuiteFigure(width, height, title=title, caption=caption)
-        for i, panel in enumerate(panels):
-            row, column = divmod(i, columns)
-            ax = figure.panel(left + column * (side + gap), below + (rows - row - 1) * (side + above), side, side)
-            image = _density(ax, panel, limit, score)
-            ax.set_title("\n".join(names[i]), pad=4)
-            ax.tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
-        figure.write((left + width - right) / 2, figure.foot + MARGIN, x, ha="center", va="bottom")
-        middle = figure.foot + (below + height - above) / 2
-        figure.write(MARGIN, middle, y, va="center", rotation=90)
-        top = below + (rows - 1) * (side + above)
-        bar = figure.colorbar(image, cax=figure.panel(width - right + 0.12, top, 0.07, side), ticks=[0, 1])
-        bar.set_ticklabels(["0", "max"])
-        bar.set_label("density", labelpad=-12)
-        bar.outline.set_linewidth(0.6)
-    each = (f"{p.label}: d = {getattr(p, score):.2f}, slope {float(p.arrays['slope']):.2f}" for p in panels)
-    figure.alt = f"Density of {y} against {x}, 0 to {limit}, one square per method. " + "; ".join(each) + "."
-    return figure
-
-
-def _density(ax, panel, limit, score):
-    density, ends = panel.arrays["density"], np.array([0.0, limit])
-    image = ax.imshow(
-        density.T / density.max(), extent=(0, limit, 0, limit), origin="lower", interpolation="bilinear",
-        cmap="Reds", vmin=0, vmax=1,
-    )  # fmt: skip
-    ax.plot(ends, ends, ":", color="black", linewidth=0.9)
-    ax.plot(ends, float(panel.arrays["slope"]) * ends, "-", color="black", linewidth=0.9)
-    ticks = [0, limit / 2, limit]
-    ax.set(xlim=(0, limit), ylim=(0, limit), xticks=ticks, yticks=ticks)
-    ax.spines[["top", "right"]].set_visible(True)
-    ax.spines["top"].set(color=colour(panel.label, panel.role), linewidth=2.5)
-    paper = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.2}
-    ax.text(0.05, 0.93, f"d = {getattr(panel, score):.2f}", transform=ax.transAxes, va="top", bbox=paper)
-    return image
-
-
-def _density_caption(panels, limit, score):
-    first = panels[0]
-    return (
-        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. d: {METRICS[score].label} over "
-        f"n\xa0= {_span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
-        f"n\xa0= {_span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
-        f"{limit}, up to the maximum of each panel. Solid: least squares through the origin; dotted: equality."
-    )
+from ..metrics import METRICS
+from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
+from .words import span, title_of
 
 
 def score_bars(table, score, like=""):
@@ -106,7 +28,7 @@ def score_bars(table, score, like=""):
     -------
     SuiteFigure
     """
-    label = f"{METRICS[score].label}, {METRICS[score].better} is better"
+    label = METRICS[score].title
     table = _ranked(table[table["score"] == score], METRICS[score].better)
     with in_style():
         rows = [_Bar(row, CUT * _longest(table)) for row in table.itertuples()]
@@ -115,7 +37,7 @@ def score_bars(table, score, like=""):
         left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
         below, step = 0.3 + 0.14 * len(what), max(0.23, 0.12 * max(map(len, names)))
         inner, height = COLUMN - left - RIGHT, len(rows) * step
-        title, caption = _title(rows[0].row, like), _bars_caption(table, rows)
+        title, caption = title_of(rows[0].row, like), _bars_caption(table, rows)
         figure = SuiteFigure(COLUMN, height + below, title=title, caption=caption, beside_title=0.8)
         ax = figure.panel(left, below, inner, height)
         low, unit = _scale(rows, inner)
@@ -134,6 +56,7 @@ def score_bars(table, score, like=""):
                 ax.plot([], [], **PUBLISHED), ["published"], loc="upper right", bbox_to_anchor=corner, frameon=False,
                 borderaxespad=0, borderpad=0, handletextpad=0, fontsize=NUMBER,
             )  # fmt: skip
+    figure.data = table
     figure.alt = f"Bars of {label}. " + "; ".join(row.words for row in rows) + "."
     return figure
 
@@ -221,22 +144,6 @@ def _outcome(status):
 def _bars_caption(table, rows):
     first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
     noun = "seed" if seeds.max() == 1 else "seeds"
-    caption = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {_span(seeds)} {noun}. "
+    caption = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}. "
     caption += "Bar: mean over seeds; line: its 95% bootstrap interval."
     return caption + " Bars with a mark across are longer than drawn." * any(row.cut for row in rows)
-
-
-def _title(row, like):
-    """The experiment and its axes: columns between protocol and method or, of a cell, between key and status."""
-    row = row._asdict()
-    names = list(row)
-    start, end = ("key", "status") if "key" in row else ("protocol", "method")
-    axes = names[names.index(start) + 1 : names.index(end)]
-    title = ", ".join([row["experiment"], *(f"{name}: {row[name]}" for name in axes)])
-    return f"{like}: {title}" if like else title
-
-
-def _span(values):
-    """ "5", or "4–5" where they differ; 0 for none."""
-    low, high = (min(values), max(values)) if len(values) else (0, 0)
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"

@@ -94,6 +94,7 @@ class SuiteFigure(Figure):
     """
 
     alt = ""  # what the figure shows, in words and numbers, for those who cannot see it
+    data = None  # pandas.DataFrame of what is drawn: saved as a CSV beside the figure
 
     def __init__(self, width, height, *, title, caption, beside_title=0.0):
         above = wrap(title, TITLE, width - 2 * MARGIN - beside_title)

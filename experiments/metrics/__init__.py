@@ -1,0 +1,24 @@
+"""The scores of the suite: what each is called, which direction is better, when it agrees with the published value.
+
+The functions lie beside this file, one file per topic; all take keyword arguments only.
+"""
+
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """What a score means; its direction is declared here and nowhere else."""
+
+    label: str  # with the unit, as it stands on an axis
+    better: str  # "lower", "higher", or "" for what describes a method without ranking it
+    tolerance: float = 0.05  # share of the published value, a single run, up to which the report says "reproduced"
+
+    @property
+    def title(self):
+        """Label and direction, as on an axis or over a column."""
+        return f"{self.label}, {self.better} is better" if self.better else self.label
+
+
+METRICS = {
+    "median_l1": Metric("median |imputed − original| (counts)", "lower"),
+}

@@ -1,0 +1,96 @@
+"""Densities of one quantity against another, one square per method (Fig 2 and 10)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import METRICS
+from .style import MARGIN, TITLE, SuiteFigure, colour, in_style, wrap
+from .words import span, title_of
+
+
+def density_panels(panels, *, limit, x, y, score, like=""):
+    """Fig 2: density of imputed against original counts, one square per method, with two lines and the score d.
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Rows of ``experiments.table.frame`` for one value of each axis and one seed, with ``arrays``: ``density``
+        (grid, grid) indexed [x, y], ``slope`` of the line through the origin, ``n_shown``.
+    limit : float
+        Both axes go from 0 to here.
+    x, y : str
+        What the axes show, with the unit.
+    score : str
+        The column that is printed as d.
+    like : str
+        The figure of the paper that this one redraws, e.g. "Fig 2".
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    n = len(panels)
+    columns = n if n <= 4 else 3 if n in (5, 6, 9) else 4
+    rows = math.ceil(n / columns)
+    side, gap, left, right, below = 1.38, 0.2, 0.5, 0.56, 0.4
+    names = [wrap(panel.label, TITLE, side) for panel in panels]
+    above = 0.11 + 0.14 * max(map(len, names))
+    width, height = left + columns * (side + gap) - gap + right, rows * (side + above) + below
+    title, caption = title_of(panels[0], like), _density_caption(panels, limit, score)
+    with in_style():
+        figure = SuiteFigure(width, height, title=title, caption=caption)
+        for i, panel in enumerate(panels):
+            row, column = divmod(i, columns)
+            ax = figure.panel(left + column * (side + gap), below + (rows - row - 1) * (side + above), side, side)
+            image = _density(ax, panel, limit, score)
+            ax.set_title("\n".join(names[i]), pad=4)
+            ax.tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
+        figure.write((left + width - right) / 2, figure.foot + MARGIN, x, ha="center", va="bottom")
+        middle = figure.foot + (below + height - above) / 2
+        figure.write(MARGIN, middle, y, va="center", rotation=90)
+        top = below + (rows - 1) * (side + above)
+        bar = figure.colorbar(image, cax=figure.panel(width - right + 0.12, top, 0.07, side), ticks=[0, 1])
+        bar.set_ticklabels(["0", "max"])
+        bar.set_label("density", labelpad=-12)
+        bar.outline.set_linewidth(0.6)
+    each = (f"{p.label}: d = {getattr(p, score):.2f}, slope {float(p.arrays['slope']):.2f}" for p in panels)
+    figure.data = pd.concat([_as_frame(panel, limit, x, y) for panel in panels], ignore_index=True)
+    figure.alt = f"Density of {y} against {x}, 0 to {limit}, one square per method. " + "; ".join(each) + "."
+    return figure
+
+
+def _as_frame(panel, limit, x, y):
+    """The grid of one panel, one row per point."""
+    density = panel.arrays["density"]
+    axis = np.linspace(0, limit, len(density))
+    at_x, at_y = np.meshgrid(axis, axis, indexing="ij")
+    return pd.DataFrame({"label": panel.label, x: at_x.ravel(), y: at_y.ravel(), "density": density.ravel()}).round(6)
+
+
+def _density(ax, panel, limit, score):
+    density, ends = panel.arrays["density"], np.array([0.0, limit])
+    image = ax.imshow(
+        density.T / density.max(), extent=(0, limit, 0, limit), origin="lower", interpolation="bilinear",
+        cmap="Reds", vmin=0, vmax=1,
+    )  # fmt: skip
+    ax.plot(ends, ends, ":", color="black", linewidth=0.9)
+    ax.plot(ends, float(panel.arrays["slope"]) * ends, "-", color="black", linewidth=0.9)
+    ticks = [0, limit / 2, limit]
+    ax.set(xlim=(0, limit), ylim=(0, limit), xticks=ticks, yticks=ticks)
+    ax.spines[["top", "right"]].set_visible(True)
+    ax.spines["top"].set(color=colour(panel.label, panel.role), linewidth=2.5)
+    paper = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.2}
+    ax.text(0.05, 0.93, f"d = {getattr(panel, score):.2f}", transform=ax.transAxes, va="top", bbox=paper)
+    return image
+
+
+def _density_caption(panels, limit, score):
+    first = panels[0]
+    return (
+        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. d: {METRICS[score].label} over "
+        f"n\xa0= {span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
+        f"n\xa0= {span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
+        f"{limit}, up to the maximum of each panel. Solid: least squares through the origin; dotted: equality."
+    )
