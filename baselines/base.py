@@ -20,13 +20,19 @@ class Method(BaseEstimator):
         (n_cells, n_genes) expected counts, on the scale of ``X``.
     ``loglik(X, batch=None)``
         (n_cells,) nats per cell, on the count scale whatever the method saw inside (paper, Appendix C).
+    ``marginal_loglik(X, batch=None, n_samples=1000, random_state=0)``
+        ``(loglik, standard_error)``, each (n_cells,) nats: log p(x) on the count scale with every latent variable of
+        the cell integrated out under its prior and the fitted parameters held fixed. Where the integral is closed form
+        (PCA, FA, ZIFA) it is exact, the error zero, and ``n_samples`` and ``random_state`` change nothing; elsewhere
+        it is importance-sampled. What `loglik` gives is each method's own quantity; these can be set side by side.
     ``sample(X, n_samples, batch=None)``
         (n_samples, n_cells, n_genes) posterior predictive draws.
     ``correct(X, batch)``
         (n_cells, n_genes) values with the batch effect removed.
     ``compare(X, group_a, group_b, batch=None)``
-        A data frame with one row per gene: ``score`` (larger is stronger), ``log_fold_change``, ``pvalue`` where
-        there is one. ``group_a`` and ``group_b`` are boolean masks over the cells.
+        A data frame with one row per gene: ``score`` (larger is stronger), ``log_fold_change`` (a over b, positive
+        where a is higher; log2 unless the method says otherwise), ``pvalue`` where there is one. ``group_a`` and
+        ``group_b`` are boolean masks over the cells.
     """
 
     def fit(self, X, batch=None):

@@ -168,8 +168,7 @@ class ZIFA(Method):
     def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
         """Log-likelihood with z, x and dropout integrated out under the prior, on the count scale.
 
-        Closed form, hence exact: importance sampling from the posterior of z, which is Gaussian, would give weights
-        that are all equal. ``n_samples`` and ``random_state`` are accepted as elsewhere and change nothing.
+        Closed form, hence exact (`baselines.base`): the posterior of z is Gaussian. Nothing is sampled.
 
         Returns
         -------

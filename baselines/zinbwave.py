@@ -15,13 +15,16 @@ and leaves beta_mu and gamma_mu free. With W and gamma fixed every gene is a reg
 fixed every cell is; the fit alternates between the two.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
-from scipy.special import expit, gammaln
+from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
+from baselines.importance import sampled_marginal
 from baselines.newton import inverse_root, row_chunks
 from baselines.zinbwave_fit import (
     Parameters,
@@ -33,8 +36,6 @@ from baselines.zinbwave_fit import (
     loglik_of_cells,
     optimise,
 )
-
-PROPOSAL_DF = 10.0
 
 
 class ZINBWaVE(Method):
@@ -136,7 +137,7 @@ class ZINBWaVE(Method):
         return loglik_of_cells(*self._refit(X, batch))
 
     def marginal_loglik(self, X, batch=None, n_samples=1000, random_state=0):
-        """Importance-sampled log-likelihood with W and gamma integrated out.
+        """Importance-sampled log-likelihood with W and gamma integrated out (`baselines.base`).
 
         The prior is the one that the penalty stands for, W ~ N(0, n/J I), and for (gamma_mu, gamma_pi), whose
         penalty is flat or nearly so, the Gaussian with mean and covariance of the training cells. The proposal is a
@@ -144,29 +145,20 @@ class ZINBWaVE(Method):
 
         Returns
         -------
-        loglik : array (n_cells,), nats
-            Log of an unbiased estimate of p(x).
-        standard_error : array (n_cells,), nats
+        loglik, standard_error : array (n_cells,), nats
         """
         X, parameters = self._start(X, batch)
         rng = np.random.default_rng(random_state)
         start = torch.column_stack([parameters.gamma_mu, parameters.gamma_pi, parameters.W])
         model = cell_model(parameters, *self._prior())
-        log_normaliser = 0.5 * torch.logdet(model.prior_precision / (2 * np.pi)).item()
-        loglik, error = count_constant(X, parameters.zeta) + log_normaliser, np.empty(X.shape[0])
+        constant = count_constant(X, parameters.zeta) + 0.5 * torch.logdet(model.prior_precision / (2 * np.pi)).item()
+        parts = []
         for rows, Y in tqdm(row_chunks(X), desc="marginal log-likelihood", disable=not self.verbose):
             mode = model.maximise(Y, start[rows])
             root = inverse_root(model.slope(Y, mode)[1])
-            log_weights = []
-            for _ in range(n_samples):
-                draw, log_proposal = draw_t(mode, root, rng)
-                log_weights.append(model.value(Y, draw) - log_proposal)
-            log_weights = torch.stack(log_weights)
-            largest = log_weights.amax(0)
-            weights = (log_weights - largest).exp()
-            loglik[rows] += (largest + weights.mean(0).log()).numpy()
-            error[rows] = (weights.std(0) / weights.mean(0)).numpy() / np.sqrt(n_samples)
-        return loglik, error
+            parts.append(sampled_marginal(partial(model.value, Y), mode, root, n_samples, rng))
+        loglik, standard_error = map(np.concatenate, zip(*parts, strict=True))
+        return loglik + constant, standard_error
 
     def sample(self, X, n_samples=1, batch=None, random_state=0):
         """Counts drawn from the model at W and gamma fitted to ``X``, (n_samples, n_cells, n_genes) int64."""
@@ -211,15 +203,3 @@ class ZINBWaVE(Method):
         precision[:2, :2] = np.linalg.inv(np.cov(gammas) + 1e-6 * np.eye(2))
         mean = np.append(gammas.mean(1), np.zeros(self.W_.shape[1]))
         return torch.from_numpy(precision), torch.from_numpy(mean)
-
-
-def draw_t(mode, root, rng):
-    """One multivariate t draw per row around ``mode`` (P, q) with scale ``root root'``, and its log density (P,)."""
-    P, q = mode.shape
-    df = PROPOSAL_DF
-    normal = torch.from_numpy(rng.standard_normal((P, q)))
-    scale = torch.from_numpy(df / rng.chisquare(df, P))
-    draw = mode + (root @ normal[:, :, None])[:, :, 0] * scale.sqrt()[:, None]
-    constant = gammaln((df + q) / 2) - gammaln(df / 2) - q / 2 * np.log(df * np.pi)
-    distance = (normal**2).sum(1) * scale / df
-    return draw, constant - torch.linalg.slogdet(root)[1] - (df + q) / 2 * torch.log1p(distance)

@@ -15,7 +15,8 @@ from scvi_core.counts import InvalidCounts
 
 ROOT = Path(__file__).parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
-QUICK = {"n_epochs": 3, "n_iterations": 20}  # for the methods that have such a parameter: the interface is tested here
+# For the methods that have such a parameter: it is the interface that is tested here.
+QUICK = {"n_epochs": 3, "n_iterations": 20, "max_iter": 3}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,8 @@ def outputs(method, X, batch):
     for name in ("latent", "impute", "loglik"):
         if hasattr(method, name):
             found[name] = np.asarray(getattr(method, name)(X, batch=batch))
+    if hasattr(method, "marginal_loglik"):
+        found["marginal_loglik"], found["standard_error"] = method.marginal_loglik(X, batch=batch, n_samples=3)
     if hasattr(method, "correct"):
         found["correct"] = np.asarray(method.correct(X, batch))
     return found
@@ -75,7 +78,7 @@ def test_shapes_and_finite_values(method, data):
     for name, value in outputs(fitted(method, X, batch=batch), X, batch).items():
         assert np.isfinite(value).all(), name
         assert value.shape[0] == X.shape[0]
-        if name == "loglik":
+        if name in {"loglik", "marginal_loglik", "standard_error"}:
             assert value.shape == (X.shape[0],)
         if name in {"impute", "correct"}:
             assert value.shape == X.shape

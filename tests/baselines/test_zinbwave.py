@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from baselines import newton, zinbwave_fit
 from baselines.newton import Predictor, Regressions
-from baselines.zinbwave import ZINBWaVE, draw_t
+from baselines.zinbwave import ZINBWaVE
 from baselines.zinbwave_fit import (
     Parameters,
     balance,
@@ -351,14 +351,6 @@ class TestMarginalLikelihood:
         runs = [method.marginal_loglik(counts[:40], n_samples=50, random_state=seed) for seed in range(25)]
         spread = np.std([loglik for loglik, _ in runs], axis=0, ddof=1)
         assert np.median(spread / np.mean([error for _, error in runs], axis=0)) == pytest.approx(1, abs=0.15)
-
-    def test_density_of_the_proposal(self):
-        """A t distribution in one dimension, drawn and weighed."""
-        rng = np.random.default_rng(0)
-        mode, root = torch.full((50_000, 1), 2.0).double(), torch.full((50_000, 1, 1), 0.5).double()
-        draw, log_density = draw_t(mode, root, rng)
-        target = norm.logpdf(draw[:, 0].numpy(), 2.2, 0.4)
-        assert np.mean(np.exp(target - log_density.numpy())) == pytest.approx(1, abs=0.01)
 
     def test_lies_below_the_likelihood_of_the_fitted_factors(self):
         method = ZINBWaVE(2).fit(X[:100])

@@ -1,0 +1,105 @@
+"""The sampler of marginal likelihoods where the answer is known: Gaussian models."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal, norm
+
+from baselines.fa import FA
+from baselines.importance import draw_t, sampled_marginal
+from baselines.pca import PCA
+from baselines.zifa import ZIFA
+
+
+@pytest.fixture(scope="module")
+def counts():
+    rng = np.random.default_rng(0)
+    mean = np.exp(rng.normal(1, 0.5, size=30) + rng.normal(size=(120, 3)) @ rng.normal(scale=0.4, size=(3, 30)))
+    X = rng.poisson(mean)
+    X[rng.random(X.shape) < 0.2] = 0
+    X[:, 0] += 1
+    return X
+
+
+def linear_gaussian(loadings, y, mean, variance):
+    """Log joint of y = loadings z + mean + noise and z ~ N(0, I) given z, with mode and root of its posterior."""
+    precision = np.eye(loadings.shape[1]) + (loadings.T[None] / variance[:, None, :]) @ loadings
+    covariance = np.linalg.inv(precision)
+    mode = np.einsum("nkl,nl->nk", covariance, ((y - mean) / variance) @ loadings)
+
+    def log_joint(z):
+        z = z.numpy()
+        value = norm.logpdf(y, z @ loadings.T + mean, np.sqrt(variance)).sum(1) + norm.logpdf(z).sum(1)
+        return torch.from_numpy(value)
+
+    return log_joint, torch.from_numpy(mode), torch.from_numpy(np.linalg.cholesky(covariance))
+
+
+def assert_within_errors(sampled, exact):
+    loglik, error = sampled
+    deviation = (loglik - exact) / error
+    assert (error > 0).all()
+    assert (error < 0.05).all()
+    assert np.abs(deviation).max() < 4.5  # of 120 cells
+    assert 0.8 < deviation.std() < 1.2
+    assert abs(deviation.mean()) < 0.4
+
+
+def test_factor_analysis_exact_and_sampled(counts):
+    method = FA(3).fit(counts)
+    exact, error = method.marginal_loglik(counts)
+    assert (error == 0).all()
+    y = np.log1p(counts)
+    loadings, noise = method.model_.components_.T, method.model_.noise_variance_
+    normal = multivariate_normal(method.model_.mean_, loadings @ loadings.T + np.diag(noise))
+    np.testing.assert_allclose(exact, normal.logpdf(y) - y.sum(1), atol=1e-8)
+
+    posterior = linear_gaussian(loadings, y, method.model_.mean_, np.broadcast_to(noise, y.shape))
+    loglik, error = sampled_marginal(*posterior, n_samples=2000, rng=np.random.default_rng(1))
+    assert_within_errors((loglik - y.sum(1), error), exact)
+
+
+def test_pca_is_its_probabilistic_model(counts):
+    method = PCA(3).fit(counts)
+    exact, error = method.marginal_loglik(counts)
+    assert (error == 0).all()
+    y = np.log1p(counts)
+    values, vectors = np.linalg.eigh(np.cov(y.T))
+    noise = values[:-3].mean()
+    covariance = noise * np.eye(30) + (vectors[:, -3:] * (values[-3:] - noise)) @ vectors[:, -3:].T
+    np.testing.assert_allclose(exact, multivariate_normal(y.mean(0), covariance).logpdf(y) - y.sum(1), atol=1e-8)
+
+
+def test_zifa_exact_and_sampled(counts):
+    """A zero given z: the integral over x of N(x; m, s^2) exp(-decay x^2) is exp(-decay m^2 / c) / sqrt(c)."""
+    method = ZIFA(3, max_iter=10).fit(counts)
+    exact, error = method.marginal_loglik(counts)
+    assert (error == 0).all()
+    y, decay = np.log1p(counts), method.decay_
+    zero, c = counts == 0, 1 + 2 * decay * method.noise_sd_**2
+    variance = np.where(zero, method.noise_sd_**2 + 0.5 / decay, method.noise_sd_**2)
+    _, mode, root = linear_gaussian(method.loadings_, y, method.mean_, variance)
+
+    def log_joint(z):
+        m = z.numpy() @ method.loadings_.T + method.mean_
+        detected = np.log(-np.expm1(-decay * np.where(zero, 1, y) ** 2))
+        observed = norm.logpdf(y, m, method.noise_sd_) + detected
+        value = np.where(zero, -decay * m**2 / c - 0.5 * np.log(c), observed).sum(1) + norm.logpdf(z).sum(1)
+        return torch.from_numpy(value)
+
+    loglik, error = sampled_marginal(log_joint, mode, root, 2000, np.random.default_rng(2))
+    assert_within_errors((loglik - y.sum(1), error), exact)
+
+
+def test_density_of_the_proposal():
+    """A correlated normal in two dimensions, weighed by draws of the t distribution: its integral is one."""
+    n = 50_000
+    root = torch.tensor([[0.5, 0.0], [0.3, 0.4]]).double().expand(n, 2, 2)
+    draw, log_density = draw_t(torch.full((n, 2), 2.0).double(), root, np.random.default_rng(0))
+    target = multivariate_normal([2.2, 1.9], [[0.16, 0.08], [0.08, 0.2]]).logpdf(draw.numpy())
+    assert np.mean(np.exp(target - log_density.numpy())) == pytest.approx(1, abs=0.015)
+
+
+def test_one_draw_has_no_error():
+    with pytest.raises(ValueError, match="n_samples is 1: a standard error needs at least 2 draws"):
+        sampled_marginal(None, torch.zeros(3, 1), torch.ones(3, 1, 1), 1, np.random.default_rng(0))
