@@ -26,6 +26,7 @@ def load(
     var_columns=(),
     genes_in="columns",
     stand_in_for=None,
+    comparisons=None,
 ):
     """Read counts from a file in any of the formats of :func:`datasets.readers.read`.
 
@@ -54,6 +55,9 @@ def load(
         How a text table is laid out.
     stand_in_for : str, optional
         One line on the dataset of the paper this one stands in for; it opens ``uns["source"]["origin"]``.
+    comparisons : dict, optional
+        ``{name: [label, label]}``: the groups of the differential expression whose bulk references are the columns
+        ``{name}_logFC``, ``{name}_P.Value``, ``{name}_adj.P.Val`` of ``var``; kept in ``uns["comparisons"]``.
 
     Returns
     -------
@@ -99,10 +103,10 @@ def load(
         drop_empty_cells=drop_empty_cells,
     )
     if n_genes is None:
-        return whole
+        return _compared(whole, comparisons)
     keep = top_genes(whole.X, n_genes)
     step = f"kept the {n_genes} genes with the highest SD of raw counts over all cells"
-    return make_dataset(
+    selected = make_dataset(
         whole.X[:, keep],
         cells=whole.obs_names,
         genes=whole.var_names[keep],
@@ -112,6 +116,25 @@ def load(
         source={**whole.uns["source"], "steps": [*whole.uns["source"]["steps"], step]},
         drop_empty_cells=drop_empty_cells,
     )
+    return _compared(selected, comparisons)
+
+
+def _compared(adata, comparisons):
+    """The data with ``uns["comparisons"]``, once its groups are labels and its references columns of ``var``."""
+    if not comparisons:
+        return adata
+    labels = set(adata.obs["label"].cat.categories) if "label" in adata.obs else set()
+    for name, groups in comparisons.items():
+        for group in groups:
+            if group not in labels:
+                raise InvalidDataset(
+                    f"The comparison {name} names {group!r}, which is not a label; the labels are: "
+                    f"{_listed(sorted(labels))}."
+                )
+        for part in ("logFC", "P.Value", "adj.P.Val"):
+            column(adata.var, f"{name}_{part}", "var")
+    adata.uns["comparisons"] = {name: list(groups) for name, groups in comparisons.items()}
+    return adata
 
 
 def _renamed(columns):

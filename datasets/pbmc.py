@@ -10,6 +10,13 @@ from .fetch import gather
 from .old_pickle import read_metadata
 from .readers import read_10x_archive, readable
 
+# The groups of the bulk comparisons; a positive logFC means more in the first (CD8A in CD, FCER1A in BDC).
+COMPARISONS = {
+    "CD": ["CD8 T cells", "CD4 T cells"],
+    "BDC": ["Dendritic Cells", "B cells"],
+    "BDC2": ["Dendritic Cells", "B cells"],
+}
+
 
 def load(path=None, download=False, data_dir=None, files=None, expect=None):
     """The PBMC dataset.
@@ -37,6 +44,7 @@ def load(path=None, download=False, data_dir=None, files=None, expect=None):
         ``obs``: ``label`` (9, Table 4), ``batch`` (pbmc8k, pbmc4k) and nine quality metrics ``qc_*`` of CellRanger.
         ``var``: ``symbol`` and the bulk comparisons ``CD_*`` (CD4 against CD8 T cells, GSE8835), ``BDC_*`` (B against
         dendritic cells, GSE29618) and ``BDC2_*`` (the same, GSE22886): logFC, AveExpr, t, P.Value, adj.P.Val, B.
+        ``uns["comparisons"]``: the labels compared in each, the one above the other where logFC > 0.
     """
     found = gather(files, path, download, data_dir)
     metadata = read_metadata(found["metadata"][0])
@@ -71,6 +79,7 @@ def load(path=None, download=False, data_dir=None, files=None, expect=None):
             ],
         },
     )
+    adata.uns["comparisons"] = COMPARISONS
     return compare_with_paper(adata, expect, own_files=path is not None)
 
 

@@ -12,6 +12,7 @@ import scipy.sparse as sp
 from scipy.special import expit
 from tqdm import tqdm
 
+from . import simulated_annotations as annotations
 from .base import InvalidDataset, make_dataset
 from .fetch import writable_folder
 from .store import create_store, open_store
@@ -19,6 +20,7 @@ from .store import create_store, open_store
 CELLS_PER_BLOCK = 512  # part of what a seed means: every block has a generator of its own
 IN_MEMORY = 200_000_000  # cells × genes above which the counts go to disk
 ATTEMPTS = 200
+FORMAT = 2  # of the stores in the cache: raised when they hold something else for the same settings
 
 
 @dataclass(frozen=True)
@@ -146,66 +148,95 @@ def load(on_disk=None, workers=None, data_dir=None, **settings):
     Returns
     -------
     anndata.AnnData, n_cells × n_genes
-        ``obs``: ``label``, ``batch``, ``library`` (the true l). ``var["theta"]``. ``uns["simulation"]``: the settings.
+        ``obs``: ``label``, ``batch``, ``library_size`` (the true l), and the hierarchy of the labels ``label_4``,
+        ``label_3``, ``label_2`` where there are more labels than that. ``var``: ``theta`` and the bulk comparisons
+        ``CD_*``, ``BDC_*``, ``BDC2_*``, whose groups are in ``uns["comparisons"]``. ``uns["simulation"]``: the
+        settings. In memory also ``obs``: nine quality metrics ``qc_*`` and ``fate_contrast``, the place of the cell
+        between the two clusters farthest apart; ``obsm``: ``protein`` (centred log-ratios), ``protein_counts``,
+        ``protein_clr``, with names in ``uns["proteins"]`` (see :mod:`datasets.simulated_annotations`).
     """
     simulation = Simulation(**settings)
     if on_disk is None:
         on_disk = simulation.n_cells * simulation.n_genes > IN_MEMORY
     parameters = simulation.genes()
     digest = hashlib.sha256(json.dumps(asdict(simulation), sort_keys=True).encode()).hexdigest()
-    source = {
-        "name": "simulated",
-        "origin": "Simulated from the generative model of the paper with known clusters, batches and library sizes.",
-        "sha256": digest,
-        "steps": [f"drew {simulation.n_cells} cells × {simulation.n_genes} genes with seed {simulation.seed}"],
+    shared = {
+        "genes": [f"gene_{column}" for column in range(simulation.n_genes)],
+        "var": {"theta": parameters["theta"], **annotations.bulk(simulation, parameters)},
+        "source": {
+            "name": "simulated",
+            "origin": "Simulated from the generative model of the paper with known clusters, batches, library sizes.",
+            "sha256": digest,
+            "steps": [f"drew {simulation.n_cells} cells × {simulation.n_genes} genes with seed {simulation.seed}"],
+        },
     }
-    genes = [f"gene_{column}" for column in range(simulation.n_genes)]
     levels = {
-        "label": [f"cluster_{k}" for k in range(simulation.n_clusters)],
-        "batch": [f"batch_{s}" for s in range(simulation.n_batches)],
+        "label": np.array([f"cluster_{k}" for k in range(simulation.n_clusters)]),
+        "batch": np.array([f"batch_{s}" for s in range(simulation.n_batches)]),
     }
-    blocks = _drawn(simulation, parameters, workers)
     if on_disk:
-        folder = writable_folder(data_dir) / "cache" / f"simulated-{digest[:16]}"
+        folder = writable_folder(data_dir) / "cache" / f"simulated-{FORMAT}-{digest[:16]}"
         if not folder.exists():
-            with create_store(folder, simulation.n_genes) as writer:
-                for start, cells, X in blocks:
-                    names = [f"cell_{start + row}" for row in range(X.shape[0])]
-                    obs = {
-                        "label": cells["cluster"].astype(np.int16),
-                        "batch": cells["batch"].astype(np.int16),
-                        "library": cells["library"],
-                    }
-                    writer.append(X.data, X.indices, X.indptr, names, obs)
-                writer.close(genes, source, var={"theta": parameters["theta"]}, levels=levels)
+            _write(folder, _drawn(simulation, parameters, workers, annotate=False), simulation, shared, levels)
         adata = open_store(folder)
     else:
-        drawn = list(blocks)
-        cells = {key: np.concatenate([block[key] for _, block, _ in drawn]) for key in ("cluster", "batch", "library")}
-        adata = make_dataset(
-            sp.vstack([X for _, _, X in drawn], format="csr"),
-            cells=[f"cell_{row}" for row in range(simulation.n_cells)],
-            genes=genes,
-            obs={
-                "label": np.array(levels["label"])[cells["cluster"]],
-                "batch": np.array(levels["batch"])[cells["batch"]],
-                "library": cells["library"],
-            },
-            var={"theta": parameters["theta"]},
-            source=source,
-        )
+        adata = _held(_drawn(simulation, parameters, workers, annotate=True), simulation, shared, levels)
+        adata.uns["proteins"] = annotations.protein_names()
+    for name, cut in annotations.hierarchy(parameters).items():
+        adata.obs[name] = adata.obs["label"].map(dict(zip(levels["label"], cut, strict=True))).astype("category")
     adata.uns["simulation"] = asdict(simulation)
+    adata.uns["comparisons"] = {
+        name: levels["label"][pair].tolist() for name, pair in annotations.comparisons(parameters).items()
+    }
     return adata
 
 
-def _drawn(simulation, parameters, workers):
-    """Yield ``(first cell, truth, CSR counts)`` block after block, a few of them drawn at a time."""
+def _write(folder, blocks, simulation, shared, levels):
+    with create_store(folder, simulation.n_genes) as writer:
+        for start, cells, X in blocks:
+            obs = {
+                "label": cells["cluster"].astype(np.int16),
+                "batch": cells["batch"].astype(np.int16),
+                "library_size": cells["library"],
+            }
+            writer.append(X.data, X.indices, X.indptr, [f"cell_{start + row}" for row in range(X.shape[0])], obs)
+        writer.close(**shared, levels={name: names.tolist() for name, names in levels.items()})
+
+
+def _held(blocks, simulation, shared, levels):
+    parts = list(blocks)
+
+    def joined(kind):
+        first = parts[0][1][kind]
+        return {key: np.concatenate([cells[kind][key] for _, cells, _ in parts]) for key in first}
+
+    def whole(key):
+        return np.concatenate([cells[key] for _, cells, _ in parts])
+
+    return make_dataset(
+        sp.vstack([X for _, _, X in parts], format="csr"),
+        cells=[f"cell_{row}" for row in range(simulation.n_cells)],
+        obs={
+            "label": levels["label"][whole("cluster")],
+            "batch": levels["batch"][whole("batch")],
+            "library_size": whole("library"),
+            **joined("obs"),
+        },
+        obsm=joined("obsm"),
+        **shared,
+    )
+
+
+def _drawn(simulation, parameters, workers, annotate):
+    """Yield ``(first cell, truth and annotations, CSR counts)`` block after block, a few of them drawn at a time."""
     workers = workers or len(os.sched_getaffinity(0))
 
     def draw(index):
         cells = simulation.block(index, parameters)
-        X = sp.csr_matrix(cells.pop("counts").astype(np.int32))
-        return index * CELLS_PER_BLOCK, {key: cells[key] for key in ("cluster", "batch", "library")}, X
+        kept = {key: cells[key] for key in ("cluster", "batch", "library")}
+        if annotate:
+            kept |= annotations.of_cells(simulation, parameters, index, cells)
+        return index * CELLS_PER_BLOCK, kept, sp.csr_matrix(cells["counts"].astype(np.int32))
 
     n_blocks = -(-simulation.n_cells // CELLS_PER_BLOCK)
     with ThreadPoolExecutor(workers) as pool, tqdm(total=simulation.n_cells, unit="cell", disable=None) as bar:
