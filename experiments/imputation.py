@@ -4,10 +4,10 @@ import hashlib
 
 import numpy as np
 from scipy.stats import gaussian_kde
-from sklearn.model_selection import train_test_split
 
 from .corrupt import corrupt
 from .metrics.imputation import median_l1
+from .split import train_test
 
 REQUIRES = "impute"
 PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
@@ -41,13 +41,7 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
     facts : dict
         Sizes, and the hash of the corrupted matrix: equal for all methods of one seed.
     """
-    split = protocol["split"]
-    train, _ = train_test_split(
-        np.arange(adata.n_obs),
-        train_size=split["train"],
-        test_size=split["test"],
-        random_state=seeds.split if split["random_state"] is None else split["random_state"],
-    )
+    train, _ = train_test(adata, protocol, seeds)
     X = adata.X[train]
     batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
     rng = np.random.default_rng(seeds.corruption)
