@@ -25,13 +25,14 @@ from scvi_core.counts import InvalidCounts
 from . import report, table
 from .cell import Cell, check_method, load_dataset
 from .local import run_cells
+from .protocols import flip
 from .provenance import ROOT
 from .store import Store, atomic
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
-TAGGED = ("methods.", "protocol.", "dataset.", "scale=")
+TAGGED = ("methods.", "protocol.", "dataset.", "scale=", "flip=")
 UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
 FOR_PEOPLE = (InvalidCounts, InvalidDataset, ValueError, FileNotFoundError, PermissionError)
 
@@ -187,12 +188,14 @@ def _all_methods(required):
 def _method(name, overrides):
     """The block of one method, composed as if it had been named on the command line."""
     config = hydra.compose("config", overrides=[*overrides, f"+method@methods.it={name}"])
+    flip(config)
     return OmegaConf.to_container(config.methods.it, resolve=True)
 
 
 def _resolve(config: DictConfig):
     if config.get("experiment") is None:
         raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
+    flip(config)
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
     if config.dataset.name == "h5ad" and config.dataset.path:

@@ -1,0 +1,122 @@
+"""What the paper's text and the authors' code do differently, and what each difference moves.
+
+``python -m experiments.deviations`` writes ``results/DEVIATIONS.md`` from conf/protocol/ and the runs on record, and
+says how to measure what has not been measured. A choice is measured by runs that follow the text in all but this one
+choice: ``python -m experiments.run -m +exp=imputation 'flip=[],[scvi.init]'``.
+"""
+
+import argparse
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from .metrics import METRICS
+from .protocols import RUN, WRITTEN, choices
+from .provenance import ROOT
+from .report import number
+from .store import atomic
+from .table import interval
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--results", default="results", help="folder with the runs (results)")
+    arguments = parser.parse_args()
+    path, missing = write(arguments.results)
+    print(f"Written: {path}")
+    for experiment, keys in missing.items():
+        flips = ",".join(["[]", *(f"[{key}]" for key in keys)])
+        print(f"Not measured yet: python -m experiments.run -m +exp={experiment} 'flip={flips}'")
+
+
+def write(results_dir):
+    """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
+    written, run = choices(WRITTEN), choices(RUN)
+    different = [key for key in written if written[key].value != run[key].value]
+    runs = list(_runs(Path(results_dir)))
+    lines, missing = [*HEAD], {}
+    for key in different:
+        lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
+        for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
+            lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
+        effects = [line for reference in runs if not reference["flip"] for line in _effects(reference, key, runs)]
+        lines += ["", *(EFFECT_HEAD if effects else ["Not measured yet."]), *effects, ""]
+        for experiment in () if effects else _concerned(key, runs):
+            missing.setdefault(experiment, []).append(key)
+    path = Path(results_dir) / "DEVIATIONS.md"
+    with atomic(path, "w") as file:
+        file.write("\n".join(lines).rstrip() + "\n")
+    return path, missing
+
+
+def _concerned(key, runs):
+    """The experiments that a choice may move: the one that its block is named after, else all that were run."""
+    block = key.split(".")[0]
+    own = (ROOT / "conf" / "exp" / f"{block}.yaml").exists()
+    return [block] if own else sorted({run["experiment"] for run in runs})
+
+
+HEAD = (
+    "# Where the paper's text and its code part",
+    "",
+    "Written by `python -m experiments.deviations` from `conf/protocol/` and the runs on record. Each effect is the",
+    "difference between runs that follow the text and runs that follow it in all but this one choice, seed by seed,",
+    "with its 95% bootstrap interval. Methods and scores that a choice leaves as they were are not listed.",
+    "",
+)
+EFFECT_HEAD = (
+    "| experiment | method | score | as written | with the code's choice | effect | seeds |",
+    "|---" * 7 + "|",
+)
+
+
+def _runs(results_dir):
+    """Runs of the text's protocol without other changes, with their scores by method, axes, score and seed."""
+    for file in sorted((results_dir / "runs").glob("*.json")):
+        run = json.loads(file.read_text())
+        config, flip = run["config"], run["config"].get("flip") or []
+        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
+            continue
+        with open(results_dir / "tables" / f"{run['stem']}_cells.csv", newline="") as table:
+            cells = [row for row in csv.DictReader(table) if row["status"] == "done" and row["role"] != "control"]
+        names = {"experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"]}
+        yield names | {"flip": flip, "scores": dict(_scores(cells, run["axes"]))}
+
+
+def _scores(cells, axes):
+    for row in cells:
+        setting = ", ".join(f"{axis}: {row[axis]}" for axis in axes)
+        for score in METRICS:
+            if row.get(score):
+                yield (row["label"], setting, score, row["seed"]), float(row[score])
+
+
+def _effects(reference, key, runs):
+    """Lines of the table of effects of one choice against one run that follows the text."""
+    where = [reference[name] for name in ("experiment", "dataset")]
+    for run in runs:
+        if run["flip"] != [key] or [run[name] for name in ("experiment", "dataset")] != where:
+            continue
+        groups = {}
+        for (*what, seed), before in reference["scores"].items():
+            after = run["scores"].get((*what, seed), math.nan)
+            if math.isfinite(after):
+                groups.setdefault(tuple(what), []).append((before, after))
+        for (label, setting, score), pairs in groups.items():
+            before, after = np.array(pairs).T
+            if np.array_equal(before, after):
+                continue
+            low, high = interval(after - before)
+            around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
+            what = " · ".join(filter(None, [*where, setting]))
+            yield (
+                f"| {what} | {label} | {METRICS[score].label} | {number(before.mean())} | {number(after.mean())} "
+                f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
