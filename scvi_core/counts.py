@@ -1,7 +1,11 @@
 """Checks on count matrices: one sentence that names the place and the fix, before any fitting starts."""
 
+import itertools
+
 import numpy as np
 import scipy.sparse as sp
+
+MAPPED_BLOCK = 1 << 22  # counts of a file mapped into memory that are looked at together
 
 
 class InvalidCounts(ValueError):
@@ -23,7 +27,8 @@ def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
     Returns
     -------
     scipy.sparse.csr_matrix, shape (n_cells, n_genes), int32 (int64 where a count does not fit)
-        Sorted, without duplicates or stored zeros.
+        Sorted, without duplicates or stored zeros. A copy, except where a matrix that is mapped from a file already is
+        all that: it is checked block by block, in bounded memory, and returned as it stands on disk.
 
     Raises
     ------
@@ -34,13 +39,24 @@ def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
     n_cells, n_genes = X.shape
     if n_cells == 0 or n_genes == 0:
         raise InvalidCounts(f"The count matrix is {n_cells} cells × {n_genes} genes: it needs at least one of each.")
-    cells = check_names(cells, n_cells, "cell")
-    genes = check_names(genes, n_genes, "gene")
+    names = check_names(cells, n_cells, "cell"), check_names(genes, n_genes, "gene")
+    if not (_is_mapped(X) and _is_canonical(X, *names)):
+        X = _canonical(X, *names)
+    empty = np.flatnonzero(np.diff(X.indptr) == 0)
+    if empty.size and not allow_empty_cells:
+        where = _place("cell", int(empty[0]), names[0])
+        others = f" and {empty.size - 1} more" if empty.size > 1 else ""
+        raise InvalidCounts(f"No gene is counted in {where}{others}: remove the cells without counts first.")
+    return X
+
+
+def _canonical(X, cells, genes, first_row=0):
+    """A checked copy of ``X``, whose rows are those of the whole matrix from ``first_row`` on."""
 
     def complain(bad, problem, fix):
         if bad.any():
             entry = int(np.flatnonzero(bad)[0])
-            row = int(np.searchsorted(X.indptr, entry, side="right")) - 1
+            row = first_row + int(np.searchsorted(X.indptr, entry, side="right")) - 1
             place = f"{_place('cell', row, cells)}, {_place('gene', int(X.indices[entry]), genes)}"
             raise InvalidCounts(f"{problem} at {place}: {fix}.")
 
@@ -59,13 +75,30 @@ def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
     X = X.astype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)  # a copy of the data: X stays as it was
     X.sum_duplicates()
     X.eliminate_zeros()
-    if not allow_empty_cells:
-        empty = np.flatnonzero(np.diff(X.indptr) == 0)
-        if empty.size:
-            where = _place("cell", int(empty[0]), cells)
-            others = f" and {empty.size - 1} more" if empty.size > 1 else ""
-            raise InvalidCounts(f"No gene is counted in {where}{others}: remove the cells without counts first.")
     return X
+
+
+def _is_canonical(X, cells, genes):
+    """Whether a matrix on disk is already what its checked copy would be; looks at a block of rows at a time."""
+    bounds = np.searchsorted(X.indptr, np.arange(MAPPED_BLOCK, X.indptr[-1], MAPPED_BLOCK))
+    bounds = np.unique([0, *bounds, X.shape[0]])
+    for start, stop in itertools.pairwise(bounds):
+        part = slice(X.indptr[start], X.indptr[stop])
+        indptr = X.indptr[start : stop + 1] - X.indptr[start]
+        block = sp.csr_matrix((X.data[part], X.indices[part], indptr), shape=(stop - start, X.shape[1]))
+        checked = _canonical(block, cells, genes, first_row=int(start))
+        if checked.dtype != X.dtype or not np.array_equal(checked.indices, block.indices):
+            return False
+    X.has_canonical_format = True
+    return True
+
+
+def _is_mapped(X):
+    """Whether the counts are a file mapped into memory."""
+    base = X.data
+    while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+        base = base.base
+    return isinstance(base, np.memmap)
 
 
 def check_names(names, n, kind):
