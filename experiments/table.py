@@ -9,6 +9,7 @@ from scipy.stats import bootstrap
 from .provenance import ROOT
 
 CONFIDENCE = 0.95
+QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
 REFERENCE = "scVI"  # the method that all others are compared with, seed by seed
 RESAMPLES = 9999
 
@@ -38,7 +39,9 @@ def summarise(cells, axes, published, published_as, origin=""):
     axes : list of str
         Axis columns beside the seed.
     published : dict
-        Score name -> metric name in results/published.json, with axis names in braces.
+        Score name -> metric name in results/published.json, with axis names in braces; or, for numbers that were
+        published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
+        ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
     origin : str
@@ -63,7 +66,7 @@ def summarise(cells, axes, published, published_as, origin=""):
             if len(done) and not scores.size:
                 continue
             low, high = interval(scores)
-            known = _published(numbers, published_as, row["label"], metric.format(**row))
+            known = _published(numbers, published_as, row, metric)
             row |= {
                 "mean": scores.mean() if scores.size else np.nan,
                 "ci_low": low,
@@ -109,9 +112,12 @@ def _against_reference(cells, group, axes, score):
     return {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high}
 
 
-def _published(numbers, dataset, label, metric):
+def _published(numbers, dataset, row, wanted):
     """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
-    found = [n for n in numbers if (n["dataset"], n["method"], n["metric"]) == (dataset, label, metric)]
+    wanted = {"metric": wanted} if isinstance(wanted, str) else wanted
+    wanted = {key: str(value).format(**row) for key, value in wanted.items()}
+    wanted = dict.fromkeys(QUALIFIERS, "") | wanted | {"dataset": dataset, "method": row["label"]}
+    found = [n for n in numbers if all(str(n.get(key, "")) == value for key, value in wanted.items())]
     return min(found, key=lambda n: n["figure"].startswith("notebook only"), default={})
 
 

@@ -42,6 +42,19 @@ def test_the_users_own_data_have_no_published_value():
     assert np.isnan(summary(cells([2.0, 3.0]), published_as=None).iloc[0]["published"])
 
 
+def test_numbers_published_at_several_settings_are_told_apart():
+    """Fig 14d gives ASW at 2 and at 10 dimensions, Fig 8e at cuts of the hierarchy, Fig 8b at neither."""
+    frame = pd.concat([cells([0.2], n_latent=n).rename(columns={"median_l1": "asw"}) for n in (2, 10, 11)])
+    wanted = {"metric": "ASW", "n_latent": "{n_latent}"}
+    found = table.summarise(frame, ["n_latent"], {"asw": wanted}, "CORTEX").set_index("n_latent")
+    assert found.loc[2, "published"] == 0.142
+    assert found.loc[10, "published"] == 0.289
+    assert np.isnan(found.loc[11, "published"])
+    for wanted, value in (("ASW", 0.2997168), ({"metric": "ASW", "n_clusters_cut": 2}, 0.32763597)):
+        found = table.summarise(frame, ["n_latent"], {"asw": wanted}, "CORTEX")
+        assert (found["published"] == value).all()
+
+
 def test_missing_cells_are_counted_and_explained():
     frame = pd.concat([cells([2.0]), cells([np.nan], status="failed", reason="ValueError: no")])
     row = summary(frame).iloc[0]
