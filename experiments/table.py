@@ -41,7 +41,9 @@ def summarise(cells, axes, published, published_as, origin=""):
     published : dict
         Score name -> metric name in results/published.json, with axis names in braces; or, for numbers that were
         published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
-        ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier.
+        ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
+        a qualifier that comes out as "all". ``method`` is a name other than the label, ``sign`` -1 where the paper
+        prints the negative; a list of mappings is looked through in order.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
     origin : str
@@ -114,10 +116,15 @@ def _against_reference(cells, group, axes, score):
 
 def _published(numbers, dataset, row, wanted):
     """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
-    wanted = {"metric": wanted} if isinstance(wanted, str) else wanted
-    wanted = {key: str(value).format(**row) for key, value in wanted.items()}
-    wanted = dict.fromkeys(QUALIFIERS, "") | wanted | {"dataset": dataset, "method": row["label"]}
-    found = [n for n in numbers if all(str(n.get(key, "")) == value for key, value in wanted.items())]
+    found = []
+    for address in wanted if isinstance(wanted, list) else [wanted]:
+        address = {"metric": address} if isinstance(address, str) else dict(address)
+        sign = address.pop("sign", 1)
+        address = {key: str(value).format(**row) for key, value in address.items()}
+        address |= {key: "" for key in QUALIFIERS if address.get(key, "all") == "all"}
+        address = {"method": row["label"]} | address | {"dataset": dataset}
+        same = (n for n in numbers if all(str(n.get(key, "")) == value for key, value in address.items()))
+        found += [n | {"value": sign * n["value"]} for n in same if n["value"] is not None]  # None: the paper's NA
     return min(found, key=lambda n: n["figure"].startswith("notebook only"), default={})
 
 

@@ -93,3 +93,24 @@ def test_text_names_every_method_and_its_published_value():
     assert "2.500" in text
     assert "2.325" in text
     assert "PCA" in text
+
+
+def test_published_values_by_training_size_sign_and_name():
+    """Table 1 by its sizes, Fig 9a with its sign turned, Fig 6 under the names of its two rows."""
+
+    def found(wanted, published_as, size, **columns):
+        frame = cells([1.0], n_train_cells=size, **columns).rename(columns={"median_l1": "s"})
+        return table.summarise(frame, ["n_train_cells"], {"s": wanted}, published_as).iloc[0]["published"]
+
+    likelihood = [
+        {"metric": "heldout_loglik_per_cell", "n_train_cells": "{n_train_cells}"},
+        {"metric": "heldout_neg_loglik_per_cell", "n_train_cells": "{n_train_cells}", "sign": -1},
+    ]
+    assert found(likelihood, "BRAIN-LARGE", 10_000) == -1146.59
+    assert found(likelihood, "BRAIN-LARGE", 100_000) == -1133.94
+    assert np.isnan(found(likelihood, "BRAIN-LARGE", 20_000))
+    assert np.isnan(found(likelihood, "BRAIN-LARGE", 50_000, method="zifa", label="ZIFA"))  # NA in the paper
+    assert found(likelihood, "CORTEX", "all") == -1196.3695
+    assert np.isnan(found(likelihood, "CORTEX", 4000))
+    quality = {"method": "{label} NB", "metric": "median_signed_neglog10p library size"}
+    assert found(quality, "BRAIN-SMALL", "all") == -170
