@@ -130,7 +130,7 @@ def _r():
     if not (shutil.which("R") or os.environ.get("R_HOME")):
         raise RUnavailable(f"R is not installed {HELP}")
     if importlib.util.find_spec("rpy2") is None:
-        raise RUnavailable(f"the Python package rpy2 is not installed {HELP}")
+        raise RUnavailable(f"the Python package rpy2-rinterface is not installed {HELP}")
     if importlib.util.find_spec("_rinterface_cffi_api") is None:
         os.environ.setdefault("RPY2_CFFI_MODE", "ABI")  # or rpy2 announces on the terminal that it has no other
     os.environ.setdefault("LANGUAGE", "en")  # messages that end up in records do not depend on the user's locale
