@@ -4,10 +4,13 @@
 ``X``                  raw counts, CSR, int32 (int64 only where a count does not fit), no empty cells
 ``obs["label"]``       categorical without unused levels: the cell types, where the data have them
 ``obs["batch"]``       categorical without unused levels, where the data have batches
+``obs["split"]``       "train" or "test", where the split is part of the dataset (experiments then draw none)
 ``obsm["protein"]``    (n_cells, n_proteins) finite numbers, where proteins were measured
-``uns["source"]``      ``name``; ``origin``, one sentence on which source was used and how it differs from the
-                       paper's; ``sha256`` of the file it came from, or one per file; ``steps``, what was done
-                       to it
+``uns["comparisons"]`` ``{name: [label, label]}``, where ``var`` holds bulk references of differential expression:
+                       ``{name}_logFC`` (first over second), ``{name}_P.Value``, ``{name}_adj.P.Val``
+``uns["source"]``      ``name``, fit for a file name; ``origin``, one sentence on which source was used and how it
+                       differs from the paper's; ``sha256`` of the file it came from, or one per file; ``steps``,
+                       what was done to it
 =====================  =========================================================================================
 
 Further slots (quality metrics, bulk references, coarser labels) are described by the loader that fills them.
@@ -15,6 +18,7 @@ Further slots (quality metrics, bulk references, coarser labels) are described b
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 
 import anndata as ad
@@ -24,7 +28,8 @@ import scipy.sparse as sp
 
 from scvi_core.counts import InvalidCounts, check_counts, check_names
 
-BLOCK = 100_000  # cells looked at together, so that counts on disk are checked and hashed in bounded memory
+BLOCK = 10_000  # cells hashed together, so that counts on disk are hashed in bounded memory
+BULK = ("logFC", "P.Value", "adj.P.Val")
 
 
 class InvalidDataset(InvalidCounts):
@@ -75,7 +80,7 @@ def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop
         if key in adata.obs:
             adata.obs[key] = as_categories(adata.obs[key], key)
     adata.uns["source"] = {**source, "steps": steps}
-    return check_dataset(adata)
+    return check_dataset(adata, counts=False)  # checked above
 
 
 def as_categories(values, key):
@@ -105,8 +110,8 @@ def check_dataset(adata, counts=True):
         raise InvalidDataset(f"X is {kind}, not CSR int32: build the dataset with datasets.base.make_dataset.")
     cells = check_names(adata.obs_names, adata.n_obs, "cell")
     genes = check_names(adata.var_names, adata.n_vars, "gene")
-    for start in range(0, max(adata.n_obs, 1), BLOCK) if counts else ():
-        check_counts(X[start : start + BLOCK], cells=cells[start : start + BLOCK], genes=genes)
+    if counts:
+        check_counts(X, cells=cells, genes=genes)
     for key in ("label", "batch"):
         if key in adata.obs:
             column = adata.obs[key]
@@ -123,8 +128,25 @@ def check_dataset(adata, counts=True):
             raise InvalidDataset(
                 f"obsm['protein'] of cell {cells[bad[0]]!r} (row {bad[0]}) is not finite: drop the cell or the protein."
             )
+    other = set(adata.obs["split"]) - {"train", "test"} if "split" in adata.obs else set()
+    if other:
+        raise InvalidDataset(f"obs['split'] holds {min(map(str, other))!r}: name each cell's part 'train' or 'test'.")
+    _check_comparisons(adata)
     _check_source(adata.uns.get("source"))
     return adata
+
+
+def _check_comparisons(adata):
+    labels = adata.obs["label"].cat.categories if "label" in adata.obs else []
+    for name, groups in adata.uns.get("comparisons", {}).items():
+        for group in groups:
+            if group not in labels:
+                raise InvalidDataset(
+                    f"The comparison {name} names {group!r}, which is not a label: the labels are "
+                    f"{', '.join(labels) or 'not given'}."
+                )
+        for part in BULK:
+            column(adata.var, f"{name}_{part}", "var")
 
 
 def compare_with_paper(adata, expect, own_files, **of_file):
@@ -174,6 +196,11 @@ def _check_source(source):
     for key in ("name", "origin", "sha256", "steps"):
         if key not in source:
             raise InvalidDataset(f"uns['source'] lacks {key!r}: state name, origin, sha256 and steps.")
+    if not re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*", source["name"]):
+        raise InvalidDataset(
+            f"The name {source['name']!r} of the dataset cannot be part of a file name: use letters, digits, - and _, "
+            "e.g. dataset.name=my_cells."
+        )
     if isinstance(source["steps"], str) or not isinstance(source["steps"], Sequence | np.ndarray):
         raise InvalidDataset("uns['source']['steps'] is not a list of sentences: state what was done, step by step.")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .base import InvalidDataset, column, make_dataset, sha256_of
+from .base import InvalidDataset, check_dataset, column, make_dataset, sha256_of
 from .genes import top_genes
 from .readers import read, readable
 
@@ -120,21 +120,11 @@ def load(
 
 
 def _compared(adata, comparisons):
-    """The data with ``uns["comparisons"]``, once its groups are labels and its references columns of ``var``."""
+    """The data with ``uns["comparisons"]``."""
     if not comparisons:
         return adata
-    labels = set(adata.obs["label"].cat.categories) if "label" in adata.obs else set()
-    for name, groups in comparisons.items():
-        for group in groups:
-            if group not in labels:
-                raise InvalidDataset(
-                    f"The comparison {name} names {group!r}, which is not a label; the labels are: "
-                    f"{_listed(sorted(labels))}."
-                )
-        for part in ("logFC", "P.Value", "adj.P.Val"):
-            column(adata.var, f"{name}_{part}", "var")
     adata.uns["comparisons"] = {name: list(groups) for name, groups in comparisons.items()}
-    return adata
+    return check_dataset(adata, counts=False)
 
 
 def _renamed(columns):

@@ -79,7 +79,8 @@ def load(path=None, download=False, data_dir=None, files=None, expect=None):
             ],
         },
     )
-    adata.uns["comparisons"] = COMPARISONS
+    there = set(adata.obs["label"].cat.categories)  # a file of the user's own may have fewer
+    adata.uns["comparisons"] = {name: list(groups) for name, groups in COMPARISONS.items() if there >= set(groups)}
     return compare_with_paper(adata, expect, own_files=path is not None)
 
 

@@ -185,9 +185,9 @@ def load(on_disk=None, workers=None, data_dir=None, **settings):
     for name, cut in annotations.hierarchy(parameters).items():
         adata.obs[name] = adata.obs["label"].map(dict(zip(levels["label"], cut, strict=True))).astype("category")
     adata.uns["simulation"] = asdict(simulation)
-    adata.uns["comparisons"] = {
-        name: levels["label"][pair].tolist() for name, pair in annotations.comparisons(parameters).items()
-    }
+    compared = {name: levels["label"][pair].tolist() for name, pair in annotations.comparisons(parameters).items()}
+    there = set(adata.obs["label"].cat.categories)  # of a handful of cells, none may be in a cluster
+    adata.uns["comparisons"] = {name: labels for name, labels in compared.items() if there >= set(labels)}
     return adata
 
 

@@ -90,6 +90,39 @@ def test_the_check_refuses_what_a_loader_might_return():
         check_dataset(adata)
 
 
+def test_a_count_far_down_is_named_with_its_row():
+    adata = toy(np.ones((25_000, 2), dtype=int), cells=range(25_000), genes="ab", obs=None, obsm=None)
+    adata.X[20_007, 1] = -1
+    with pytest.raises(InvalidCounts, match=r"negative at cell '20007' \(row 20007\), gene 'b' \(column 1\)"):
+        check_dataset(adata)
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "a\\b", "a\nb", ""])
+def test_a_name_that_no_file_can_have_is_refused(name):
+    with pytest.raises(InvalidDataset, match="cannot be part of a file name: use letters"):
+        toy(source={**SOURCE, "name": name})
+    assert toy(source={**SOURCE, "name": "standin my-cells.v2 (β)"})
+
+
+def test_a_split_says_train_or_test():
+    assert check_dataset(toy(obs={"split": ["train", "train", "test", "test"]}))
+    with pytest.raises(InvalidDataset, match="holds 'valid'"):
+        toy(obs={"split": ["train", "train", "valid", "test"]})
+
+
+def test_comparisons_are_of_labels_and_have_references():
+    references = {f"CD_{part}": [0.1, 0.2, 0.3] for part in ("logFC", "P.Value", "adj.P.Val")}
+    adata = toy(var=references)
+    adata.uns["comparisons"] = {"CD": ["T", "B"]}
+    assert check_dataset(adata)
+    adata.uns["comparisons"] = {"CD": ["T", "NK"]}
+    with pytest.raises(InvalidDataset, match="CD names 'NK', which is not a label: the labels are B, T"):
+        check_dataset(adata)
+    adata.uns["comparisons"] = {"BDC": ["T", "B"]}
+    with pytest.raises(InvalidDataset, match="no var column 'BDC_logFC'"):
+        check_dataset(adata)
+
+
 def test_the_hash_ignores_how_the_counts_are_stored():
     reference = content_hash(toy())
     assert content_hash(toy(sp.csc_matrix(COUNTS.astype(np.float32)))) == reference

@@ -70,9 +70,29 @@ def test_cells_and_genes_can_be_chosen_by_a_column(tmp_path):
         h5ad.load(tmp_path / "x.h5ad", label_key="type")
 
 
+def test_comparisons_with_bulk_references(tmp_path):
+    adata = ad.AnnData(
+        sp.csr_matrix(COUNTS),
+        obs=pd.DataFrame({"type": ["T", "B", "B"]}, index=["a", "b", "c"]),
+        var=pd.DataFrame(
+            {f"TB_{part}": [0.1, 0.2, 0.3] for part in ("logFC", "P.Value", "adj.P.Val")}, index=list("xyz")
+        ),
+    )
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    settings = {"label_key": "type", "var_columns": list(adata.var), "comparisons": {"TB": ["T", "B"]}}
+    loaded = h5ad.load(tmp_path / "x.h5ad", **settings)
+    assert loaded.uns["comparisons"] == {"TB": ["T", "B"]}
+    assert list(loaded.var["TB_logFC"]) == [0.1, 0.2, 0.3]
+    with pytest.raises(InvalidDataset, match="TB names 'NK', which is not a label: the labels are B, T"):
+        h5ad.load(tmp_path / "x.h5ad", **settings | {"comparisons": {"TB": ["T", "NK"]}})
+    with pytest.raises(InvalidDataset, match="no var column 'TB_logFC'"):
+        h5ad.load(tmp_path / "x.h5ad", **settings | {"var_columns": []})
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"name": "donors/a", "layer": "counts"}, "'donors/a' of the dataset cannot be part of a file name"),
         ({}, r"not an integer at cell 'a' \(row 0\), gene 'g1' .*layer=counts"),
         ({"layer": "raw"}, "no layer 'raw' in my.h5ad; there are: counts"),
         ({"layer": "counts", "label_key": "cell_type"}, "no label column 'cell_type'; the columns are: type, donor"),

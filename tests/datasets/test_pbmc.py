@@ -78,6 +78,20 @@ def test_interleaved_batches_keep_their_order(folder, files, raw):
     np.testing.assert_array_equal(adata.X.toarray(), expected[:, [4, 0, 2]])
 
 
+def test_the_compared_groups_are_those_of_the_bulk_references():
+    """CD8A is more in CD8 T cells, FCER1A more in dendritic cells: logFC > 0 in the authors' table of both."""
+    path = Path(os.environ.get("SCVI_REPRO_DATA", "/nowhere")) / "raw" / "gene_info.csv"
+    if not path.exists():
+        pytest.skip("gene_info.csv is not in $SCVI_REPRO_DATA/raw")
+    bulk = pbmc._bulk(path).set_index("GS")
+    for name, gene in (("CD", "CD8A"), ("BDC", "FCER1A"), ("BDC2", "FCER1A")):
+        assert bulk.loc[gene, f"{name}_logFC"] > 1
+        marker = {"CD8A": "CD8 T cells", "FCER1A": "Dendritic Cells"}[gene]
+        assert pbmc.COMPARISONS[name][0] == marker
+    assert bulk.loc["CD79A", "BDC_logFC"] < -1
+    assert pbmc.COMPARISONS["BDC"][1] == "B cells"
+
+
 def test_swapped_archives_are_noticed(folder, files):
     files["pbmc8k"], files["pbmc4k"] = files["pbmc4k"], files["pbmc8k"]
     with pytest.raises(InvalidDataset, match=r"4k\.tar\.gz has 3 cells, and 1 of the 3 cells of pbmc8k .*other batch"):
@@ -126,6 +140,7 @@ def test_the_real_metadata_with_drawn_counts(tmp_path, raw):
     adata = pbmc.load(path=None, data_dir=tmp_path, files=block["files"], expect=block["expect"])  # Table 4 is checked
     assert adata.shape == (12039, 3346)
     np.testing.assert_array_equal(adata.X.toarray(), np.vstack([drawn["pbmc8k"], drawn["pbmc4k"]]))
+    assert adata.uns["comparisons"] == pbmc.COMPARISONS
     assert (adata.var["CD_adj.P.Val"] < 0.05).sum() == 111
     assert (adata.var["BDC_adj.P.Val"] < 0.05).sum() == 879
 
