@@ -6,7 +6,6 @@ BLAS, all else to fused.c. Every option of the plain step is served; with the sa
 rounding, and with the same seed and number of threads the same to the bit.
 """
 
-import functools
 import logging
 import math
 
@@ -48,11 +47,18 @@ class Kernels:
 
     def bind(self, name, *arguments):
         """Return a function with its first arguments fixed: numbers, and tensors (or None) for their addresses."""
-        types = [TYPES[t] for t in SIGNATURES[name]]
-        values = [at(a) if a is None or isinstance(a, torch.Tensor) else a for a in arguments]
-        bound = functools.partial(getattr(self.library, name), *[t(v) for t, v in zip(types, values, strict=False)])
+        types, run = [TYPES[t] for t in SIGNATURES[name]], getattr(self.library, name)
+        fixed = [t(_value(a)) for t, a in zip(types, arguments, strict=False)]
+
+        def bound(*others):
+            run(*fixed, *map(_value, others))
+
         bound.arguments = arguments  # the tensors live as long as their addresses are used
         return bound
+
+
+def _value(argument):
+    return at(argument) if argument is None or isinstance(argument, torch.Tensor) else argument
 
 
 class FusedStep:
@@ -105,7 +111,7 @@ class FusedStep:
         if noise is None:
             noise = draw_noise(self.network.arch, n, self.generator, fourier=self.options.fourier)
         if n not in self._passes:
-            self._passes[n] = Pass(self, n)
+            self._passes[n] = Pass(self, Minibatch(self, n))
         loss = self._passes[n].loss_and_gradient(rows, weight_z, weight_l, noise)
         adam.n_steps += 1
         self._move(adam.lr, 0.9, 0.999, adam.eps, 1 / (1 - 0.9**adam.n_steps), 1 / (1 - 0.999**adam.n_steps))
@@ -120,11 +126,11 @@ class FusedStep:
 
 
 class Pass:
-    """The buffers for minibatches of ``n`` cells, and the loss and its gradient computed in them."""
+    """The buffers for minibatches of one size, and the loss and its gradient computed in them."""
 
-    def __init__(self, step, n):
-        network, arch = step.network, step.network.arch
-        self.step, self.batch = step, Minibatch(step, n)
+    def __init__(self, step, batch):
+        network, arch, n = step.network, step.network.arch, batch.n
+        self.step, self.batch = step, batch
         self.losses = torch.zeros(3, n)  # minus log-likelihood / n, KL of z, KL of l
         log_l, by_log_l = None if arch.library == "none" else self.batch.log_library, torch.empty(n)
         if arch.library == "latent":
@@ -155,9 +161,9 @@ class Pass:
             penalty, slope = self._penalty(noise.fourier)
             loss = loss + penalty
             decoder.by_z += slope
-        encoder_z.backward(noise.masks_z, noise.eps_z, weight_z)
+        encoder_z.backward(noise.masks_z, noise.eps_z, weight_z / self.batch.n)
         if encoder_l is not None:
-            encoder_l.backward(noise.masks_l, noise.eps_l, weight_l)
+            encoder_l.backward(noise.masks_l, noise.eps_l, weight_l / self.batch.n)
         return loss
 
     def _penalty(self, features):

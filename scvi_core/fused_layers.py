@@ -41,7 +41,7 @@ class Minibatch:
         self._take = self.bind("take", n, n_genes, *given, self.arch.log_input, *by_row, *by_gene, *of_cells)
 
     def take(self, rows):
-        self._take(at(rows))
+        self._take(rows)
 
     def bind(self, kernel, *arguments):
         return self.step.kernels.bind(kernel, *arguments)
@@ -62,6 +62,34 @@ class Minibatch:
             return whole, lambda: None
         return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
 
+    def first_layer(self, module, n_covariates, n_covariates_after):
+        return FirstHidden(self, module, n_covariates, n_covariates_after)
+
+    def count_loss(self, network, out, log_l, by_log_l, loss):
+        """What turns ``out``, what the decoder put out, into the derivatives and fills ``by_log_l`` and ``loss``."""
+        arch, n_genes, threads = self.arch, self.arch.n_genes, self.step.n_threads
+        tabulate, tables, which, by_log_theta, n_thetas = [], None, None, None, 0
+        if arch.dispersion != "gene-cell":
+            log_theta, by_log_theta = network.log_theta, self.derivative(network.log_theta)
+            n_thetas = log_theta.numel() // n_genes
+            which = self.codes if n_thetas > 1 else None
+            tables = torch.empty(n_thetas, 4, n_genes)
+            for each, table in zip(log_theta.detach().view(n_thetas, n_genes), tables, strict=True):
+                tabulate.append(self.bind("dispersion_tables", n_genes, each, table))
+        scratch = torch.empty(threads, 1 + n_thetas, n_genes)
+        run = self.bind(
+            "count_loss", threads, self.n, n_genes, self.indptr, self.genes, self.counts, self.constants,
+            arch.likelihood == "zinb", out, n_thetas, which, tables, log_l, 1 / self.n, loss, by_log_l,
+            by_log_theta, scratch,
+        )  # fmt: skip
+
+        def count_loss():
+            for each in tabulate:
+                each()
+            run()
+
+        return count_loss
+
 
 class Hidden:
     """A hidden layer behind another one: dense, batch normalisation, ReLU, dropout.
@@ -79,7 +107,7 @@ class Hidden:
         self.weights, self.by_weights = batch.matrices(module.linear)
         self.normalised, self.by_out = torch.empty(n, width), torch.empty(n, width)
         self.out, self._write_batch = batch.buffer(width, n_covariates_after)
-        inverse_sd, shape = torch.empty(width), (n, width, self.out.shape[1])
+        inverse_sd, shape = torch.empty(width), (n, width, self.out.stride(0))
         running = (norm.running_mean, norm.running_var, norm.num_batches_tracked)
         parameters, derivatives = (norm.weight, norm.bias), (batch.derivative(norm.weight), batch.derivative(norm.bias))
         self._norm_forward = batch.bind(
@@ -101,11 +129,11 @@ class Hidden:
 
     def forward(self, mask):
         torch.mm(self.below, self.weights, out=self.normalised)
-        self._norm_forward(at(mask))
+        self._norm_forward(mask)
         self._write_batch()
 
     def backward(self, mask):
-        self._norm_backward(at(mask))
+        self._norm_backward(mask)
         torch.mm(self.below.T, self.normalised, out=self.by_weights)
         torch.mm(self.normalised, self.weights[: self.by_below.shape[1]].T, out=self.by_below)
 
@@ -123,13 +151,13 @@ class FirstHidden(Hidden):
         self._backward = batch.bind("sparse_backward", *shape, *by_gene, codes, self.normalised, self.by_weights)
 
     def forward(self, mask_in, mask):
-        self._forward(at(mask_in))
-        self._norm_forward(at(mask))
+        self._forward(mask_in)
+        self._norm_forward(mask)
         self._write_batch()
 
     def backward(self, mask_in, mask):
-        self._norm_backward(at(mask))
-        self._backward(at(mask_in))
+        self._norm_backward(mask)
+        self._backward(mask_in)
 
 
 class Encoder:
@@ -150,7 +178,7 @@ class Encoder:
         n_covariates = batch.arch.n_covariates if batch.arch.encode_batch else 0
         after = [n_covariates] * (len(module.hidden) - 1) + [0]
         self.input_dropout = batch.arch.dropout_on == "input"
-        self.first = FirstHidden(batch, module.hidden[0], n_covariates, after[0])
+        self.first = batch.first_layer(module.hidden[0], n_covariates, after[0])
         self.others, last = [], self.first
         for hidden, behind in zip(module.hidden[1:], after[1:], strict=True):
             last = Hidden(batch, hidden, behind, below=(last.out, last.by_out))
@@ -161,7 +189,6 @@ class Encoder:
         given = (self.heads, offset, prior, batch.codes if len(prior) > 1 else None)
         self._draw = batch.bind("gaussian_forward", *shape, value.stride(0), *given, value, kl)
         self._draw_backward = batch.bind("gaussian_backward", *shape, by_value.stride(0), *given, by_value)
-        self.n = batch.n
 
     def forward(self, masks, eps):
         first, *others = self._masks(masks)
@@ -169,11 +196,11 @@ class Encoder:
         for hidden, mask in zip(self.others, others, strict=True):
             hidden.forward(mask)
         torch.mm(self.last.out, self.weights, out=self.heads)
-        self._draw(at(eps))
+        self._draw(eps)
 
     def backward(self, masks, eps, weight):
-        """``weight`` is that of the divergence in the loss of a cell."""
-        self._draw_backward(at(eps), weight / self.n)
+        """``weight`` is that of a cell's divergence in the loss."""
+        self._draw_backward(eps, weight)
         torch.mm(self.last.out.T, self.heads, out=self.by_weights)
         torch.mm(self.heads, self.weights[:-1].T, out=self.last.by_out)
         first, *others = self._masks(masks)
@@ -215,24 +242,7 @@ class Decoder:
         self.below, self.by_below = below, by_below
         self.weights, self.by_weights = batch.matrices(network.decoder.rate)
         self.out = torch.empty(n, self.weights.shape[1])
-        self._bind_counts(batch, network, log_l, by_log_l, loss)
-
-    def _bind_counts(self, batch, network, log_l, by_log_l, loss):
-        arch, n_genes, threads = batch.arch, batch.arch.n_genes, batch.step.n_threads
-        self._tabulate, tables, which, by_log_theta, n_thetas = [], None, None, None, 0
-        if arch.dispersion != "gene-cell":
-            log_theta, by_log_theta = network.log_theta, batch.derivative(network.log_theta)
-            n_thetas = log_theta.numel() // n_genes
-            which = batch.codes if n_thetas > 1 else None
-            tables = torch.empty(n_thetas, 4, n_genes)
-            for each, table in zip(log_theta.detach().view(n_thetas, n_genes), tables, strict=True):
-                self._tabulate.append(batch.bind("dispersion_tables", n_genes, each, table))
-        scratch = torch.empty(threads, 1 + n_thetas, n_genes)
-        self._count_loss = batch.bind(
-            "count_loss", threads, batch.n, n_genes, batch.indptr, batch.genes, batch.counts, batch.constants,
-            arch.likelihood == "zinb", self.out, n_thetas, which, tables, log_l, 1 / batch.n, loss, by_log_l,
-            by_log_theta, scratch,
-        )  # fmt: skip
+        self._count_loss = batch.count_loss(network, self.out, log_l, by_log_l, loss)
 
     def forward(self, masks):
         self._write_batch()
@@ -241,8 +251,6 @@ class Decoder:
         torch.mm(self.below, self.weights, out=self.out)
 
     def backward(self, masks):
-        for tabulate in self._tabulate:
-            tabulate()
         self._count_loss()  # what the decoder put out is replaced by the derivatives
         torch.mm(self.below.T, self.out, out=self.by_weights)
         torch.mm(self.out, self.weights[: self.by_below.shape[1]].T, out=self.by_below)
