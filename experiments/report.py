@@ -17,6 +17,7 @@ from urllib.parse import quote
 import jinja2
 from PIL import Image
 
+from . import claims
 from .metrics import METRICS
 from .store import atomic
 
@@ -40,7 +41,8 @@ def write(results_dir):
     environment.filters["groups"] = _groups
     page = environment.get_template("report.html").render(
         runs=runs,
-        claims=_claims(rows),
+        statements=_statements(runs),
+        published=_published(rows),
         counts=Counter(row["verdict"] for row in rows if row["published"]),
         datasets=sorted({run["dataset"] for run in runs} - {""}),
         methods=list(dict.fromkeys(row["label"] for row in rows)),
@@ -70,11 +72,12 @@ def _run(file, results_dir):
         return _section(file.stem, experiment="unreadable", dataset="", protocol="", notes=[note])
     notes, source = [], run.get("source") or {}
     run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=_stand_in(config, source))
-    cells = _table(results_dir, f"{stem}_cells", notes)
+    cells, table = (_table(results_dir, name, notes) for name in (f"{stem}_cells", stem))
     return run_id | {
         "origin": source.get("origin", ""),
         "figures": list(_figures(results_dir, run, notes)),
-        "rows": [_row(row, axes, run_id) for row in _table(results_dir, stem, notes)],
+        "table": table,
+        "rows": [_row(row, axes, run_id) for row in table],
         "remarks": [(m.get("_label_", name), m["_note_"]) for name, m in config["methods"].items() if m.get("_note_")],
         "undone": _undone(cells, axes),
         "times": _times(cells),
@@ -94,12 +97,13 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     """A section of the page that names a run, with nothing in it yet."""
     variant = ", ".join(filter(None, [protocol, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
-    empty = dict.fromkeys(("figures", "rows", "remarks", "undone", "times", "provenance"), ())
+    empty = dict.fromkeys(("figures", "table", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
         "dataset": dataset,
         "variant": variant,
+        "tag": tag,
         "name": name,
         "stand_in_for": stand_in_for,
         "origin": "",
@@ -197,14 +201,27 @@ def _interval(low, high, sign=""):
     return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
 
 
-def _claims(rows):
+def _statements(runs):
+    """Every statement of the paper with what each run of its experiment says to it."""
+    statements = []
+    for claim in claims.read():
+        answers = []
+        for run in runs:
+            if run["experiment"] == claim["experiment"] and not run["tag"]:
+                verdict, words = claims.judge(claim, run["table"])
+                answers.append({"run": run, "verdict": verdict, "words": words})
+        statements.append(claim | {"answers": answers})
+    return statements
+
+
+def _published(rows):
     """Rows with a published value, as {where: [rows of one method, one per protocol]}."""
-    claims = {}
+    published = {}
     for row in rows:
         if row["published"]:
             where = (row["run"]["experiment"], row["run"]["dataset"], row["setting"], row["score"])
-            claims.setdefault(", ".join(filter(None, where)), {}).setdefault(row["label"], []).append(row)
-    return {where: list(methods.values()) for where, methods in claims.items()}
+            published.setdefault(", ".join(filter(None, where)), {}).setdefault(row["label"], []).append(row)
+    return {where: list(methods.values()) for where, methods in published.items()}
 
 
 def _undone(cells, axes):

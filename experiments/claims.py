@@ -1,0 +1,75 @@
+"""The paper's statements about scVI beside other methods, held against the differences that runs have measured."""
+
+import math
+
+import yaml
+
+from .metrics import METRICS
+from .provenance import ROOT
+
+
+def read():
+    """The statements of results/claims.yaml.
+
+    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and, under one of
+    ``better``, ``worse`` and ``like``, the methods that scVI is compared with; ``like`` has a ``margin``.
+    """
+    return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
+
+
+def judge(claim, rows):
+    """Whether a statement holds in one run.
+
+    Parameters
+    ----------
+    claim : dict
+        One of ``read()``.
+    rows : list of dict
+        The run's table (experiments.table.summarise), one dict per line, numbers as text.
+
+    Returns
+    -------
+    verdict : str
+        "holds" if it holds against every method that was run, "contradicted" if it is contradicted for one,
+        "undecided" if an interval leaves it open, "not run" if no method named was run with scVI.
+    words : list of str
+        What was found for each method named.
+    """
+    (side,) = {"better", "worse", "like"} & set(claim)
+    found = []
+    for row in rows:
+        if row["score"] != claim["score"] or row["label"] not in claim[side]:
+            continue
+        if any(row.get(axis) != str(value) for axis, value in claim.get("where", {}).items()):
+            continue
+        verdict, words = _compare(row, side, claim.get("margin", 0.0))
+        found.append((row["label"], verdict, words))
+    words = [f"{label}: {what}" for label, _, what in found]
+    words += [f"{label}: not run" for label in claim[side] if label not in {each[0] for each in found}]
+    verdicts = [verdict for _, verdict, _ in found]
+    return next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run"), words
+
+
+def _compare(row, side, margin):
+    """Verdict and words on one method, from its difference to scVI and the interval of that."""
+    mean, low, high = (_float(row[name]) for name in ("vs_scvi", "vs_scvi_low", "vs_scvi_high"))
+    if not math.isfinite(mean):
+        return "not run", row["status"] if row["status"] != "done" else "scVI was not run on the same seeds"
+    sign = 1 if METRICS[row["score"]].better == "lower" else -1  # ahead: how far scVI is the better of the two
+    ahead, ends = sign * mean, sorted((sign * low, sign * high))
+    words = f"scVI {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
+    if not all(map(math.isfinite, ends)):
+        return "undecided", f"{words} (one seed, no interval)"
+    words += f" ({ends[0]:.3g} to {ends[1]:.3g})"
+    if side == "worse":
+        ends = [-ends[1], -ends[0]]
+    if ends[0] > -margin:
+        return "holds", words
+    return ("contradicted" if ends[1] < -margin else "undecided"), words
+
+
+def _float(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return math.nan

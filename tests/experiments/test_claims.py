@@ -1,0 +1,73 @@
+"""Statements of the paper, held against differences."""
+
+import pytest
+
+from experiments import claims, table
+from experiments.metrics import METRICS
+from experiments.provenance import ROOT
+
+CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}
+
+
+def row(label, low, high, **columns):
+    ends = {"vs_scvi": str((low + high) / 2), "vs_scvi_low": str(low), "vs_scvi_high": str(high)}
+    return {"label": label, "score": "median_l1", "corruption": "uniform", "status": "done"} | ends | columns
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high", "verdict"),
+    [  # a difference is the other method's error minus scVI's: above zero scVI is ahead
+        ({"better": ["FA"]}, 0.1, 0.3, "holds"),
+        ({"better": ["FA"]}, -0.3, -0.1, "contradicted"),
+        ({"better": ["FA"]}, -0.1, 0.3, "undecided"),
+        ({"worse": ["FA"]}, -0.3, -0.1, "holds"),
+        ({"worse": ["FA"]}, 0.1, 0.3, "contradicted"),
+        ({"like": ["FA"], "margin": 1.0}, -0.9, -0.2, "holds"),
+        ({"like": ["FA"], "margin": 1.0}, 5.0, 6.0, "holds"),
+        ({"like": ["FA"], "margin": 1.0}, -3.0, -2.0, "contradicted"),
+        ({"like": ["FA"], "margin": 1.0}, -3.0, 2.0, "undecided"),
+    ],
+)
+def test_verdict(side, low, high, verdict):
+    assert claims.judge(CLAIM | side, [row("FA", low, high)])[0] == verdict
+
+
+def test_where_higher_is_better_the_sides_change(monkeypatch):
+    monkeypatch.setitem(METRICS, "median_l1", METRICS["median_l1"]._replace(better="higher"))
+    verdict, words = claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", -0.3, -0.1)])
+    assert verdict == "holds"
+    assert words == ["FA: scVI ahead by 0.2 (0.1 to 0.3)"]
+
+
+def test_one_method_that_contradicts_is_enough_and_the_missing_are_named():
+    rows = [row("FA", 0.1, 0.3), row("PCA", -0.3, -0.1), row("ZIFA", 0.1, 0.3, corruption="binomial")]
+    claim = CLAIM | {"better": ["FA", "PCA", "ZIFA"], "where": {"corruption": "uniform"}}
+    verdict, words = claims.judge(claim, rows)
+    assert verdict == "contradicted"
+    assert words[-1] == "ZIFA: not run"
+
+
+def test_every_setting_counts_where_none_is_named():
+    rows = [row("FA", 0.1, 0.3), row("FA", -0.3, -0.1, corruption="binomial")]
+    assert claims.judge(CLAIM | {"better": ["FA"]}, rows)[0] == "contradicted"
+    assert claims.judge(CLAIM | {"better": ["FA"]}, rows[::-1])[0] == "contradicted"
+
+
+def test_without_an_interval_nothing_is_decided():
+    assert claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", 0.2, 0.2, vs_scvi_low="", vs_scvi_high="")])[0] == (
+        "undecided"
+    )
+
+
+def test_what_failed_does_not_count():
+    failed = row("FA", 0.2, 0.2, vs_scvi="", status="failed: R")
+    assert claims.judge(CLAIM | {"better": ["FA"]}, [failed]) == ("not run", ["FA: failed: R"])
+
+
+@pytest.mark.parametrize("claim", claims.read(), ids=lambda claim: claim["says"][:30])
+def test_the_file(claim):
+    assert {"says", "section", "experiment", "score"} < set(claim)
+    assert (ROOT / "conf" / "exp" / f"{claim['experiment']}.yaml").exists()
+    assert METRICS[claim["score"]].better
+    assert table.REFERENCE == "scVI"
+    assert claims.judge(claim, [])[0] == "not run"
