@@ -1,8 +1,9 @@
 """Controls: what a score is worth. A method that does not beat them has imputed, or represented, nothing."""
 
 import numpy as np
+from scipy.stats import nbinom
 
-from .base import Method, check_counts
+from .base import Method, check_batch, check_counts
 
 
 class Identity(Method):
@@ -33,6 +34,39 @@ class GeneMean(Method):
         return np.tile(self.mean_, (X.shape[0], 1))
 
 
+class IndependentGenes(Method):
+    """Negative control: a negative binomial for each gene, the same for every cell; nothing links genes or cells.
+
+    Mean and variance are those of the training cells. A gene without counts there has a mean of half a count over all
+    of them; one that varies less than a Poisson variable is taken for one.
+    """
+
+    def fit(self, X, batch=None):
+        X = check_counts(X).astype(np.float64)
+        mean = np.asarray(X.mean(axis=0)).ravel()
+        variance = np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean**2
+        self.mean_ = np.maximum(mean, 0.5 / X.shape[0])
+        self.theta_ = self.mean_**2 / np.maximum(variance - self.mean_, 1e-6 * self.mean_**2)  # (genes,)
+        return self
+
+    def loglik(self, X, batch=None):
+        """Return log p(counts), (n_cells,) nats, exact."""
+        return self._distribution().logpmf(check_counts(X).toarray()).sum(axis=1)
+
+    def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
+        """Return `loglik`, there being nothing to integrate out, and zeros."""
+        loglik = self.loglik(X)
+        return loglik, np.zeros_like(loglik)
+
+    def sample(self, X, n_samples=1, batch=None, random_state=0):
+        """Return draws that know nothing of the cells, (n_samples, n_cells, n_genes) int64."""
+        rng = np.random.default_rng(random_state)
+        return self._distribution().rvs(size=(n_samples, *check_counts(X).shape), random_state=rng)
+
+    def _distribution(self):
+        return nbinom(self.theta_, self.theta_ / (self.theta_ + self.mean_))
+
+
 class RandomLatent(Method):
     """Negative control: a latent space that knows nothing, standard normal draws.
 
@@ -53,6 +87,28 @@ class RandomLatent(Method):
     def latent(self, X, batch=None):
         """Return independent N(0, 1) draws, (n_cells, n_latent)."""
         return np.random.default_rng(self.random_state).standard_normal((X.shape[0], self.n_latent))
+
+
+class BatchLatent(Method):
+    """Negative control: a latent space that knows the batch of a cell and nothing else.
+
+    Parameters
+    ----------
+    random_state : int
+    """
+
+    def __init__(self, random_state=0):
+        self.random_state = random_state
+
+    def fit(self, X, batch=None):
+        check_counts(X)
+        return self
+
+    def latent(self, X, batch=None):
+        """Return the indicators of the batches with noise of SD 0.1 on them, (n_cells, n_batches)."""
+        labels, code = np.unique(check_batch(batch, X.shape[0]), return_inverse=True)
+        noise = np.random.default_rng(self.random_state).standard_normal((X.shape[0], len(labels)))
+        return np.eye(len(labels))[code] + 0.1 * noise
 
 
 class Oracle(Identity):

@@ -1,5 +1,6 @@
 """Factor analysis on log counts (paper, section 4.6)."""
 
+import numpy as np
 from sklearn.decomposition import FactorAnalysis
 
 from .loglinear import LogLinear
@@ -17,6 +18,23 @@ class FA(LogLinear):
     random_state : int
         Seed of the randomised SVD inside scikit-learn's fit.
     """
+
+    def sample(self, X, n_samples=1, batch=None, random_state=0):
+        """Posterior predictive draws, (n_samples, n_cells, n_genes): z from its posterior, then y, then exp(y) - 1.
+
+        On the scale of counts but not integer; values below zero counts become zero.
+        """
+        rng = np.random.default_rng(random_state)
+        W, noise = self.model_.components_, self.model_.noise_variance_
+        precision = np.eye(self.n_latent) + W / noise @ W.T  # of z given y, the same for every cell
+        root = np.linalg.inv(np.linalg.cholesky(precision))  # root' root is its covariance
+        mean = self.latent(X)
+        draws = np.empty((n_samples, len(mean), W.shape[1]))
+        for draw in draws:
+            z = mean + rng.standard_normal(mean.shape) @ root
+            y = self._reconstruct(z) + np.sqrt(noise) * rng.standard_normal(draw.shape)
+            np.maximum(np.expm1(y), 0.0, out=draw)
+        return draws
 
     def _model(self):
         return FactorAnalysis(n_components=self.n_latent, random_state=self.random_state)
