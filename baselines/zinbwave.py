@@ -99,12 +99,10 @@ class ZINBWaVE(Method):
                 f"n_latent is {self.n_latent} for {X.shape[0]} cells and {len(expressed)} genes with counts: "
                 f"choose 1 to {largest}."
             )
-        n_genes, X = X.shape[1], X[:, expressed]
-        start = initialise(X, self.n_latent, self.random_state)
-        fitted, self.objective_ = optimise(X, start, self.max_iter, self.tol, self.verbose)
+        fitted, self.objective_ = self._optimise(X[:, expressed])
 
         def to_all_genes(values, fill=0.0):
-            full = np.full((n_genes, *values.shape[1:]), fill)
+            full = np.full((X.shape[1], *values.shape[1:]), fill)
             full[expressed] = values
             return full
 
@@ -170,6 +168,11 @@ class ZINBWaVE(Method):
         for draw in draws:
             draw[:] = rng.poisson(rng.gamma(size, mean / size)) * (rng.random(mean.shape) >= pi)
         return draws
+
+    def _optimise(self, X):
+        """`Parameters` fitted to counts without empty genes, and the penalised log-likelihoods on the way."""
+        start = initialise(X, self.n_latent, self.random_state)
+        return optimise(X, start, self.max_iter, self.tol, self.verbose)
 
     def _start(self, X, batch):
         """The checked counts and the parameters with W = 0, gamma_mu at the mean of a cell's positive log counts."""

@@ -1,12 +1,11 @@
 """ZINB-WaVE as its authors' R package fits it; `baselines.zinbwave` is the same model in Python."""
 
-import numpy as np
-from scipy.special import logsumexp
+import torch
 
 from r_env import bridge
 
-from .base import check_batch, check_counts
 from .zinbwave import ZINBWaVE
+from .zinbwave_fit import Parameters
 
 SCRIPT = "zinbwave_r.R"
 
@@ -28,25 +27,17 @@ class ZINBWaVEInR(ZINBWaVE):
             R or zinbwave is not installed.
         """
         bridge.require(SCRIPT)
-        X = check_counts(X)
-        check_batch(batch, X.shape[0])
-        expressed = np.flatnonzero(X.getnnz(axis=0))
+        return super().fit(X, batch)
+
+    def _optimise(self, X):
         found = bridge.call(
             SCRIPT,
             "fit",
-            counts=X[:, expressed],
+            counts=X,
             n_latent=self.n_latent,
             max_iter=self.max_iter,
             tol=self.tol,
             seed=self.random_state,
         )
-        half_a_count = np.log(0.5) - logsumexp(found["gamma_mu"])  # as in ZINBWaVE, over all cells
-        for name in ("beta_mu", "beta_pi", "alpha_mu", "alpha_pi"):
-            of_genes = np.full((X.shape[1], *found[name].shape[1:]), half_a_count if name == "beta_mu" else 0.0)
-            of_genes[expressed] = found[name]
-            setattr(self, f"{name}_", of_genes)
-        self.W_, self.gamma_mu_, self.gamma_pi_ = found["W"], found["gamma_mu"], found["gamma_pi"]
-        self.zeta_ = float(found["zeta"][0])
-        self.objective_ = [float(found["objective"][0])]
-        self.weight_W_ = len(expressed) / X.shape[0]
-        return self
+        objective, zeta = (float(found.pop(name)[0]) for name in ("objective", "zeta"))
+        return Parameters(zeta=zeta, **{name: torch.from_numpy(value) for name, value in found.items()}), [objective]

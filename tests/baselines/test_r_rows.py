@@ -10,6 +10,7 @@ from baselines.combat_r import ComBatInR, combat_in_r
 from baselines.mast import MAST
 from baselines.mast_r import MASTInR
 from baselines.simlr_r import SIMLRInR
+from baselines.zinbwave import ZINBWaVE
 from baselines.zinbwave_r import ZINBWaVEInR
 from r_env import bridge
 
@@ -124,3 +125,25 @@ def test_zinbwave_reaches_the_golden_fit():
     assert np.isfinite(method.loglik(counts)).all()
     latent = method.latent(counts)
     assert np.abs(np.corrcoef(latent.T, method.W_.T)[:2, 2:]).max(axis=1).min() > 0.99
+
+
+def test_zinbwave_keeps_what_the_package_found(counts, monkeypatch):
+    """Without the package: what it would return, in the bridge's form, reaches the attributes and the likelihood."""
+    silent = np.insert(counts, 5, 0, axis=1)
+    python = ZINBWaVE(n_latent=2).fit(silent)
+    genes = np.delete(np.arange(31), 5)
+
+    def found(script, function, *, counts, **settings):
+        assert counts.shape == (80, 30)
+        assert settings == {"n_latent": 2, "max_iter": 25, "tol": 1e-4, "seed": 0}
+        of_genes = {name: getattr(python, f"{name}_")[genes] for name in ("alpha_mu", "alpha_pi", "beta_mu", "beta_pi")}
+        of_cells = {name: getattr(python, f"{name}_") for name in ("W", "gamma_mu", "gamma_pi")}
+        return of_genes | of_cells | {"zeta": np.array([python.zeta_]), "objective": np.array([-1.0])}
+
+    monkeypatch.setattr(bridge, "require", lambda script: None)
+    monkeypatch.setattr(bridge, "call", found)
+    method = ZINBWaVEInR(n_latent=2).fit(silent)
+    for name in ("beta_mu_", "beta_pi_", "alpha_mu_", "alpha_pi_", "W_", "gamma_mu_", "gamma_pi_", "zeta_"):
+        np.testing.assert_array_equal(getattr(method, name), getattr(python, name), err_msg=name)
+    assert method.objective_ == [-1.0]
+    np.testing.assert_array_equal(method.loglik(silent), python.loglik(silent))
