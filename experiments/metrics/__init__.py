@@ -21,4 +21,6 @@ class Metric(NamedTuple):
 
 METRICS = {
     "median_l1": Metric("median |imputed − original| (counts)", "lower"),
+    "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
+    "batch_asw": Metric("silhouette of batches", "lower"),
 }

@@ -1,0 +1,129 @@
+"""Batch effects: Fig 4 and Fig 8d, and the batch row of Fig 8a (paper, sections 2.6 and 4.7)."""
+
+import hashlib
+
+import numpy as np
+from scipy.stats import entropy
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+
+from .latent import fit_latent, plane
+from .metrics.batch import batch_entropy
+from .metrics.clustering import ari, asw, nmi
+from .split import train_test
+
+REQUIRES = "latent"
+PUBLISHED = {"batch_entropy": "BE", "batch_asw": "BASW", "asw": "ASW", "ari": "ARI", "nmi": "NMI"}
+N_STARTS = 200  # of k-means (section 4.7)
+
+
+class NoBatches(ValueError):
+    """Data from one batch: there is nothing to mix, so that every row is skipped."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds):
+    """Fit to the training cells; score how batches mix and how labels hold together in their latent space.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``latent``.
+    adata : AnnData
+        Counts in ``X``, at least two levels in ``obs["batch"]``; ``obs["label"]`` where there are cell types.
+    protocol : mapping
+        ``split`` and ``batch`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+
+    Returns
+    -------
+    scores : dict
+        ``batch_entropy`` (nats), ``batch_asw``; with labels also ``asw``, ``ari`` and ``nmi``.
+    arrays : dict
+        ``plane`` (n_cells, 2), the t-SNE; ``batch`` and ``label`` as codes of ``batch_names`` and ``label_names``.
+    facts : dict
+        Sizes; ``entropy_of_batches``, nats, what batches that mix at random would score; hash of the cells chosen.
+
+    Raises
+    ------
+    NoBatches
+    """
+    rows, _ = train_test(adata, protocol, seeds)
+    X, batch = adata.X[rows], _codes(adata, "batch", rows)
+    if batch is None or len(batch["batch_names"]) < 2:
+        raise NoBatches(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
+    label = _codes(adata, "label", rows) or {}
+    given = adata.obs["batch"].to_numpy()[rows]
+    n_labels = len(label["label_names"]) if label else None
+    latent = fit_latent(method, X, batch=given, n_labels=n_labels)
+
+    rng = np.random.default_rng([seeds.split, 1])  # the same cells are drawn for every method
+    scores = {
+        "batch_entropy": batch_entropy(latent=latent, batch=given, n_draws=protocol["batch"]["mixing_draws"], rng=rng),
+        "batch_asw": asw(latent=latent, labels=given),
+    }
+    if label and 1 < n_labels < len(rows):
+        clusters = KMeans(n_labels, n_init=N_STARTS, random_state=seeds.fit).fit_predict(latent)
+        scores |= {
+            "asw": asw(latent=latent, labels=label["label"]),
+            "ari": ari(labels=label["label"], clusters=clusters),
+            "nmi": nmi(labels=label["label"], clusters=clusters),
+        }
+    facts = {
+        "n_cells": len(rows),
+        "n_genes": int(X.shape[1]),
+        "n_batches": len(batch["batch_names"]),
+        "n_labels": n_labels or 0,
+        "entropy_of_batches": float(entropy(np.bincount(batch["batch"]))),
+        "cells_sha256": hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest(),
+    }
+    return scores, {"plane": _plane(method, X, given, latent, protocol, seeds), **batch, **label}, facts
+
+
+def _codes(adata, key, rows):
+    """Codes and names of a categorical annotation, levels without cells left out; None where there is none."""
+    if key not in adata.obs:
+        return None
+    values = adata.obs[key].iloc[rows].cat.remove_unused_categories()
+    return {key: values.cat.codes.to_numpy(np.int16), f"{key}_names": np.array(values.cat.categories, dtype=str)}
+
+
+def _plane(method, X, batch, latent, protocol, seeds):
+    """The plane of Fig 4: a method's own where it has one (SIMLR), else t-SNE of its latent space."""
+    if hasattr(method, "embed"):
+        return np.asarray(method.embed(X), dtype=np.float32)
+    wide = protocol["batch"]["tsne_components"].get(type(method).__name__)
+    if wide:  # the authors' code draws more components than it scores
+        wider = clone(method).set_params(n_latent=min(wide, *X.shape))
+        latent = fit_latent(wider, X, batch=batch)
+    return plane(latent, seeds.split % 2**32)
+
+
+def figure(table, records):
+    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from .plots.bars import score_bars
+    from .plots.scatter import Categories, plane_panels
+
+    figures = {}
+    shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
+    for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
+        panels = [row for row in shown.itertuples() if key in row.arrays]
+        if panels:
+            colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
+            figures[f"tsne_{key}"] = plane_panels(
+                panels, [row.arrays["plane"] for row in panels], colours, what=what, drawn="t-SNE", like="Fig 4"
+            )
+    for score in PUBLISHED:
+        rows = table[table["score"] == score]
+        if len(rows) and rows["n_seeds"].any():
+            figures[score] = score_bars(table, score, like="Fig 8d")
+    return figures

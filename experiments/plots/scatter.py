@@ -1,0 +1,176 @@
+"""Cells as points in a plane, one square per method (Fig 3, 4, 15 and 16)."""
+
+import math
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Normalize
+
+from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_style, inches, wrap
+from .words import span, title_of
+
+SIDE, GAP, COLUMNS = 1.64, 0.14, 4  # inches: four squares fill the width of a page
+LINE = 0.14  # inches: a line of the legend
+
+
+class Categories(NamedTuple):
+    """Cells coloured by what they are."""
+
+    codes: np.ndarray  # (n_cells,) positions in names
+    names: np.ndarray
+    palette: str  # a colour map of matplotlib; a continuous one is sampled evenly
+
+    @property
+    def values(self):
+        return self.names[self.codes]
+
+    @property
+    def colours(self):
+        """One colour per name, (n_names, 4)."""
+        cmap = mpl.colormaps[self.palette]
+        if cmap.N < 256:
+            return cmap(np.arange(len(self.names)) % cmap.N)
+        return cmap(np.linspace(0, 1, len(self.names)))  # of two batches one is blue, one green, the ends of brg
+
+
+class Continuous(NamedTuple):
+    """Cells coloured by a number, viridis as in the paper."""
+
+    values: np.ndarray  # (n_cells,)
+    label: str
+    low: str = "low"  # what the ends mean
+    high: str = "high"
+
+
+def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
+    """Squares of cells in a plane, coloured by a category (legend below) or a number (colour bar at the right).
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Rows of ``experiments.table.frame`` for one seed.
+    planes : list of array, shape (n_cells, 2)
+    colours : list of Categories, or list of Continuous
+        One per panel; the names of categories are the same in all panels.
+    what : str
+        What the colour means, e.g. "cell type".
+    drawn : str
+        How the cells came into the plane, e.g. "t-SNE".
+    like : str
+        The figure of the paper that this one redraws.
+    notes : list of str, optional
+        A line below each square.
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    by_category = isinstance(colours[0], Categories)
+    columns = min(len(panels), COLUMNS)
+    rows = math.ceil(len(panels) / columns)
+    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
+    above = 0.08 + 0.14 * max(map(len, names))
+    under = 0.16 if notes else 0.04
+    width = max(2 * MARGIN + columns * (SIDE + GAP) - GAP + (0 if by_category else 0.5), 3.5)
+    legend = _legend(colours[0].names, width - 2 * MARGIN) if by_category else []
+    below = len(legend) * LINE + (0.06 if legend else 0)
+    title = f"{title_of(panels[0], like)}, {drawn} by {what}"
+    with in_style():
+        height = below + rows * (SIDE + above + under)
+        figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes))
+        for i, (plane, colour) in enumerate(zip(planes, colours, strict=True)):
+            row, column = divmod(i, columns)
+            bottom = below + (rows - row - 1) * (SIDE + above + under) + under
+            ax = figure.panel(MARGIN + column * (SIDE + GAP), bottom, SIDE, SIDE)
+            points = _points(ax, np.asarray(plane), colour)
+            ax.set_title("\n".join(names[i]), pad=3)
+            if notes:
+                ax.set_xlabel(notes[i], labelpad=2, fontsize=NUMBER)
+        if by_category:
+            _draw_legend(figure, legend, colours[0], below)
+        else:
+            top = below + (rows - 1) * (SIDE + above + under) + under
+            left = MARGIN + columns * (SIDE + GAP) - GAP + 0.1
+            bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, SIDE), ticks=[])
+            bar.outline.set_linewidth(0.6)
+            for y, word in ((0, colours[0].low), (SIDE / 2, colours[0].label), (SIDE, colours[0].high)):
+                place = {0: "bottom", SIDE: "top"}.get(y, "center")
+                figure.write(left + 0.13, figure.foot + top + y, word, rotation=90, va=place, fontsize=FOOT)
+    figure.data = pd.concat(
+        [
+            pd.DataFrame({"label": panel.label, "x": plane[:, 0], "y": plane[:, 1], what: colour.values})
+            for panel, plane, colour in zip(panels, planes, colours, strict=True)
+        ],
+        ignore_index=True,
+    ).round(3)
+    figure.alt = _words(panels, colours, what, drawn, notes)
+    return figure
+
+
+def _points(ax, plane, colour):
+    """Draw the cells in an order that depends on nothing, so that no category hides the others."""
+    order = np.random.default_rng(0).permutation(len(plane))
+    size = np.clip(9000 / len(plane), 0.6, 9)
+    style = {"s": size, "linewidths": 0, "rasterized": True}
+    if isinstance(colour, Categories):
+        style["c"] = colour.colours[colour.codes[order]]
+    else:
+        style |= {
+            "c": colour.values[order],
+            "cmap": "viridis",
+            "norm": Normalize(*np.nanpercentile(colour.values, (1, 99))),
+        }
+    points = ax.scatter(*plane[order].T, **style)
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    half = max((high - low).max() / 2, 1e-9) * 1.05
+    middle = (low + high) / 2
+    ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[], yticks=[])
+    ax.spines[["top", "right"]].set_visible(True)
+    return points
+
+
+def _legend(names, width):
+    """Lines of (position of the name, inches from the left), filled from left to right."""
+    lines, end = [[]], 0.0
+    for i, name in enumerate(names):
+        needs = 0.2 + inches(str(name), NUMBER) + 0.12
+        if lines[-1] and end + needs > width:
+            lines.append([])
+            end = 0.0
+        lines[-1].append((i, end))
+        end += needs
+    return lines
+
+
+def _draw_legend(figure, lines, colour, below):
+    for row, line in enumerate(lines):
+        y = figure.foot + below - 0.06 - (row + 0.5) * LINE
+        for i, left in line:
+            x = MARGIN + left + 0.07
+            dot = mpl.lines.Line2D(
+                [x / figure.width], [y / figure.height], marker="o", markersize=4.5, color=colour.colours[i],
+                markeredgewidth=0, linestyle="none",
+            )  # fmt: skip
+            figure.add_artist(dot)
+            figure.write(x + 0.09, y, str(colour.names[i]), va="center", fontsize=NUMBER)
+
+
+def _caption(panels, planes):
+    first = panels[0]
+    return (
+        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. A point is a cell, "
+        f"n\xa0= {span([len(plane) for plane in planes])} per square; axes have no unit."
+    )
+
+
+def _words(panels, colours, what, drawn, notes):
+    text = f"{drawn} of the latent space, one square per method, cells coloured by {what}"
+    if isinstance(colours[0], Categories):
+        sizes = np.bincount(colours[0].codes, minlength=len(colours[0].names))
+        each = (f"{name} ({size})" for name, size in zip(colours[0].names, sizes, strict=True))
+        text += f": {', '.join(each)}"
+    notes = notes or [""] * len(panels)
+    said = (f"{panel.label} {note}".strip() for panel, note in zip(panels, notes, strict=True))
+    return f"{text}. Squares: {'; '.join(said)}."
