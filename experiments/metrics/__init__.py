@@ -21,6 +21,9 @@ class Metric(NamedTuple):
 
 METRICS = {
     "median_l1": Metric("median |imputed − original| (counts)", "lower"),
+    "loglik": Metric("held-out log-likelihood, own quantity (nats per cell)", "higher", 0.002),
+    "loglik_tuned": Metric("held-out log-likelihood, encoder tuned (nats per cell)", "higher", 0.002),
+    "loglik_marginal": Metric("held-out marginal log-likelihood (nats per cell)", "higher", 0.002),
     "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
     "batch_asw": Metric("silhouette of batches", "lower"),
 }

@@ -1,0 +1,151 @@
+"""Likelihood of held-out cells: Table 1 and Fig 9a (paper, sections 2.4 and 4.7, Appendices C to F)."""
+
+import copy
+import hashlib
+
+import numpy as np
+
+from .metrics.likelihood import monte_carlo_error, nats_per_cell
+from .split import train_test
+
+REQUIRES = "loglik"
+TABLE_1 = [
+    {"metric": "heldout_loglik_per_cell", "n_train_cells": "{n_train_cells}"},
+    {"metric": "heldout_neg_loglik_per_cell", "n_train_cells": "{n_train_cells}", "sign": -1},  # Fig 9a
+]
+PUBLISHED = {"loglik": TABLE_1, "loglik_tuned": TABLE_1, "loglik_marginal": "loglik_marginal"}
+N_DRAWS = 1000  # of the latent variables, per cell, where they cannot be integrated out in closed form
+
+
+class TooFewCells(ValueError):
+    """A training size beyond what the data have: nothing that a method could do about it."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds, *, n_train_cells):
+    """Fit to training cells and ask how likely held-out cells are.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``loglik``; ``marginal_loglik`` and ``tune_encoder`` are used where it has them.
+    adata : AnnData
+        Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
+    protocol : mapping
+        ``split`` and ``likelihood`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+    n_train_cells : int or "all"
+        The first so many training cells; the held-out cells are the same at every size.
+
+    Returns
+    -------
+    scores : dict
+        Nats per cell on the count scale: ``loglik``, the quantity that the paper reports for this method (the exact
+        marginal of FA, the bound of scVI, the expected complete log-likelihood of ZIFA, the conditional one of
+        ZINB-WaVE); ``loglik_tuned``, the same after the encoder was optimised on the held-out cells (Appendix F);
+        ``loglik_marginal``, with all latent variables of a cell integrated out, which can be compared between methods.
+    arrays : dict
+        ``loglik`` and ``loglik_marginal`` of each held-out cell.
+    facts : dict
+        Sizes; hash of the held-out counts, equal for all methods of one seed; ``marginal_error``, the Monte Carlo
+        error of the mean; hashes of the generative part before and after tuning.
+
+    Raises
+    ------
+    TooFewCells
+    """
+    choices = protocol["likelihood"]
+    train, test = train_test(adata, protocol, seeds)
+    if n_train_cells != "all":
+        if n_train_cells > train.size:
+            raise TooFewCells(f"{n_train_cells:,} training cells were asked for and the data have {train.size:,}.")
+        train = train[:n_train_cells]
+    if choices["test_cells"] == "at_most_train":
+        test = test[: train.size]
+    batch = adata.obs["batch"].to_numpy() if "batch" in adata.obs else None
+    fitted = method.fit(adata.X[train], batch=_of(batch, train))
+    X, batch = adata.X[test], _of(batch, test)
+
+    arrays = {"loglik": np.asarray(fitted.loglik(X, batch=batch), dtype=np.float64)}
+    scores = {"loglik": nats_per_cell(loglik=arrays["loglik"])}
+    facts = {"n_train": train.size, "n_test": test.size, "n_genes": adata.n_vars, "test_sha256": _hash(X)}
+    if hasattr(fitted, "marginal_loglik"):
+        marginal, error = fitted.marginal_loglik(X, batch=batch, n_samples=N_DRAWS, random_state=seeds.fit)
+        arrays["loglik_marginal"] = marginal
+        scores["loglik_marginal"] = nats_per_cell(loglik=marginal)
+        facts["marginal_error"] = monte_carlo_error(standard_error=error)
+    if hasattr(fitted, "tune_encoder"):
+        tuned = _tuned(fitted, X, batch, choices)
+        facts |= _frozen(fitted, tuned, choices["tuned_part"])
+        scores["loglik_tuned"] = nats_per_cell(loglik=tuned.loglik(X, batch=batch))
+    return scores, arrays, facts
+
+
+def _of(values, rows):
+    return None if values is None else values[rows]
+
+
+def _tuned(fitted, X, batch, choices):
+    """A copy that has seen the held-out cells; of which part of it, the protocol says."""
+    if choices["tuned_part"] == "encoder":
+        return fitted.tune_encoder(X, batch, n_epochs=choices["tuning_epochs"])
+    n_epochs = fitted.n_epochs + choices["tuning_epochs"]
+    return copy.deepcopy(fitted).set_params(warm_start=True, n_epochs=n_epochs).fit(X, batch=batch)
+
+
+def _frozen(before, after, part):
+    """Hashes of the generative part; raises where tuning the encoder has changed it."""
+    hashes = [_generative_hash(method.network_) for method in (before, after)]
+    if part == "encoder" and len(set(hashes)) > 1:
+        raise RuntimeError("Tuning the encoder on held-out cells changed the generative part of the model.")
+    return {"generative_sha256": hashes[0], "generative_sha256_tuned": hashes[1]}
+
+
+def _generative_hash(network):
+    """Of all that p(x, z, l | s) is made of: decoder with its batch statistics, dispersion, prior of l."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        if not name.startswith("encoder_"):
+            digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _hash(X):
+    digest = hashlib.sha256(repr(X.shape).encode())
+    for part in (X.indptr, X.indices, X.data):
+        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
+    return digest.hexdigest()
+
+
+MARKS = {
+    "loglik": ("o", "each method's own quantity, as in the paper"),
+    "loglik_tuned": (">", "with the encoder tuned on the held-out cells"),
+    "loglik_marginal": ("s", "latent variables integrated out"),
+}
+
+
+def figure(table, records):
+    """Return {name: Figure}: the scores of all methods at each training size and, with several sizes, over them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from .plots.growth import growth_lines
+    from .plots.points import score_points
+
+    figures = {}
+    for size in records["n_train_cells"].unique():
+        here = table[table["n_train_cells"] == size]
+        figures[f"heldout_{size}"] = score_points(here, MARKS, like="Fig 9a" if size == "all" else "Table 1")
+    sizes = records.groupby("n_train_cells", sort=False)["n_train"].max()
+    if len(sizes) > 1:
+        grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
+        figures["loglikelihood"] = growth_lines(
+            grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1"
+        )
+    return figures
