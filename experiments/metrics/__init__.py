@@ -24,6 +24,17 @@ METRICS = {
     "loglik": Metric("held-out log-likelihood, own quantity (nats per cell)", "higher", 0.002),
     "loglik_tuned": Metric("held-out log-likelihood, encoder tuned (nats per cell)", "higher", 0.002),
     "loglik_marginal": Metric("held-out marginal log-likelihood (nats per cell)", "higher", 0.002),
+    "asw": Metric("silhouette of labels (ASW)", "higher"),
+    "ari": Metric("adjusted Rand index (ARI)", "higher"),
+    "nmi": Metric("mutual information (NMI)", "higher"),
+    "protein_spearman": Metric("Spearman of RNA and protein graphs", "higher"),
+    "protein_fold": Metric("fold enrichment of shared edges", "higher"),
     "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
     "batch_asw": Metric("silhouette of batches", "lower"),
+}
+# Fig 8e–g: the same three scores at coarser cuts of the label hierarchy.
+METRICS |= {
+    f"{score}_{cut}": METRICS[score]._replace(label=f"{METRICS[score].label}, {cut} clusters")
+    for score in ("asw", "ari", "nmi")
+    for cut in (4, 3, 2)
 }
