@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 
@@ -130,11 +131,18 @@ class _Child:
 def _main(cell, results_dir, threads, log):
     """Entry point of the child: its own process group, its output in a file."""
     os.setsid()
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()
     os.dup2(file, 1)
     os.dup2(file, 2)
     cell_module.run(cell, results_dir, threads)
+
+
+def _end_with_the_run():
+    """End this cell and all it started when the run that asked for it is gone, even if that was killed."""
+    multiprocessing.parent_process().join()
+    os.killpg(0, signal.SIGKILL)
 
 
 def _resident(pid):

@@ -101,11 +101,10 @@ def test_the_seed_of_a_method_comes_from_the_cell(compute):
     assert first["scores"] == again["scores"]
 
 
-def test_ctrl_c_stops_the_children_and_keeps_the_store(tmp_path, small_h5ad):
-    """The whole command, interrupted in the middle of a cell: exit code 130, no process left, the next run resumes."""
-    here = Path(__file__).parent
-    pids = tmp_path / "pids"
-    conf = tmp_path / "conf" / "method"
+@pytest.fixture
+def interrupted(tmp_path, small_h5ad):
+    """The whole command, struck by a signal in the middle of a cell; then the same command without that cell."""
+    here, pids, conf = Path(__file__).parent, tmp_path / "pids", tmp_path / "conf" / "method"
     conf.mkdir(parents=True)
     (conf / "hangs.yaml").write_text(f"_target_: planted.Hangs\npid_file: {pids}\n")
     command = [sys.executable, "-m", "experiments.run", "--config-dir", str(conf.parent), "+exp=imputation"]
@@ -113,18 +112,38 @@ def test_ctrl_c_stops_the_children_and_keeps_the_store(tmp_path, small_h5ad):
     command += ["~methods.scvi", "~methods.scvi_offset", "~methods.fa", "~methods.pca"]
     command += [f"results_dir={tmp_path / 'results'}"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)])}
-    options = {"cwd": tmp_path, "env": environment, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-    process = subprocess.Popen([*command, "+method@methods.hangs=hangs"], stdout=subprocess.DEVNULL, **options)
-    deadline = time.monotonic() + 120
-    while not (pids.exists() and len(pids.read_text().split()) == 2):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    options = {"cwd": tmp_path, "env": environment, "text": True}
+
+    def strike(number):
+        process = subprocess.Popen(
+            [*command, "+method@methods.hangs=hangs", "executor.n_jobs=1"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, **options,
+        )  # fmt: skip
+        deadline = time.monotonic() + 240
+        while not (pids.exists() and len(pids.read_text().split()) == 2):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=180)
+        for pid in map(int, pids.read_text().split()):
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        again = subprocess.run(command, capture_output=True, check=False, **options)
+        assert again.returncode == 0, again.stderr
+        assert not list((tmp_path / "results").rglob("*.damaged"))
+        return process.returncode, errors, again.stdout
+
+    return strike
+
+
+def test_ctrl_c_stops_the_children_and_keeps_the_store(interrupted):
+    code, errors, again = interrupted(signal.SIGINT)
+    assert code == 130
     assert "the same command resumes" in errors
-    for pid in map(int, pids.read_text().split()):
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    again = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-    assert again.returncode == 0, again.stderr
+    assert "3 cells, 3 on record, 0 to compute" in again
+
+
+def test_a_killed_run_takes_its_cells_with_it_and_keeps_what_is_finished(interrupted):
+    code, _, again = interrupted(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert "3 cells, 3 on record, 0 to compute" in again
