@@ -49,6 +49,9 @@ def execute(config, tag=""):
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     _require_writable(results_dir)
+    prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
+    if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
+        prepare(config)
     for name, method in config["methods"].items():
         check_method(name, method)
     adata = load_dataset(config["dataset"])

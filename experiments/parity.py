@@ -1,0 +1,76 @@
+"""Whether `scvi_core` learns what scvi-tools learns: same cells, settings, initial weights, schedule and epochs."""
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from . import peers
+from .metrics.clustering import ari, asw, nmi
+from .speed import PEER, prepare
+from .split import train_test
+
+__all__ = ["prepare"]
+
+REQUIRES = "fit"
+CLUSTERING = ("asw", "ari", "nmi")
+PUBLISHED = dict.fromkeys(  # a comparison of programs, of which the paper has none
+    ["elbo", "elbo_scvi_tools", "difference_percent", *CLUSTERING, *(f"{score}_scvi_tools" for score in CLUSTERING)], ""
+)
+
+
+def evaluate(method, adata, protocol, seeds, *, peer):
+    """Train both programs on the training cells and compare what they say of the others.
+
+    Parameters
+    ----------
+    method : SCVI
+        Unfitted. Batches are not used: the two programs give them to different layers.
+    adata : AnnData
+    protocol : mapping
+        ``split`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+    peer : str
+        From `speed.prepare`; ``"missing"`` raises PeerMissing.
+
+    Returns
+    -------
+    scores : dict
+        ``elbo`` and ``elbo_scvi_tools``, nats per held-out cell, each by its own program; ``difference_percent`` of the
+        first from the second, positive where ours is better. Where the cells have labels, the scores of a k-means of
+        the training cells' latent positions against them, for both.
+    arrays : dict
+    facts : dict
+    """
+    if peer == "missing":
+        raise peers.PeerMissing("There is nothing to compare with: run once with peers=install.")
+    train, test = train_test(adata, protocol, seeds)
+    with peers.side_by_side(["ours", PEER], method, adata.X[train], adata.X[test]) as (programs, _):
+        peers.train_in_turns(programs, method)
+        ours, theirs = (program.ask("elbo")["result"] for program in programs)
+        latent = [program.array("latent") for program in programs]
+    scores = {
+        "elbo": ours,
+        "elbo_scvi_tools": theirs,
+        "difference_percent": 100 * (ours - theirs) / abs(theirs),
+    }
+    if "label" in adata.obs:
+        labels = adata.obs["label"].to_numpy()[train]
+        for suffix, positions in zip(("", "_scvi_tools"), latent, strict=True):
+            found = clustering(positions, labels, seeds.fit)
+            scores |= {f"{name}{suffix}": found[name] for name in CLUSTERING}
+    return scores, {}, {"n_cells": len(train), "n_heldout_cells": len(test), "n_genes": adata.n_vars}
+
+
+def clustering(latent, labels, seed):
+    """Scores of a latent space: of the labels themselves (asw), and of as many clusters as there are labels."""
+    n_clusters = len(np.unique(labels))
+    found = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(latent)
+    return {
+        "asw": asw(latent=latent, labels=labels),
+        "ari": ari(labels=labels, clusters=found),
+        "nmi": nmi(labels=labels, clusters=found),
+    }
+
+
+def figure(table, records):
+    """None: the table says it."""
+    return {}

@@ -1,0 +1,72 @@
+"""`scvi_core` as one of the two programs of a comparison; run as a script."""
+
+import sys
+
+from worker import Worker
+
+
+class Ours(Worker):
+    """The estimator through its public interface."""
+
+    def load(self, counts, heldout, parameters, weights):
+        """Read the counts and make an untrained model, whose weights are left in the file ``weights``."""
+        import numpy as np
+        import scipy.sparse as sp
+
+        from scvi_core import SCVI
+
+        self.X, self.heldout = sp.load_npz(counts), sp.load_npz(heldout)
+        self.model = SCVI(**parameters | {"n_epochs": 0, "warm_start": True}).fit(self.X)
+        state = self.model.network_.state_dict()
+        np.savez(weights, **{name: value.numpy() for name, value in state.items()})
+
+    def train(self, n_epochs, kl_warmup_epochs):
+        from scvi_core.training import warmup
+
+        weight = warmup(kl_warmup_epochs)
+
+        def schedule(epoch):  # asked for before each epoch
+            if epoch > 0:
+                self.turn()
+            return weight(epoch)
+
+        self.model.set_params(n_epochs=n_epochs, kl_schedule=schedule, kl_warmup_of="z").fit(self.X)
+
+    def gemm_peak(self):
+        """Operations per second of a square product, and of the large products of training per cell."""
+        from scvi_core.bench import flops_per_cell, gemm_peak
+
+        return {"peak": gemm_peak(), "per_cell": flops_per_cell(self.model.network_.arch)}
+
+    def elbo(self):
+        """Mean over the held-out cells, nats."""
+        return float(self.model.loglik(self.heldout).mean())
+
+    def loglik(self, n_cells, n_samples):
+        return float(self.model.loglik(self.heldout[:n_cells], n_samples=n_samples).mean())
+
+    def latent(self, path=None):
+        return _keep(path, self.model.latent(self.X))
+
+    def impute(self, path=None):
+        return _keep(path, self.model.impute(self.X, n_samples=1))
+
+    def compare(self, n_groups, n_draws):
+        """Bayes factors of each group against the rest, the draws of z shared out to pairs of cells, 50 to each."""
+        import numpy as np
+
+        group = np.arange(self.X.shape[0]) % n_groups
+        for g in range(n_groups):
+            self.model.compare(self.X, group == g, group != g, n_pairs=n_draws // 50, n_samples=50)
+
+
+def _keep(path, values):
+    """Write an array where it is asked for; none travels through an answer."""
+    if path is not None:
+        import numpy as np
+
+        np.save(path, values)
+
+
+if __name__ == "__main__":
+    Ours(int(sys.argv[1])).serve()

@@ -1,0 +1,129 @@
+"""How fast `scvi_core` is beside scvi-tools, in one run: both train in turns, an epoch each, on the same cores.
+
+One cell is one model at one shape of the counts on one number of threads. Whether the two reach the same bound in the
+same epochs is measured by the very training that is timed.
+"""
+
+import statistics
+
+from scvi_core.bench import simulate
+
+from . import peers
+from .split import train_test
+
+REQUIRES = "fit"
+PUBLISHED = dict.fromkeys(  # nothing in the paper: its times are of another machine and another program
+    [
+        *("cells_per_s", "ratio_vs_scvi_tools", "gemm_share", "elbo", "elbo_scvi_tools", "first_epoch_ratio"),
+        *("loglik_ratio", "compare_ratio", "latent_ratio", "impute_ratio", "memory_share"),
+    ],
+    "",
+)
+PEER = "scvi_tools"
+ROUNDS = 5  # of each question to a trained model
+FEW = 500  # held-out cells, of simulated counts
+LOGLIK_ENTRIES = 1_000_000  # counts whose importance-weighted likelihood is timed
+QUESTIONS = {"compare": {"n_groups": 8, "n_draws": 5000}, "latent": {}, "impute": {}}
+
+
+def prepare(config):
+    """Install scvi-tools where asked for, and note in the axes, so in every row, what there is to compare with."""
+    if config["peers"] not in (None, "install"):
+        raise ValueError(f"peers={config['peers']}: choose peers=install, or leave it out.")
+    if config["peers"] == "install" and peers.version() is None:
+        peers.install()
+    version = peers.version()
+    if version is None:
+        print("scvi-tools is not installed beside: the ratios are missing (peers=install makes .venv-peers).")
+    config["experiment"]["axes"]["peer"] = ["missing" if version is None else f"scvi-tools {version}"]
+
+
+def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
+    """Train ``method.n_epochs`` epochs on both programs in turns, then put the same questions to both.
+
+    Parameters
+    ----------
+    method : SCVI
+        Unfitted. Batches are not used: the two programs give them to different layers.
+    adata : AnnData
+    protocol : mapping
+        ``split`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+    shape : str
+        ``"dataset"`` for the counts of ``adata``, or cells x genes : share of non-zero entries, simulated.
+    threads : int
+    peer : str
+        ``"missing"`` where only our numbers can be had.
+
+    Returns
+    -------
+    scores : dict
+        Medians over the epochs but the first, in which things are loaded and compiled; of the questions over
+        ``ROUNDS``. A ratio is how many times faster ours is; ``memory_share`` is our peak over theirs, and
+        ``gemm_share`` the share of the processor's limit on matrix products in the same rounds that training uses.
+        ``cpu_ratio_vs_scvi_tools`` compares processor times, which a busy machine hardly changes.
+    arrays : dict
+    facts : dict
+    """
+    if shape == "dataset":
+        train, test = train_test(adata, protocol, seeds)
+        X, heldout = adata.X[train], adata.X[test]
+    else:
+        size, density = shape.split(":")
+        n_cells, n_genes = map(int, size.split("x"))
+        X, _ = simulate(n_cells + FEW, n_genes, float(density), n_batches=1, seed=seeds.split)
+        X, heldout = X[:n_cells], X[n_cells:]
+    names = ["ours"] if peer == "missing" else ["ours", PEER]
+    n_cells, few = X.shape[0], min(heldout.shape[0], max(2, LOGLIK_ENTRIES // X.shape[1]))
+    with peers.side_by_side(names, method, X, heldout, n_threads=threads, pinned=True) as (programs, loading):
+        peaks = []
+        epochs = peers.train_in_turns(
+            programs, method, after_round=lambda: peaks.append(programs[0].ask("gemm_peak")["result"])
+        )
+        trained = {program.name: program.ask("elbo") for program in programs}
+        answers = {
+            question: peers.ask_in_turns(programs, ROUNDS, question, **arguments)
+            for question, arguments in (QUESTIONS | {"loglik": {"n_cells": few, "n_samples": 100}}).items()
+        }
+        memory = {name: given["memory_mb"] for name, given in trained.items()}
+    timed = {name: given[1:] for name, given in epochs.items()}
+    rate = {name: n_cells / _median(given, "seconds") for name, given in timed.items()}
+    limit = statistics.median(peak["peak"] for peak in peaks) / peaks[0]["per_cell"]
+    first = {name: loading[name] + epochs[name][0]["seconds"] for name in names}
+    scores = {
+        "cells_per_s": rate["ours"],
+        "gemm_limit_cells_per_s": limit,
+        "gemm_share": rate["ours"] / limit,
+        "elbo": trained["ours"]["result"],
+        "first_epoch_seconds": first["ours"],
+        "memory_mb": memory["ours"],
+    }
+    scores |= {f"{question}_seconds": _median(given["ours"], "seconds") for question, given in answers.items()}
+    if PEER in names:
+        scores |= {
+            "cells_per_s_scvi_tools": rate[PEER],
+            "ratio_vs_scvi_tools": rate["ours"] / rate[PEER],
+            "cpu_ratio_vs_scvi_tools": _ratio(timed, "cpu_seconds"),
+            "elbo_scvi_tools": trained[PEER]["result"],
+            "first_epoch_ratio": first[PEER] / first["ours"],
+            "memory_share": memory["ours"] / memory[PEER],
+        }
+        scores |= {f"{question}_ratio": _ratio(given, "seconds") for question, given in answers.items()}
+        scores |= {f"{question}_cpu_ratio": _ratio(given, "cpu_seconds") for question, given in answers.items()}
+    facts = {"n_cells": n_cells, "n_genes": X.shape[1], "density": X.nnz / (n_cells * X.shape[1])}
+    return scores, {}, facts | {"n_rounds": len(timed["ours"]), "n_loglik_cells": few}
+
+
+def _median(answers, what):
+    return statistics.median(answer[what] for answer in answers)
+
+
+def _ratio(answers, what):
+    return _median(answers[PEER], what) / _median(answers["ours"], what)
+
+
+def figure(table, records):
+    """Return {name: Figure}: both programs at every shape, beside the limit that matrix products set."""
+    from .plots.speed import speed_bars
+
+    return {"training": speed_bars(records)}
