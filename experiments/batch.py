@@ -125,5 +125,5 @@ def figure(table, records):
     for score in PUBLISHED:
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            figures[score] = score_bars(table, score, like="Fig 8d")
+            figures[score] = score_bars(table, score, like="Fig 8a and 8d")
     return figures

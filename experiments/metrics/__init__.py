@@ -31,6 +31,18 @@ METRICS = {
     "protein_fold": Metric("fold enrichment of shared edges", "higher"),
     "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
     "batch_asw": Metric("silhouette of batches", "lower"),
+    "n_clusters": Metric("clusters that SIMLR estimates", "", tolerance=0.0),
+    "cluster_excess": Metric("silhouette of k-means above that of a Gaussian", ""),
+    "kmeans_asw": Metric("silhouette of k-means clusters", ""),
+    "graph_components": Metric("pieces of the neighbour graph", ""),
+    "coordinate_r2": Metric("share of the coordinate's variance that neighbours explain", "higher"),
+    "auroc": Metric("AUROC against the bulk reference", "higher"),
+    "idr_weight": Metric("mixture weight for reproducibility (IDR)", "higher"),
+    "idr_rho": Metric("correlation of the reproducible ranks (IDR)", ""),
+    "n_detected": Metric("genes called different", ""),
+    "null_called": Metric("share of genes called, cells of one group", "lower"),
+    "null_p_below": Metric("share of p < 0.05, cells of one group (0.05 expected)", ""),
+    "null_max_bayes_factor": Metric("largest |Bayes factor|, cells of one group", "lower"),
 }
 # Fig 8e–g: the same three scores at coarser cuts of the label hierarchy.
 METRICS |= {

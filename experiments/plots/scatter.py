@@ -35,6 +35,18 @@ class Categories(NamedTuple):
         return cmap(np.linspace(0, 1, len(self.names)))  # of two batches one is blue, one green, the ends of brg
 
 
+class Overlay(NamedTuple):
+    """Cells coloured by several probabilities, one layer each, as opaque as the cell is probable (Fig 16)."""
+
+    shares: np.ndarray  # (n_cells, n_names) between 0 and 1
+    names: np.ndarray
+    colours: tuple  # one per name
+
+    @property
+    def values(self):
+        return self.names[self.shares.argmax(axis=1)]
+
+
 class Continuous(NamedTuple):
     """Cells coloured by a number, viridis as in the paper."""
 
@@ -52,8 +64,8 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
     panels : list of namedtuple
         Rows of ``experiments.table.frame`` for one seed.
     planes : list of array, shape (n_cells, 2)
-    colours : list of Categories, or list of Continuous
-        One per panel; the names of categories are the same in all panels.
+    colours : list of Categories, of Overlay or of Continuous
+        One per panel; their names are the same in all panels.
     what : str
         What the colour means, e.g. "cell type".
     drawn : str
@@ -67,14 +79,14 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
     -------
     SuiteFigure
     """
-    by_category = isinstance(colours[0], Categories)
+    by_category = not isinstance(colours[0], Continuous)
     columns = min(len(panels), COLUMNS)
     rows = math.ceil(len(panels) / columns)
     names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
     above = 0.08 + 0.14 * max(map(len, names))
     under = 0.16 if notes else 0.04
     width = max(2 * MARGIN + columns * (SIDE + GAP) - GAP + (0 if by_category else 0.5), 3.5)
-    legend = _legend(colours[0].names, width - 2 * MARGIN) if by_category else []
+    legend = legend_lines(colours[0].names, width - 2 * MARGIN) if by_category else []
     below = len(legend) * LINE + (0.06 if legend else 0)
     title = f"{title_of(panels[0], like)}, {drawn} by {what}"
     with in_style():
@@ -89,7 +101,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
             if notes:
                 ax.set_xlabel(notes[i], labelpad=2, fontsize=NUMBER)
         if by_category:
-            _draw_legend(figure, legend, colours[0], below)
+            draw_legend(figure, legend, colours[0], below)
         else:
             top = below + (rows - 1) * (SIDE + above + under) + under
             left = MARGIN + columns * (SIDE + GAP) - GAP + 0.1
@@ -116,13 +128,17 @@ def _points(ax, plane, colour):
     style = {"s": size, "linewidths": 0, "rasterized": True}
     if isinstance(colour, Categories):
         style["c"] = colour.colours[colour.codes[order]]
-    else:
+    elif isinstance(colour, Continuous):
         style |= {
             "c": colour.values[order],
             "cmap": "viridis",
             "norm": Normalize(*np.nanpercentile(colour.values, (1, 99))),
         }
-    points = ax.scatter(*plane[order].T, **style)
+    if isinstance(colour, Overlay):
+        for share, paint in zip(colour.shares[order].T, colour.colours, strict=True):
+            points = ax.scatter(*plane[order].T, color=paint, alpha=np.clip(share, 0, 1), **style)
+    else:
+        points = ax.scatter(*plane[order].T, **style)
     low, high = plane.min(axis=0), plane.max(axis=0)
     half = max((high - low).max() / 2, 1e-9) * 1.05
     middle = (low + high) / 2
@@ -131,7 +147,7 @@ def _points(ax, plane, colour):
     return points
 
 
-def _legend(names, width):
+def legend_lines(names, width):
     """Lines of (position of the name, inches from the left), filled from left to right."""
     lines, end = [[]], 0.0
     for i, name in enumerate(names):
@@ -144,7 +160,7 @@ def _legend(names, width):
     return lines
 
 
-def _draw_legend(figure, lines, colour, below):
+def draw_legend(figure, lines, colour, below):
     for row, line in enumerate(lines):
         y = figure.foot + below - 0.06 - (row + 0.5) * LINE
         for i, left in line:

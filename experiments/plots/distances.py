@@ -1,0 +1,126 @@
+"""Distances between all cells as an image, one square per method (Fig 3)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import pairwise_distances
+
+from .scatter import COLUMNS, GAP, Categories, draw_legend, legend_lines
+from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_style, wrap
+from .words import span, title_of
+
+STRIP, SIDE = 0.06, 1.56  # inches: the bands of colour at two edges, and the image
+
+
+def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
+    """Mean distance between blocks of cells in one order for all methods, colour map hot, each up to its own maximum.
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Rows of ``experiments.table.frame`` for one seed.
+    spaces : list of array, shape (n_cells, n_latent)
+        Latent spaces; distances are Euclidean.
+    order : array of int, shape (n_cells,)
+        The cells from top to bottom and from left to right.
+    colour : Categories or Continuous
+        What the bands at the edges show, per cell.
+    what : str
+        What the cells are ordered by.
+    n_blocks : int
+        Rows and columns of the image; a block is as many neighbouring cells of the order as it takes.
+    like : str
+        The figure of the paper that this one redraws.
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    n_blocks = min(n_blocks, len(order))
+    blocks = np.array_split(order, n_blocks)
+    images = [block_distances(space, blocks) for space in spaces]
+    by_category = isinstance(colour, Categories)
+    columns = min(len(panels), COLUMNS)
+    rows = math.ceil(len(panels) / columns)
+    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
+    above, step = 0.1 + 0.14 * max(map(len, names)), STRIP + SIDE
+    width = max(2 * MARGIN + columns * (step + GAP) - GAP, 3.5)
+    legend = legend_lines(colour.names, width - 2 * MARGIN) if by_category else []
+    below = len(legend) * 0.14 + 0.06 if by_category else 0.2
+    title = f"{title_of(panels[0], like)}, distances between cells by {what}"
+    with in_style():
+        figure = SuiteFigure(
+            width, below + rows * (step + above), title=title, caption=_caption(panels, order, what, n_blocks)
+        )
+        band = _band(colour, blocks)
+        for i, image in enumerate(images):
+            row, column = divmod(i, columns)
+            left, bottom = MARGIN + column * (step + GAP), below + (rows - row - 1) * (step + above)
+            ax = figure.panel(left + STRIP, bottom, SIDE, SIDE)
+            ax.imshow(image, cmap="hot", vmin=0, vmax=image.max() or 1, interpolation="nearest", aspect="auto")
+            top = figure.panel(left + STRIP, bottom + SIDE, SIDE, STRIP)
+            top.imshow(band[None], interpolation="nearest", aspect="auto")
+            figure.panel(left, bottom, STRIP, SIDE).imshow(band[:, None], interpolation="nearest", aspect="auto")
+            top.set_title("\n".join(names[i]), pad=3)
+        for ax in figure.axes:
+            ax.set_axis_off()
+        if by_category:
+            draw_legend(figure, legend, colour, below)
+        else:
+            words = f"Bands, viridis, from the first cell to the last: {colour.low} to {colour.high}."
+            figure.write(MARGIN, figure.foot + 0.05, words, fontsize=NUMBER if len(words) * 0.05 < width else FOOT)
+    figure.data = pd.concat([_as_frame(p.label, image) for p, image in zip(panels, images, strict=True)])
+    figure.alt = _words(panels, spaces, colour, what)
+    return figure
+
+
+def block_distances(space, blocks):
+    """Mean Euclidean distance between the cells of two blocks, (n_blocks, n_blocks); a cell with itself counts as 0."""
+    ordered = np.concatenate(blocks)
+    sizes = np.array([len(block) for block in blocks])
+    starts = np.r_[0, np.cumsum(sizes)[:-1]]
+    everywhere = np.asarray(space, dtype=np.float64)[ordered]
+    rows = (pairwise_distances(space[block], everywhere).sum(axis=0) for block in blocks)
+    return np.stack([np.add.reduceat(row, starts) for row in rows]) / np.outer(sizes, sizes)
+
+
+def _band(colour, blocks):
+    """The colour of each block, (n_blocks, 4): of its most frequent category, or of its mean number."""
+    import matplotlib as mpl
+
+    if isinstance(colour, Categories):
+        return colour.colours[[np.bincount(colour.codes[block]).argmax() for block in blocks]]
+    means = np.array([np.mean(colour.values[block]) for block in blocks])
+    return mpl.colormaps["viridis"]((means - means.min()) / (np.ptp(means) or 1))
+
+
+def _as_frame(label, image):
+    """One row per block, one column per block: what is drawn."""
+    values = np.array([[f"{value:.4g}" for value in row] for row in image])
+    return pd.DataFrame(values, columns=[f"block_{i}" for i in range(len(image))]).assign(label=label)
+
+
+def _caption(panels, order, what, n_blocks):
+    first, size = panels[0], len(order) / n_blocks
+    each = f"the mean over {math.floor(size)} × {math.floor(size)} or more pairs of cells" if size > 1 else "two cells"
+    return (
+        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}, n\xa0= {span([len(order)])} cells ordered by "
+        f"{what}. Euclidean distance in latent space, a point is {each}; black: 0, white: the maximum of each square."
+    )
+
+
+def _words(panels, spaces, colour, what):
+    """With categories: how much smaller distances within them are, which is what the eye looks for."""
+    text = f"Matrices of the distances between cells ordered by {what}, one per method"
+    if not isinstance(colour, Categories):
+        return f"{text}: {', '.join(p.label for p in panels)}."
+    blocks = [np.flatnonzero(colour.codes == code) for code in range(len(colour.names))]
+    blocks = [block for block in blocks if len(block)]
+    said = []
+    for panel, space in zip(panels, spaces, strict=True):
+        mean = block_distances(space, blocks)
+        within, between = np.mean(np.diag(mean)), mean[~np.eye(len(mean), dtype=bool)]
+        share = f" {within / between.mean():.2f}" if between.size else ""
+        said.append(f"{panel.label}{share}")
+    return f"{text}. Mean distance within a {what}, as a share of that between two: {'; '.join(said)}."

@@ -1,0 +1,87 @@
+"""What is drawn of the shape of latent spaces: cells in the plane, and the distances between them (Fig 3, 15, 16)."""
+
+import numpy as np
+
+from .plots.distances import distance_panels
+from .plots.scatter import Categories, Continuous, Overlay, plane_panels
+
+# The colours of Fig 16, the dark ends of its colour maps.
+FATES = {
+    "Pr_Er": "#a50f15", "Pr_Gr": "#08519c", "Pr_Ly": "#006d2c", "Pr_DC": "#54278f", "Pr_Mk": "#d94801",
+    "Pr_Mo": "#00ff80", "Pr_Ba": "#8a5636",
+}  # fmt: skip
+
+CORTEX_ORDER = [  # of the cell types in the distance matrices of Fig 3
+    "interneurons", "pyramidal SS", "pyramidal CA1", "endothelial-mural", "microglia", "astrocytes_ependymal",
+    "oligodendrocytes",
+]  # fmt: skip
+N_BLOCKS = 150  # rows and columns of a distance matrix as it is drawn
+
+
+def plane_figures(panels):
+    """{name: SuiteFigure}: t-SNE and neighbour graph of every method, coloured by what is known of the cells."""
+    figures = {}
+    simlr = next((panel for panel in panels if "clusters" in panel.arrays), None)
+    published = [panel._replace(label="SPRING, as published") for panel in panels[:1] if "spring" in panel.arrays]
+    for what, colour in _known(panels[0].arrays).items():
+        like = {"tsne": "Fig 3", "graph": "Fig 3"} | ({"graph": "Fig 16"} if what == "fate" else {})
+        for key, drawn in (("tsne", "t-SNE"), ("graph", "neighbour graph")):
+            shown, planes = list(panels), [panel.arrays[key] for panel in panels]
+            if key == "graph":
+                shown, planes = shown + published, planes + [panel.arrays["spring"] for panel in published]
+            figures[f"{key}_{what.replace(' ', '_')}"] = plane_panels(
+                shown, planes, [colour] * len(shown), what=what, drawn=drawn, like=like[key]
+            )
+    if simlr is not None:
+        clusters = _clusters(simlr.arrays["clusters"])
+        figures["tsne_simlr_cluster"] = plane_panels(
+            panels, [panel.arrays["tsne"] for panel in panels], [clusters] * len(panels),
+            what=f"cluster of {simlr.label}", drawn="t-SNE", like="Fig 15",
+        )  # fmt: skip
+    return figures
+
+
+def distance_figures(panels):
+    """{name: SuiteFigure}: the distances between cells, ordered by type, coordinate, SIMLR's clusters or size."""
+    arrays = panels[0].arrays
+    known, simlr = _known(arrays), next((panel for panel in panels if "clusters" in panel.arrays), None)
+    if "label" in arrays:
+        what, colour, rank = "cell type", known["cell type"], _rank(arrays["label_names"])[arrays["label"]]
+    elif "coordinate" in arrays:
+        what, colour, rank = "coordinate", known["coordinate"], arrays["coordinate"]
+    elif simlr is not None:
+        what, colour, rank = f"cluster of {simlr.label}", _clusters(simlr.arrays["clusters"]), simlr.arrays["clusters"]
+    else:
+        what, colour, rank = "library size", known["library size"], arrays["log_library"]
+    spaces = [panel.arrays["latent"] for panel in panels]
+    cells = np.argsort(rank, kind="stable")
+    return {"distances": distance_panels(panels, spaces, cells, colour, what=what, n_blocks=N_BLOCKS, like="Fig 3")}
+
+
+def _known(arrays):
+    """{what: colour} of the annotations there are; the library size where there is nothing else."""
+    found = {}
+    if "label" in arrays:
+        names = arrays["label_names"]
+        found["cell type"] = Categories(arrays["label"], names, "tab10" if len(names) <= 10 else "tab20")
+    if "coordinate" in arrays:
+        ends = ("Erythroblasts", "Granulocytes") if "fates" in arrays else ("low", "high")
+        found["coordinate"] = Continuous(arrays["coordinate"], "coordinate", *ends)
+    if "fates" in arrays:
+        names = arrays["fate_names"]
+        found["fate"] = Overlay(arrays["fates"], names, tuple(FATES.get(name, "#777777") for name in names))
+    return found or {"library size": Continuous(arrays["log_library"], "# UMI, log", "few", "many")}
+
+
+def _clusters(codes):
+    """Clusters by size, the largest is number 1."""
+    _, codes = np.unique(codes, return_inverse=True)
+    rank = np.argsort(np.argsort(-np.bincount(codes), kind="stable"))
+    return Categories(rank[codes], np.arange(1, len(rank) + 1).astype(str), "tab20")
+
+
+def _rank(names):
+    """The place of each type: that of Fig 3 where the types are those of CORTEX, else that of the names."""
+    if set(names) != set(CORTEX_ORDER):
+        return np.arange(len(names))
+    return np.array([CORTEX_ORDER.index(name) for name in names])
