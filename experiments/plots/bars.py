@@ -72,20 +72,21 @@ PUBLISHED = {
 
 
 class _Bar:
-    """One row of ``score_bars``: what is drawn where."""
+    """One bar with its interval, its number and its published value: what is drawn where."""
 
-    def __init__(self, row, longest):
+    def __init__(self, row, longest, *, digits=2, thick=0.62, fill=None):
         self.row, self.label, self.published = row, row.label, row.published
+        self.thick, self.fill = thick, fill or colour(row.label, row.role)
         self.cut = row.role == "control" and row.mean > longest > 0
         self.length = longest if self.cut else row.mean
         self.low = np.nanmin([0.0, self.length, row.ci_low, row.published])
         self.end = self.length if self.cut else np.nanmax([0.0, self.length, row.ci_high])
-        self.number = f"{row.mean:.2f}" if row.n_seeds else _outcome(row.status)
+        self.number = f"{row.mean:z.{digits}f}" if row.n_seeds else _outcome(row.status)
         self.words = f"{row.label} {self.number}"
         if np.isfinite(row.ci_low):
-            self.words += f" ({row.ci_low:.2f} to {row.ci_high:.2f})"
+            self.words += f" ({row.ci_low:z.{digits}f} to {row.ci_high:z.{digits}f})"
         if np.isfinite(row.published):
-            self.words += f", published {row.published:.2f}"
+            self.words += f", published {row.published:.{digits}f}"
 
     def number_at(self, unit):
         """Where the number starts: after the bar, or after the published value where that would be in its way."""
@@ -97,13 +98,14 @@ class _Bar:
     def draw(self, ax, i, unit):
         row = self.row
         if row.n_seeds:
-            ax.barh(i, self.length, height=0.62, color=colour(row.label, row.role))
+            ax.barh(i, self.length, height=self.thick, color=self.fill)
         if np.isfinite(row.ci_low) and not self.cut:
             around = [[row.mean - row.ci_low], [row.ci_high - row.mean]]
             ax.errorbar(row.mean, i, xerr=around, color="black", elinewidth=0.8, capsize=1.8, capthick=0.8, zorder=4)
         if self.cut:
+            ends = i + 0.65 * self.thick * np.array([1, -1])
             for shift in (0.10, 0.15):
-                ax.plot(self.length - np.array([shift + 0.04, shift]) / unit, [i + 0.4, i - 0.4], color="white")
+                ax.plot(self.length - np.array([shift + 0.04, shift]) / unit, ends, color="white")
         if np.isfinite(row.published):
             ax.plot(row.published, i, **PUBLISHED)
         style = {} if row.n_seeds else {"color": SOFT, "style": "italic"}

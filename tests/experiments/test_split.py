@@ -6,7 +6,7 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from experiments.cell import Seeds
-from experiments.split import train_test
+from experiments.split import rows_sha256, train_test
 
 SEEDS = Seeds(5, 6, 7)
 
@@ -50,3 +50,9 @@ def test_a_split_that_is_part_of_the_data_is_taken_as_it_is():
 def test_a_given_split_that_cannot_be_used_is_said(side, said):
     with pytest.raises(ValueError, match=said):
         train_test(data(split=[side] * 100), protocol(), SEEDS)
+
+
+def test_the_hash_tells_rows_apart_and_not_their_type():
+    rows = np.array([3, 1, 2])
+    assert rows_sha256(rows) == rows_sha256(rows.astype(np.int32))
+    assert rows_sha256(rows) != rows_sha256(rows[::-1])

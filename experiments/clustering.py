@@ -1,0 +1,131 @@
+"""Cell types in latent space: Fig 8a, b, e–g (paper, sections 2.5 and 4.7)."""
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from .latent import fit_latent
+from .metrics.clustering import ari, asw, nmi
+from .split import rows_sha256, train_test
+
+REQUIRES = "latent"
+SCORES = ("asw", "ari", "nmi")
+CUTS = (4, 3, 2)  # of the label hierarchy, Table 3
+PUBLISHED = {score: score.upper() for score in SCORES}
+PUBLISHED |= {f"{score}_{cut}": {"metric": score.upper(), "n_clusters_cut": cut} for score in SCORES for cut in CUTS}
+N_STARTS = 200  # of k-means (section 4.7)
+CUT_COLOURS = ("darkred", "red", "tomato", "salmon")  # the paper's, for 2, 3, 4 and all clusters
+LEGEND = " ARI and NMI are named as they are: the legends of the published figure exchange them."
+
+
+class NoLabels(ValueError):
+    """Data without cell types: there is nothing to hold a clustering against, so that every row is skipped."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds):
+    """Fit to the training cells, cluster their latent space, compare it with the cell types at every level.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``latent``.
+    adata : AnnData
+        Counts in ``X``, ``obs["label"]``; ``obs["label_4"]``, ``["label_3"]``, ``["label_2"]`` where the labels have
+        a hierarchy.
+    protocol : mapping
+        ``split`` and ``clustering`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+
+    Returns
+    -------
+    scores : dict
+        ``asw``, ``ari``, ``nmi``; with a hierarchy also ``asw_4``, …, from the same latent space.
+    arrays : dict
+        None are kept.
+    facts : dict
+        Sizes, and the hash of the training cells.
+
+    Raises
+    ------
+    NoLabels
+    """
+    rows, _ = train_test(adata, protocol, seeds)
+    labels = _labels(adata, "label", rows)
+    if labels is None:
+        raise NoLabels(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
+    X = adata.X[rows]
+    given = "batch" in adata.obs and protocol["clustering"]["use_batch"]
+    batch = adata.obs["batch"].to_numpy()[rows] if given else None
+    n_labels = np.unique(labels).size
+    latent = fit_latent(method, X, batch=batch, n_labels=n_labels)
+    if getattr(method, "sees_truth", False):
+        latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type
+
+    scores = label_scores(latent, labels, seeds.split)
+    for cut in CUTS:
+        coarse = _labels(adata, f"label_{cut}", rows)
+        if coarse is not None:
+            scores |= {f"{name}_{cut}": value for name, value in label_scores(latent, coarse, seeds.split).items()}
+    facts = {
+        "n_cells": len(rows),
+        "n_genes": int(X.shape[1]),
+        "n_labels": int(n_labels),
+        "n_latent": int(latent.shape[1]),
+        "cells_sha256": rows_sha256(rows),
+    }
+    return scores, {}, facts
+
+
+def label_scores(latent, labels, seed):
+    """``asw`` of the labels in the latent space; ``ari`` and ``nmi`` of k-means with as many clusters as labels.
+
+    Parameters
+    ----------
+    latent : array, shape (n_cells, n_latent)
+    labels : array, shape (n_cells,)
+    seed : int
+        Of the 200 starts of k-means, of which the one with the smallest inertia counts.
+
+    Raises
+    ------
+    ValueError
+        There is a single label, or one for every cell.
+    """
+    n_labels = np.unique(labels).size
+    if not 1 < n_labels < len(labels):
+        raise ValueError(
+            f"{n_labels} labels on {len(labels)} cells: clusters need from 2 labels to one less than cells."
+        )
+    clusters = KMeans(n_labels, n_init=N_STARTS, random_state=seed).fit_predict(latent)
+    return {
+        "asw": asw(latent=latent, labels=labels),
+        "ari": ari(labels=labels, clusters=clusters),
+        "nmi": nmi(labels=labels, clusters=clusters),
+    }
+
+
+def _labels(adata, key, rows):
+    return adata.obs[key].astype(str).to_numpy()[rows] if key in adata.obs else None
+
+
+def figure(table, records):
+    """Return {name: Figure}: the three scores side by side, and by cut where the labels have a hierarchy.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell.
+    """
+    from .plots.bar_panels import bar_panels
+
+    first = records.iloc[0]
+    note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
+    figures = {"scores": bar_panels(table, [[score] for score in SCORES], like="Fig 8a, b", note=note)}
+    if table["score"].isin([f"asw_{cut}" for cut in CUTS]).any():
+        panels = [[f"{score}_2", f"{score}_3", f"{score}_4", score] for score in SCORES]
+        series = dict(zip([f"{n} types" for n in (2, 3, 4, first["n_labels"])], CUT_COLOURS, strict=True))
+        figures["hierarchy"] = bar_panels(table, panels, like="Fig 8e–g", note=note, series=series)
+    return figures

@@ -1,0 +1,84 @@
+"""Neighbours in latent space against neighbours in protein space: Fig 8c (paper, sections 2.5 and 4.7)."""
+
+from .latent import fit_latent
+from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
+from .split import rows_sha256, train_test
+
+REQUIRES = "latent"
+PUBLISHED = {"protein_spearman": "protein_knn_spearman", "protein_fold": "protein_knn_fold_enrichment"}
+N_NEIGHBORS = 100
+
+
+class NoProteins(ValueError):
+    """Data without measured proteins: there is nothing to compare with, so that every row is skipped."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds):
+    """Fit to the training cells; compare their nearest neighbours in latent space with those in protein space.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``latent``.
+    adata : AnnData
+        Counts in ``X``, log-ratios of the proteins in ``obsm["protein"]``.
+    protocol : mapping
+        ``split`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+
+    Returns
+    -------
+    scores : dict
+        ``protein_spearman``, ``protein_fold``: agreement of the two graphs of 100 neighbours (metrics/neighbours.py).
+    arrays : dict
+        None are kept.
+    facts : dict
+        Sizes; the number of clusters of a method that has one; the hash of the training cells.
+
+    Raises
+    ------
+    NoProteins
+    """
+    if "protein" not in adata.obsm:
+        raise NoProteins(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
+    rows, _ = train_test(adata, protocol, seeds)
+    X, protein = adata.X[rows], adata.obsm["protein"][rows]
+    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    latent = fit_latent(method, X, batch=batch)
+    if getattr(method, "sees_truth", False):
+        latent = protein
+    graphs = {
+        "first": neighbour_graph(protein, N_NEIGHBORS),
+        "second": neighbour_graph(latent, N_NEIGHBORS),
+    }
+    scores = {"protein_spearman": graph_spearman(**graphs), "protein_fold": fold_enrichment(**graphs)}
+    facts = {
+        "n_cells": len(rows),
+        "n_genes": int(X.shape[1]),
+        "n_proteins": int(protein.shape[1]),
+        "n_latent": int(latent.shape[1]),
+        "cells_sha256": rows_sha256(rows),
+    }
+    return scores, {}, facts
+
+
+def figure(table, records):
+    """Return {name: Figure}: both scores side by side.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell.
+    """
+    from .plots.bar_panels import bar_panels
+
+    first = records.iloc[0]
+    note = (
+        f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "
+        "Raw: the counts as they are."
+    )
+    return {"scores": bar_panels(table, [[score] for score in PUBLISHED], like="Fig 8c", note=note, digits=3)}
