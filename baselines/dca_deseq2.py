@@ -1,0 +1,58 @@
+"""DCA followed by DESeq2: differential expression on denoised counts (a row of the published version's Fig 5)."""
+
+import numpy as np
+
+from r_env import bridge
+
+from .base import Method, check_counts
+from .dca import DCA
+from .deseq2 import SCRIPT, DESeq2
+from .groups import compared_cells
+
+
+class DCADESeq2(Method):
+    """DESeq2 on the counts that DCA has denoised, truncated to integers as the authors did.
+
+    DCA is fitted to all cells, DESeq2 to the denoised cells of the two groups.
+
+    Parameters
+    ----------
+    n_hidden, n_epochs
+        Of `DCA`; its other parameters keep their defaults.
+    size_factors
+        Of `DESeq2`, which runs with the paper's call.
+    random_state : int
+    verbose : bool
+
+    Attributes
+    ----------
+    dca_ : DCA
+    """
+
+    def __init__(self, n_hidden=(64, 32, 64), n_epochs=300, size_factors="ratio", random_state=0, verbose=False):
+        self.n_hidden = n_hidden
+        self.n_epochs = n_epochs
+        self.size_factors = size_factors
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X, batch=None):
+        """Train DCA on the counts (n_cells, n_genes)."""
+        bridge.require(SCRIPT)
+        self.n_features_in_ = check_counts(X).shape[1]
+        dca = DCA(self.n_hidden, self.n_epochs, random_state=self.random_state, verbose=self.verbose)
+        self.dca_ = dca.fit(X, batch=batch)
+        return self
+
+    def compare(self, X, group_a, group_b, batch=None):
+        """Test every gene for a difference between two groups of cells, after denoising them.
+
+        Parameters and the returned table are those of `DESeq2.compare`.
+        """
+        cells = compared_cells(X, group_a, group_b, batch)
+        denoised = np.floor(self.dca_.impute(cells.counts))
+        return (
+            DESeq2(size_factors=self.size_factors)
+            .fit(denoised)
+            .compare(denoised, cells.in_a, ~cells.in_a, batch=cells.batch)
+        )

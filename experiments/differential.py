@@ -1,0 +1,219 @@
+"""Differential expression against bulk references: Fig 5 and 12 (paper, sections 2.7, 4.3 and 4.7)."""
+
+import hashlib
+import inspect
+
+import numpy as np
+
+from .idr import fit_idr
+from .metrics.differential import adjusted, auroc, called
+from .split import train_test
+
+REQUIRES = "compare"
+PUBLISHED = {  # our score -> its name in results/published.json
+    "auroc": "AUROC_{comparison}",
+    "idr_weight": "IDR_p_{comparison}",
+    "idr_rho": "IDR_rho_{comparison}",
+    "n_detected": "n_detected_genes_{comparison}",
+    "null_called": "null_called",
+    "null_p_below": "null_p_below",
+    "null_max_bayes_factor": "max_abs_bayes_factor_{comparison}",
+}
+LIKE = {"BDC": ("Fig 5a", "Fig 5c–f", ""), "CD": ("Fig 5b", "Fig 12a–d", "Fig 12e")}
+BAYES_FACTOR, LEVEL = 3.0, 0.05  # section 2.7: what counts as evidence
+IDR_START = {"mu": 1.0, "sigma": 0.5, "rho": 0.5}  # of the authors' call
+FEWEST = 4  # cells of a group
+
+
+class NotCompared(LookupError):
+    """The data have no such bulk reference: the row is skipped, it has not failed."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds, *, comparison):
+    """Fit once, compare 100 with 100 cells many times, hold each ranking of the genes against the bulk reference.
+
+    Only training cells are used. The larger group is then compared with itself: two disjoint halves of one draw.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``compare``.
+    adata : AnnData
+        ``obs["label"]``; ``uns["comparisons"][comparison]``, the two labels compared; ``{comparison}_adj.P.Val`` and
+        ``{comparison}_logFC`` in ``var``.
+    protocol : mapping
+        ``split`` and ``differential`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+    comparison : str
+        "BDC" (B against dendritic cells) or "CD" (CD4 against CD8 T cells).
+
+    Returns
+    -------
+    scores : dict
+        Means over the repeats: ``auroc``, ``idr_weight``, ``idr_rho``, ``n_detected``; where one group was compared
+        with itself ``null_called`` (share of the genes) and ``null_p_below`` (share of p < 0.05) or
+        ``null_max_bayes_factor``. IDR is left out where its likelihood has no maximum, as with the reference itself.
+    arrays : dict
+        These scores, one value per repeat; of the first repeat ``single_cell`` (the Bayes factor or the signed log10
+        adjusted p-value) and ``bulk`` (the latter); ``null``, Bayes factors or p-values of the first null comparison.
+    facts : dict
+        Sizes, standard deviations over the repeats, and the hash of the cells drawn: equal for all methods of a seed.
+    """
+    rules = protocol["differential"]
+    names, bulk = _reference(adata, comparison)
+    train, _ = train_test(adata, protocol, seeds)
+    X, label = adata.X[train], adata.obs["label"].to_numpy()[train]
+    batch = adata.obs["batch"].to_numpy()[train] if rules["use_batch"] and "batch" in adata.obs else None
+    groups = [np.flatnonzero(label == name) for name in names]
+    for name, group in zip(names, groups, strict=True):
+        if len(group) < FEWEST:
+            raise ValueError(f"{len(group)} training cells are labelled {name!r}: comparing needs {FEWEST} or more.")
+    positive = _positive(bulk["adjusted"], rules["positives"], comparison)
+    options = _options(method, rules["bayes_factor"], adata.var, comparison)
+    method.fit(X, batch=batch)
+
+    def compare(rows_a, rows_b):
+        rows = np.concatenate([rows_a, rows_b])
+        in_a = np.arange(len(rows)) < len(rows_a)
+        return method.compare(X[rows], in_a, ~in_a, batch=None if batch is None else batch[rows], **options)
+
+    rng = np.random.default_rng([seeds.split, 1])
+    draws = [[_draw(rng, group, rules) for group in groups] for _ in range(rules["n_repeats"])]
+    tables = [compare(*draw) for draw in draws]
+    arrays = _by_name([_agreement(table, bulk["adjusted"], positive, rules) for table in tables])
+    facts = {
+        "n_genes": int(X.shape[1]),
+        "n_cells_a": min(len(a) for a, _ in draws),
+        "n_cells_b": min(len(b) for _, b in draws),
+        "n_repeats": len(draws),
+        "n_positive": int(positive.sum()),
+        "n_untested": float(np.mean([table["score"].isna().sum() for table in tables])),
+        "n_without_idr": int(np.isnan(arrays["idr_weight"]).sum()),
+        "cells_sha256": hashlib.sha256(b"|".join(rows.tobytes() for draw in draws for rows in draw)).hexdigest(),
+    }
+    if not getattr(method, "sees_truth", False):
+        largest = int(np.argmax([len(group) for group in groups]))
+        facts["null_group"] = names[largest]
+        halves = [_halves(rng, groups[largest], rules["n_cells"]) for _ in range(rules["n_null_repeats"])]
+        nulls = [compare(*half) for half in halves]
+        arrays |= _by_name([_null_scores(table) for table in nulls])
+    means = {name: float(np.nanmean(values)) for name, values in arrays.items() if not np.isnan(values).all()}
+    facts |= {f"{name}_sd": _sd(arrays[name]) for name in means}
+    arrays |= {"bulk": _signed(bulk["adjusted"], bulk["fold"]), "single_cell": _evidence(tables[0])}
+    if "null_group" in facts:
+        arrays["null"] = nulls[0]["bayes_factor" if "bayes_factor" in nulls[0] else "pvalue"].to_numpy()
+    return means, arrays, facts
+
+
+def _reference(adata, comparison):
+    """The labels of the two groups, and the bulk study as a dict of arrays (n_genes,)."""
+    names = adata.uns.get("comparisons", {}).get(comparison)
+    columns = [f"{comparison}_{name}" for name in ("adj.P.Val", "logFC")]
+    if names is None or not set(columns) <= set(adata.var) or "label" not in adata.obs:
+        raise NotCompared(f"The data have no labelled groups with a bulk reference for the comparison {comparison}.")
+    return list(names), dict(zip(("adjusted", "fold"), adata.var[columns].to_numpy(dtype=float).T, strict=True))
+
+
+def _positive(p_adjusted, rule, comparison):
+    """The genes that differ in the bulk reference, (n_genes,) bool."""
+    if rule["rule"] == "level":
+        return p_adjusted < rule["level"]
+    first = np.argsort(p_adjusted, kind="stable")[: round(rule[comparison] * len(p_adjusted))]
+    return np.isin(np.arange(len(p_adjusted)), first)
+
+
+def _options(method, bayes_factor, bulk, comparison):
+    """What ``compare`` of this method takes beside the cells: the sampling of Bayes factors, or the truth."""
+    offered = bayes_factor | {"bulk": bulk, "comparison": comparison}
+    return {name: offered[name] for name in inspect.signature(method.compare).parameters if name in offered}
+
+
+def _draw(rng, group, rules):
+    """Cells of a group: 100 of them, or all where there are fewer; drawn with replacement a cell still counts once."""
+    if rules["replace"]:
+        return np.unique(rng.choice(group, rules["n_cells"]))
+    return rng.choice(group, min(rules["n_cells"], len(group)), replace=False)
+
+
+def _halves(rng, group, n_cells):
+    """Two disjoint draws from one group."""
+    n = min(n_cells, len(group) // 2)
+    return np.split(rng.choice(group, 2 * n, replace=False), 2)
+
+
+def _agreement(table, bulk_adjusted, positive, rules):
+    """Scores of one ranking of the genes against the bulk reference."""
+    score = table["score"].to_numpy()
+    tested = np.isfinite(score)
+    if rules["untested"] == "last":  # no evidence is p = 1, or a Bayes factor of 0
+        score, tested = np.where(tested, score, 0.0), np.ones(len(score), dtype=bool)
+    result = {
+        "auroc": auroc(score=score[tested], positive=positive[tested]),
+        "idr_weight": np.nan,
+        "idr_rho": np.nan,
+        "n_detected": float(called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).sum()),
+    }
+    detected = np.count_nonzero(bulk_adjusted < LEVEL)
+    prior = max(detected, 1) / len(bulk_adjusted) if rules["idr_prior"] == "detected" else rules["idr_prior"]
+    reference = -np.log(np.maximum(bulk_adjusted[tested], 1e-300))
+    try:
+        fit = fit_idr(scores_a=score[tested], scores_b=reference, p=prior, **IDR_START)
+    except ValueError:  # its likelihood has no maximum
+        return result
+    return result | {"idr_weight": fit.p, "idr_rho": fit.rho}
+
+
+def _null_scores(table):
+    scores = {"null_called": called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).mean()}
+    if "bayes_factor" in table:
+        return scores | {"null_max_bayes_factor": table["bayes_factor"].abs().max()}
+    return scores | {"null_p_below": (table["pvalue"].dropna() < LEVEL).mean()}
+
+
+def _by_name(rows):
+    return {name: np.array([row[name] for row in rows], dtype=float) for name in rows[0]}
+
+
+def _sd(values):
+    return float(np.nanstd(values, ddof=1)) if (~np.isnan(values)).sum() > 1 else 0.0
+
+
+def _signed(p_adjusted, fold):
+    """-log10 of p-values with the sign of the change, (n_genes,)."""
+    return np.sign(fold) * -np.log10(np.maximum(p_adjusted, 1e-300))
+
+
+def _evidence(table):
+    """The abscissa of Fig 5c–f."""
+    if "bayes_factor" in table:
+        return table["bayes_factor"].to_numpy()
+    return _signed(adjusted(pvalue=table["pvalue"]), table["log_fold_change"].to_numpy())
+
+
+def figure(table, records):
+    """Return {name: SuiteFigure}: per comparison boxes over the repeats, panels against bulk, and null histograms.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise).
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from .plots.boxes import twin_boxes
+    from .plots.evidence import evidence_panels, null_panels
+
+    figures = {}
+    for comparison in records["comparison"].unique():
+        boxes, panels, null = LIKE.get(comparison, ("", "", ""))
+        rows = records[records["comparison"] == comparison]
+        published = table[table["comparison"] == comparison]
+        figures[f"boxes_{comparison}"] = twin_boxes(rows, published, left="idr_weight", right="auroc", like=boxes)
+        first = [row for row in rows[rows["seed"] == rows["seed"].min()].itertuples() if row.role != "control"]
+        if first:
+            thresholds = {"bayes_factor": BAYES_FACTOR, "level": LEVEL}
+            figures[f"scatter_{comparison}"] = evidence_panels(first, **thresholds, like=panels)
+            figures[f"null_{comparison}"] = null_panels(first, **thresholds, like=null)
+    return figures

@@ -1,0 +1,179 @@
+"""Genes by their evidence in single cells and in bulk (Fig 5c–f, 12a–d), and where nothing differs (Fig 12e)."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from .style import MARGIN, NUMBER, TITLE, SuiteFigure, colour, in_style, wrap
+from .words import span, title_of
+
+CLIP = 20.0  # signed log10 p-values end here, as in Fig 5d–f
+SIDE, GAP, LEFT, BELOW, COLUMNS = 1.42, 0.34, 0.46, 0.4, 4  # inches; panels in a row
+LINE = {"color": "#c0392b", "linewidth": 0.7}  # thresholds, red as in the paper
+BINS = 10  # Fig 12e
+
+
+def evidence_panels(panels, *, bayes_factor, level, like=""):
+    """Fig 5c–f: per method the evidence of each gene in single cells (x) and in bulk (y), both with the change's sign.
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Cells of one seed with ``arrays``: ``single_cell`` and ``bulk``, and ``idr_weight`` per repeat.
+    bayes_factor, level : float
+        Thresholds, drawn in red.
+    like : str
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    at_p = -math.log10(level)
+    tallest = 1.15 * max(np.abs(_points(panel)[1]).max() for panel in panels)
+    caption = (
+        f"{_where(panels)}. Points: n\xa0= {_number(panels, 'n_genes')} genes, the first of "
+        f"{_number(panels, 'n_repeats')} draws of {_number(panels, 'n_cells_a')} and "
+        f"{_number(panels, 'n_cells_b')} cells; p-values adjusted, ends at ±{CLIP:g}. Red: "
+        f"Bayes factor ±{bayes_factor:g}, adjusted p\xa0= {level:g}. p: median mixture weight of IDR."
+    )
+
+    def draw(ax, panel):
+        x, y = _points(panel)
+        threshold = bayes_factor if _has_bayes_factor(panel) else at_p
+        for sign in (-1, 1):
+            ax.axvline(sign * threshold, **LINE)
+            ax.axhline(sign * at_p, **LINE)
+        ax.plot(
+            x,
+            y,
+            ".",
+            color=colour(panel.label, panel.role),
+            markersize=2,
+            markeredgewidth=0,
+            alpha=0.6,
+            rasterized=True,
+        )
+        weight = np.nanmedian(panel.arrays["idr_weight"]) if np.isfinite(panel.arrays["idr_weight"]).any() else np.nan
+        box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1}
+        ax.text(0.04, 0.96, f"p = {weight:.3f}", transform=ax.transAxes, va="top", fontsize=NUMBER, bbox=box)
+        reach = 1.08 * max(np.abs(x[np.isfinite(x)]).max(initial=threshold), threshold)
+        ax.set(xlim=(-reach, reach), ylim=(-tallest, tallest))
+        return "Bayes factor" if _has_bayes_factor(panel) else "signed −log₁₀ p"
+
+    figure = _grid(panels, draw, "signed −log₁₀ p, bulk", like, caption)
+    figure.data = pd.concat([_as_frame(p) for p in panels], ignore_index=True)
+    agree = (f"{p.label}: {_agreement(p, bayes_factor, at_p)}" for p in panels)
+    figure.alt = "Genes by evidence in single cells and in bulk, one square per method. " + "; ".join(agree) + "."
+    return figure
+
+
+def null_panels(panels, *, bayes_factor, level, like=""):
+    """Fig 12e: histograms of the Bayes factors, or of the p-values, of genes between cells of one group.
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Cells of one seed with ``arrays["null"]`` and the fact ``null_group``.
+    bayes_factor, level : float
+    like : str
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    panels = [panel for panel in panels if "null" in panel.arrays]
+    caption = (
+        f"{_where(panels)}. Two disjoint draws from one group ({panels[0].null_group}), "
+        f"n\xa0= {_number(panels, 'n_genes')} genes. Red: Bayes factor ±{bayes_factor:g}; the height of uniform "
+        f"p-values."
+    )
+
+    def draw(ax, panel):
+        values = panel.arrays["null"][np.isfinite(panel.arrays["null"])]
+        fill = colour(panel.label, panel.role)
+        if _has_bayes_factor(panel):
+            ax.hist(values, bins=BINS, density=True, color=fill)
+            for sign in (-1, 1):
+                ax.axvline(sign * bayes_factor, **LINE)
+            text = f"max {np.abs(values).max():.2f}"
+        else:
+            ax.hist(values, bins=np.linspace(0, 1, 2 * BINS + 1), density=True, color=fill)
+            ax.axhline(1, **LINE)
+            ax.set_xlim(0, 1)
+            text = f"{np.mean(values < level):.1%} below {level:g}"
+        ax.set_ylim(top=1.18 * ax.get_ylim()[1])
+        ax.text(0.5, 0.98, text, transform=ax.transAxes, va="top", ha="center", fontsize=NUMBER)
+        return "Bayes factor" if _has_bayes_factor(panel) else "p-value"
+
+    figure = _grid(panels, draw, "density of genes", like, caption)
+    figure.data = pd.concat(
+        [
+            pd.DataFrame(
+                {"label": p.label, "null_bayes_factor" if _has_bayes_factor(p) else "null_pvalue": p.arrays["null"]}
+            )
+            for p in panels
+        ],
+        ignore_index=True,
+    )
+    figure.alt = "Histograms over genes, cells of one group against others of it. " + "; ".join(
+        f"{p.label}: largest Bayes factor {np.nanmax(np.abs(p.arrays['null'])):.2f}"
+        if _has_bayes_factor(p)
+        else f"{p.label}: {np.nanmean(p.arrays['null'] < level):.1%} of p-values below {level:g}"
+        for p in panels
+    )
+    return figure
+
+
+def _grid(panels, draw, y_label, like, caption):
+    """Squares in rows of ``COLUMNS``; ``draw(ax, panel)`` fills one and returns what its x axis is called."""
+    columns = min(COLUMNS, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
+    above = 0.12 + 0.14 * max(map(len, names))
+    step = SIDE + above + BELOW
+    width = LEFT + columns * (SIDE + GAP) - GAP + 2 * MARGIN
+    with in_style():
+        figure = SuiteFigure(width, rows * step, title=title_of(panels[0], like), caption=caption)
+        for i, panel in enumerate(panels):
+            row, column = divmod(i, columns)
+            ax = figure.panel(LEFT + column * (SIDE + GAP), (rows - row - 1) * step + BELOW, SIDE, SIDE)
+            ax.set_xlabel(draw(ax, panel), labelpad=2, fontsize=NUMBER)
+            if column == 0:
+                ax.set_ylabel(y_label, labelpad=2)
+            ax.set_title("\n".join(names[i]), pad=4)
+    return figure
+
+
+def _has_bayes_factor(panel):
+    """Whether the evidence of a method is a Bayes factor: then the largest under the null is among its scores."""
+    return "null_max_bayes_factor" in panel.arrays
+
+
+def _points(panel):
+    x, y = panel.arrays["single_cell"], np.clip(panel.arrays["bulk"], -CLIP, CLIP)
+    return (x if _has_bayes_factor(panel) else np.clip(x, -CLIP, CLIP)), y
+
+
+def _as_frame(panel):
+    x, y = _points(panel)
+    kind = "bayes_factor" if _has_bayes_factor(panel) else "signed_log10_p"
+    return pd.DataFrame({"label": panel.label, "single_cell": x, "single_cell_is": kind, "bulk_signed_log10_p": y})
+
+
+def _agreement(panel, bayes_factor, at_p):
+    """Counts of genes beyond both thresholds, in words."""
+    x, y = _points(panel)
+    threshold = bayes_factor if _has_bayes_factor(panel) else at_p
+    both = (np.abs(x) >= threshold) & (np.abs(y) >= at_p)
+    same = both & (np.sign(x) == np.sign(y))
+    return f"{both.sum()} genes beyond both thresholds, {same.sum()} of them with the same sign"
+
+
+def _number(panels, fact):
+    return span([int(getattr(panel, fact)) for panel in panels])
+
+
+def _where(panels):
+    first = panels[0]
+    return f"{first.dataset}, protocol {first.protocol}, seed {first.seed}"
