@@ -42,8 +42,9 @@ def summarise(cells, axes, published, published_as, origin=""):
         Score name -> metric name in results/published.json, with axis names in braces; or, for numbers that were
         published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
         ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
-        a qualifier that comes out as "all". ``method`` is a name other than the label, ``sign`` -1 where the paper
-        prints the negative; a list of mappings is looked through in order.
+        a qualifier that comes out as "all". ``method`` and ``dataset`` are names other than the label and
+        ``published_as``, ``sign`` is -1 where the paper prints the negative; of a list of mappings the first that is
+        found counts.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
     origin : str
@@ -120,9 +121,9 @@ def _published(numbers, dataset, row, wanted):
     for address in wanted if isinstance(wanted, list) else [wanted]:
         address = {"metric": address} if isinstance(address, str) else dict(address)
         sign = address.pop("sign", 1)
-        address = {key: str(value).format(**row) for key, value in address.items()}
+        address = {key: str(value).format(published_as=dataset, **row) for key, value in address.items()}
         address |= {key: "" for key in QUALIFIERS if address.get(key, "all") == "all"}
-        address = {"method": row["label"]} | address | {"dataset": dataset}
+        address = {"dataset": dataset, "method": row["label"]} | address
         same = (n for n in numbers if all(str(n.get(key, "")) == value for key, value in address.items()))
         found += [n | {"value": sign * n["value"]} for n in same if n["value"] is not None]  # None: the paper's NA
     return min(found, key=lambda n: n["figure"].startswith("notebook only"), default={})

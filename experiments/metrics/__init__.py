@@ -29,6 +29,18 @@ METRICS = {
     "nmi": Metric("mutual information (NMI)", "higher"),
     "protein_spearman": Metric("Spearman of RNA and protein graphs", "higher"),
     "protein_fold": Metric("fold enrichment of shared edges", "higher"),
+    "nb_explains": Metric("share of entries with p(NB | zero) > 0.9", ""),
+    "library_correlation": Metric("correlation of log l with log library size", ""),
+    "hypergeometric_gap": Metric("mean distance of zeros from the hypergeometric curve", ""),
+    "binomial_gap": Metric("mean distance of zeros from the binomial curve", ""),
+    "coverage": Metric("share of counts inside the central 90% of their draws", ""),
+    "crps": Metric("continuous ranked probability score of the draws (counts)", "lower"),
+    "n_cells": Metric("cells", "", tolerance=0.0),
+    "n_genes": Metric("genes", "", tolerance=0.0),
+    "n_batches": Metric("batches", "", tolerance=0.0),
+    "n_labels": Metric("cell types", "", tolerance=0.0),
+    "n_train": Metric("training cells", "", tolerance=0.0),
+    "n_test": Metric("test cells", "", tolerance=0.0),
     "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
     "batch_asw": Metric("silhouette of batches", "lower"),
     "n_clusters": Metric("clusters that SIMLR estimates", "", tolerance=0.0),
@@ -44,9 +56,15 @@ METRICS = {
     "null_p_below": Metric("share of p < 0.05, cells of one group (0.05 expected)", ""),
     "null_max_bayes_factor": Metric("largest |Bayes factor|, cells of one group", "lower"),
 }
-# Fig 8e–g: the same three scores at coarser cuts of the label hierarchy.
+# Fig 8e–g: the same three scores at every cut of the label hierarchy.
 METRICS |= {
-    f"{score}_{cut}": METRICS[score]._replace(label=f"{METRICS[score].label}, {cut} clusters")
+    f"{score}_{cut}": METRICS[score]._replace(label=f"{METRICS[score].label}, {cut} types")
     for score in ("asw", "ari", "nmi")
-    for cut in (4, 3, 2)
+    for cut in ("all", 4, 3, 2)
+}
+# Fig 6c, d: correlations of the two zero probabilities of a cell with its quality metrics.
+METRICS |= {
+    f"{part}_{quality}": Metric(f"±log10 p, {part_name} zeros and {quality.replace('_', ' ')}", "")
+    for part, part_name in (("bernoulli", "Bernoulli"), ("nb", "NB"))
+    for quality in ("gene_detection", "library_size", "reads_per_umi", "mapped_reads", "genome_not_gene")
 }
