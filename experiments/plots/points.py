@@ -1,0 +1,150 @@
+"""Scores that have no zero, one row per method: points with intervals (Fig 9a)."""
+
+import numpy as np
+
+from ..metrics import METRICS
+from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
+from .words import span, title_of
+
+ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
+LABEL = 1.3  # inches: longer labels take a second line
+PUBLISHED = {
+    "marker": "D", "markersize": 4.5, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 0.9,
+    "linestyle": "none", "zorder": 5,
+}  # fmt: skip
+
+
+def score_points(table, marks, *, unit="nats per cell", like=""):
+    """One row per method, best first, then the controls; several scores in one unit, the published value as a diamond.
+
+    The axis goes over the range of the scores: a log-likelihood has no zero that bars could start from.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``experiments.table.summarise`` for one value of each axis.
+    marks : dict
+        Score -> (marker, what it is). The first orders the rows; all rank in the same direction.
+    unit : str
+    like : str
+        The figure of the paper that this one redraws.
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    table = table[table["score"].isin(marks)]
+    better = METRICS[next(iter(marks))].better
+    labels = _order(table, list(marks), better)
+    low, high = _limits(table)
+    shown = [score for score in marks if table.loc[table["score"] == score, "mean"].notna().any()]
+    with in_style():
+        names = [wrap(label, NUMBER, LABEL) for label in labels]
+        left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
+        step = max(0.2, 0.12 * max(map(len, names)))
+        legend = [
+            *(marks[score] for score in shown),
+            *([("D", "published")] if table["published"].notna().any() else []),
+        ]
+        below = 0.34 + 0.15 * len(legend) + 0.12
+        figure = SuiteFigure(
+            COLUMN, below + len(labels) * step, title=title_of(next(table.itertuples()), like), caption=_caption(table)
+        )
+        ax = figure.panel(left, below, COLUMN - left - 0.14, len(labels) * step)
+        ax.set(xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))
+        for i, label in enumerate(labels):
+            _row(ax, i, table[table["label"] == label], marks, (low, high))
+        ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names])
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.grid(axis="y", color="#e8e8e8", linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.locator_params(axis="x", nbins=5)
+        middle = left + (COLUMN - left - 0.14) / 2
+        figure.write(middle, figure.foot + below - 0.34, f"{unit}, {better} is better", ha="center", va="bottom")
+        _legend(figure, legend, below - 0.46)
+    figure.data = table
+    figure.alt = (
+        f"Points, {unit}. " + "; ".join(_words(table[table["label"] == label], marks) for label in labels) + "."
+    )
+    return figure
+
+
+def _order(table, scores, better):
+    """Labels by the first score, those without one last; then the controls."""
+    means = table.pivot_table("mean", "label", "score", dropna=False, sort=False).reindex(columns=scores)
+    order = means.iloc[:, 0].sort_values(ascending=better == "lower", na_position="last", kind="stable").index
+    control = set(table.loc[table["role"] == "control", "label"])
+    return sorted(order, key=lambda label: label in control)
+
+
+def _limits(table):
+    """The axis: all methods and published values; a control too if it is not far out."""
+    columns = ["mean", "ci_low", "ci_high", "published"]
+    methods = table.loc[table["role"] != "control", columns].to_numpy(dtype=float)
+    methods = methods if np.isfinite(methods).any() else table[columns].to_numpy(dtype=float)
+    low, high = (np.nanmin(methods), np.nanmax(methods)) if np.isfinite(methods).any() else (0.0, 1.0)
+    room = ROOM * (high - low)
+    near = table[["mean", "ci_low", "ci_high"]].to_numpy(dtype=float)
+    near = near[(near >= low - room) & (near <= high + room)]
+    low, high = min([low, *near]), max([high, *near])
+    air = 0.06 * (high - low) or 1.0
+    return low - air, high + air
+
+
+def _row(ax, i, rows, marks, limits):
+    if not rows["mean"].notna().any():
+        words = " and ".join(w for w in ("failed", "timeout", "skipped") if f"{w}:" in rows["status"].iloc[0])
+        ax.text(
+            0.02, i, words or "no result", transform=ax.get_yaxis_transform(), va="center", color=SOFT, style="italic"
+        )
+        return
+    present = [row for row in rows.itertuples() if row.n_seeds]
+    shifts = np.linspace(-0.18, 0.18, len(present)) if len(present) > 1 else [0.0]
+    outside = []
+    for shift, row in zip(shifts, present, strict=True):
+        if not limits[0] <= row.mean <= limits[1]:
+            outside.append(row)
+            continue
+        tint = colour(row.label, row.role)
+        if np.isfinite(row.ci_low):
+            ax.plot([row.ci_low, row.ci_high], [i + shift] * 2, color=tint, linewidth=1.1, solid_capstyle="butt")
+        ax.plot(row.mean, i + shift, marks[row.score][0], color=tint, markersize=4.2, markeredgewidth=0)
+    if outside:
+        is_low = outside[0].mean < limits[0]
+        text = f"◂ {outside[0].mean:,.0f}" if is_low else f"{outside[0].mean:,.0f} ▸"
+        x, side = (0.0, "left") if is_low else (1.0, "right")
+        ax.text(x, i, text.replace("-", "−"), transform=ax.get_yaxis_transform(), va="center", ha=side, fontsize=NUMBER)
+    published = rows["published"].dropna().unique()
+    ax.plot(published, [i] * len(published), **PUBLISHED)
+
+
+def _legend(figure, legend, top):
+    """One line per mark, from ``top`` inches above the caption downwards."""
+    for k, (marker, words) in enumerate(legend):
+        y = figure.foot + top - 0.15 * k
+        ax = figure.panel(MARGIN, top - 0.15 * k - 0.06, 0.16, 0.12)
+        ax.axis("off")
+        style = (
+            PUBLISHED if marker == "D" else {"marker": marker, "color": "#555555", "markersize": 4.2, "linewidth": 0}
+        )
+        ax.plot(0, 0, **style)
+        figure.write(MARGIN + 0.2, y, words, va="center", fontsize=NUMBER)
+
+
+def _words(rows, marks):
+    parts = []
+    for row in rows.itertuples():
+        if row.n_seeds:
+            around = f" ({row.ci_low:.1f} to {row.ci_high:.1f})" if np.isfinite(row.ci_low) else ""
+            parts.append(f"{marks[row.score][1]} {row.mean:.1f}{around}")
+    published = rows["published"].dropna().unique()
+    parts += [f"published {value:.1f}" for value in published]
+    return f"{rows['label'].iloc[0]}: " + (", ".join(parts) or "no result")
+
+
+def _caption(table):
+    first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
+    noun = "seed" if seeds.max() == 1 else "seeds"
+    caption = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}. "
+    return caption + "Point: mean over seeds; line: its 95% bootstrap interval."
