@@ -11,8 +11,9 @@ from .provenance import ROOT
 def read():
     """The statements of results/claims.yaml.
 
-    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and, under one of
-    ``better``, ``worse`` and ``like``, the methods that scVI is compared with; ``like`` has a ``margin``.
+    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``on`` (data
+    sets). Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared
+    with; ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
@@ -35,17 +36,18 @@ def judge(claim, rows):
     words : list of str
         What was found for each method named.
     """
-    (side,) = {"better", "worse", "like"} & set(claim)
+    (side,) = {"better", "worse", "like", "value"} & set(claim)
+    labels = [claim["value"]["label"]] if side == "value" else claim[side]
     found = []
     for row in rows:
-        if row["score"] != claim["score"] or row["label"] not in claim[side]:
+        if row["score"] != claim["score"] or row["label"] not in labels:
             continue
         if any(row.get(axis) != str(value) for axis, value in claim.get("where", {}).items()):
             continue
-        verdict, words = _compare(row, side, claim.get("margin", 0.0))
-        found.append((row["label"], verdict, words))
+        outcome = _bounded(row, **claim["value"]) if side == "value" else _compare(row, side, claim.get("margin", 0.0))
+        found.append((row["label"], *outcome))
     words = [f"{label}: {what}" for label, _, what in found]
-    words += [f"{label}: not run" for label in claim[side] if label not in {each[0] for each in found}]
+    words += [f"{label}: not run" for label in labels if label not in {each[0] for each in found}]
     verdicts = [verdict for _, verdict, _ in found]
     return next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run"), words
 
@@ -66,6 +68,18 @@ def _compare(row, side, margin):
     if ends[0] > -margin:
         return "holds", words
     return ("contradicted" if ends[1] < -margin else "undecided"), words
+
+
+def _bounded(row, label, above=-math.inf, below=math.inf):
+    """Verdict and words on the score of one method, from its interval or, with one seed, from the score itself."""
+    mean, low, high = (_float(row[name]) for name in ("mean", "ci_low", "ci_high"))
+    if not math.isfinite(mean):
+        return "not run", row["status"]
+    low, high = (low, high) if math.isfinite(low) else (mean, mean)
+    words = f"{mean:.3g} ({low:.3g} to {high:.3g})"
+    if above < low and high < below:
+        return "holds", words
+    return ("contradicted" if high <= above or low >= below else "undecided"), words
 
 
 def _float(text):

@@ -207,7 +207,8 @@ def _statements(runs):
     for claim in claims.read():
         answers = []
         for run in runs:
-            if run["experiment"] == claim["experiment"] and not run["tag"]:
+            concerned = not claim.get("on") or run["dataset"].removeprefix("standin_") in claim["on"]
+            if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
                 verdict, words = claims.judge(claim, run["table"])
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
