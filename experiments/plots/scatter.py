@@ -12,6 +12,7 @@ from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_style, inches, w
 from .words import span, title_of
 
 SIDE, GAP, COLUMNS = 1.64, 0.14, 4  # inches: four squares fill the width of a page
+BAR = 0.36  # inches at the right for the colour bar
 LINE = 0.14  # inches: a line of the legend
 
 
@@ -80,22 +81,22 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
     SuiteFigure
     """
     by_category = not isinstance(colours[0], Continuous)
-    columns = min(len(panels), COLUMNS)
+    columns, side = min(len(panels), COLUMNS), SIDE if by_category else SIDE - BAR / COLUMNS
     rows = math.ceil(len(panels) / columns)
-    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
+    names = [wrap(panel.label, TITLE, side) for panel in panels]
     above = 0.08 + 0.14 * max(map(len, names))
     under = 0.16 if notes else 0.04
-    width = max(2 * MARGIN + columns * (SIDE + GAP) - GAP + (0 if by_category else 0.5), 3.5)
+    width = max(2 * MARGIN + columns * (side + GAP) - GAP + (0 if by_category else BAR), 3.5)
     legend = legend_lines(colours[0].names, width - 2 * MARGIN) if by_category else []
     below = len(legend) * LINE + (0.06 if legend else 0)
     title = f"{title_of(panels[0], like)}, {drawn} by {what}"
     with in_style():
-        height = below + rows * (SIDE + above + under)
+        height = below + rows * (side + above + under)
         figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes))
         for i, (plane, colour) in enumerate(zip(planes, colours, strict=True)):
             row, column = divmod(i, columns)
-            bottom = below + (rows - row - 1) * (SIDE + above + under) + under
-            ax = figure.panel(MARGIN + column * (SIDE + GAP), bottom, SIDE, SIDE)
+            bottom = below + (rows - row - 1) * (side + above + under) + under
+            ax = figure.panel(MARGIN + column * (side + GAP), bottom, side, side)
             points = _points(ax, np.asarray(plane), colour)
             ax.set_title("\n".join(names[i]), pad=3)
             if notes:
@@ -103,12 +104,12 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
         if by_category:
             draw_legend(figure, legend, colours[0], below)
         else:
-            top = below + (rows - 1) * (SIDE + above + under) + under
-            left = MARGIN + columns * (SIDE + GAP) - GAP + 0.1
-            bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, SIDE), ticks=[])
+            top = below + (rows - 1) * (side + above + under) + under
+            left = MARGIN + columns * (side + GAP) - GAP + 0.1
+            bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, side), ticks=[])
             bar.outline.set_linewidth(0.6)
-            for y, word in ((0, colours[0].low), (SIDE / 2, colours[0].label), (SIDE, colours[0].high)):
-                place = {0: "bottom", SIDE: "top"}.get(y, "center")
+            for y, word in ((0, colours[0].low), (side / 2, colours[0].label), (side, colours[0].high)):
+                place = {0: "bottom", side: "top"}.get(y, "center")
                 figure.write(left + 0.13, figure.foot + top + y, word, rotation=90, va=place, fontsize=FOOT)
     figure.data = pd.concat(
         [
