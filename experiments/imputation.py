@@ -1,8 +1,10 @@
 """Imputation of hidden counts: Fig 2, 9b–d, 10 and 11 (paper, sections 2.4 and 4.7)."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.stats import gaussian_kde
 
 from .corrupt import corrupt
@@ -41,6 +43,50 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
     facts : dict
         Sizes, and the hash of the corrupted matrix: equal for all methods of one seed.
     """
+    task = hide(adata, protocol, seeds, corruption)
+    imputed = task.imputed_by(method.fit(task.given(method), batch=task.batch))
+
+    scores = {"median_l1": median_l1(original=task.original, imputed=imputed)}
+    shown = (task.corrupted == 0) & (task.original < DENSITY_LIMIT) & (imputed < DENSITY_LIMIT)
+    points = task.original[shown].astype(np.float64), imputed[shown].astype(np.float64)
+    return scores, _density(*points), task.facts
+
+
+class Task(NamedTuple):
+    """Training cells with some of their entries hidden, and which those are."""
+
+    X: sp.csr_matrix  # (n_cells, n_genes), before the corruption
+    X_corrupted: sp.csr_matrix
+    batch: np.ndarray | None  # (n_cells,)
+    rows: np.ndarray  # of the scored entries, as are the next three
+    columns: np.ndarray
+    original: np.ndarray
+    corrupted: np.ndarray
+    facts: dict
+
+    def given(self, method):
+        """What the method may see: the corrupted counts, or the truth if it is the oracle."""
+        return self.X if getattr(method, "sees_truth", False) else self.X_corrupted
+
+    def imputed_by(self, method):
+        """What the fitted method imputes for the scored entries, (n_scored,)."""
+        given = self.given(method)
+        imputed = np.asarray(method.impute(given, batch=self.batch))
+        if imputed.shape != given.shape:
+            raise ValueError(
+                f"impute() returned shape {imputed.shape} for {given.shape[0]} cells × {given.shape[1]} genes."
+            )
+        return imputed[self.rows, self.columns]
+
+
+def hide(adata, protocol, seeds, corruption):
+    """Corrupt the training cells and return the `Task` of finding what was there.
+
+    Raises
+    ------
+    ValueError
+        The corruption changed nothing.
+    """
     train, _ = train_test(adata, protocol, seeds)
     X = adata.X[train]
     batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
@@ -51,36 +97,30 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
     alive = np.diff(hidden.X.indptr) > 0
     row_of = np.cumsum(alive) - 1
     X, X_corrupted = X[alive], hidden.X[alive]
-    batch = None if batch is None else batch[alive]
     scored = alive[hidden.rows]
     if protocol["imputation"]["scored"] == "changed":
         scored &= hidden.original != hidden.corrupted
-    rows, columns = row_of[hidden.rows[scored]], hidden.columns[scored]
-    original, corrupted = hidden.original[scored], hidden.corrupted[scored]
-    if original.size == 0:
+    if not scored.any():
         raise ValueError(
             f"The {corruption} corruption changed no entry of the {X.shape[0]} training cells: use more cells or "
             f"a larger protocol.corruption.{corruption}.fraction."
         )
-
-    given = X if getattr(method, "sees_truth", False) else X_corrupted
-    imputed = np.asarray(method.fit(given, batch=batch).impute(given, batch=batch))
-    if imputed.shape != given.shape:
-        raise ValueError(
-            f"impute() returned shape {imputed.shape} for {given.shape[0]} cells × {given.shape[1]} genes."
-        )
-    imputed = imputed[rows, columns]
-
-    scores = {"median_l1": median_l1(original=original, imputed=imputed)}
-    facts = {
-        "n_cells": int(X.shape[0]),
-        "n_genes": int(X.shape[1]),
-        "n_scored": int(original.size),
-        "n_emptied_cells": int((~alive).sum()),
-        "corrupted_sha256": _hash(X_corrupted),
-    }
-    shown = (corrupted == 0) & (original < DENSITY_LIMIT) & (imputed < DENSITY_LIMIT)
-    return scores, _density(original[shown].astype(np.float64), imputed[shown].astype(np.float64)), facts
+    return Task(
+        X=X,
+        X_corrupted=X_corrupted,
+        batch=None if batch is None else batch[alive],
+        rows=row_of[hidden.rows[scored]],
+        columns=hidden.columns[scored],
+        original=hidden.original[scored],
+        corrupted=hidden.corrupted[scored],
+        facts={
+            "n_cells": int(X.shape[0]),
+            "n_genes": int(X.shape[1]),
+            "n_scored": int(scored.sum()),
+            "n_emptied_cells": int((~alive).sum()),
+            "corrupted_sha256": _hash(X_corrupted),
+        },
+    )
 
 
 def _density(original, imputed):
