@@ -81,4 +81,4 @@ def figure(table, records):
         f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "
         "Raw: the counts as they are."
     )
-    return {"scores": bar_panels(table, [[score] for score in PUBLISHED], like="Fig 8c", note=note, digits=3)}
+    return {"scores": bar_panels(table, {score: [score] for score in PUBLISHED}, like="Fig 8c", note=note, digits=3)}

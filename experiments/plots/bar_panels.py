@@ -23,9 +23,9 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
     ----------
     table : pandas.DataFrame
         Rows of ``experiments.table.summarise`` for one value of each axis.
-    panels : list of list of str
-        The scores of each panel, keys of ``METRICS``. Where there are several, each method has that many bars; the
-        last one names the axis and, in the first panel, ranks the methods.
+    panels : dict of str to list of str
+        The scores of each panel by the score that names its axis, all keys of ``METRICS``. Where a panel has several,
+        each method has that many bars; the last one of the first panel ranks the methods.
     like : str
         The figure of the paper that this one redraws.
     note : str
@@ -39,8 +39,9 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
     -------
     SuiteFigure
     """
+    axes, panels = [METRICS[name] for name in panels], list(panels.values())
     shown = table[table["score"].isin([score for panel in panels for score in panel])]
-    ranked = _ranked(table[table["score"] == panels[0][-1]], METRICS[panels[0][-1]].better)
+    ranked = _ranked(table[table["score"] == panels[0][-1]], axes[0].better)
     labels = [*ranked["label"], *(label for label in shown["label"].unique() if label not in set(ranked["label"]))]
     fills = list((series or {}).values())
     with in_style():
@@ -48,7 +49,6 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
         left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
         width = min(WIDTH, left + len(panels) * PANEL)
         inner = (width - left) / len(panels) - GAP
-        axes = [METRICS[panel[-1]] for panel in panels]
         what = [[*wrap(axis.label, 7.5, inner + RIGHT), f"{axis.better} is better"] for axis in axes]
         below = 0.3 + 0.14 * max(map(len, what))
         step = max(0.23, 0.12 * max(map(len, names)), 0.09 + BAR * max(map(len, panels)))
