@@ -37,6 +37,7 @@ AUTHORS_LEFT_OUT = ("Other", "7", "8", "9", "10")  # the first of PBMC, the othe
 MIN_CELLS = 10  # of a subpopulation, for a correlation
 N_MOLECULES = 10_000  # in a cell, Fig 6b
 FREQUENT = 0.03  # Fig 6b leaves out genes above
+FREQUENCIES = np.logspace(-6, np.log10(FREQUENT), 200)  # where its curves are drawn
 HISTOGRAM = np.linspace(0, 1, 11)  # bins of Fig 13a
 
 
@@ -172,3 +173,32 @@ def _gaps(zeros, frequency, n_drawn):
         "binomial_gap": binomial_zero(frequency=frequency, n_drawn=n_drawn),
     }
     return {name: mean_gap(observed=zeros, expected=curve) for name, curve in expected.items()}
+
+
+def figure(table, records):
+    """Return {name: Figure}: Fig 6a, 6b, 6c/d, 13a and 13b–d, the methods and the control side by side.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise); not read, the figures show cells and correlations.
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from .plots import technical as plots
+
+    first = list(records[records["seed"] == records["seed"].min()].itertuples())
+    row = first[0]
+    curves = {}
+    for name, at in {"hypergeometric": {"n_in_cell": max(N_MOLECULES, row.mean_umi)}, "binomial": {}}.items():
+        function = {"hypergeometric": hypergeometric_zero, "binomial": binomial_zero}[name]
+        curves[name] = FREQUENCIES, function(frequency=FREQUENCIES, n_drawn=row.mean_umi, **at)
+    names = {score: name for score, (name, _) in QUALITY.items()}
+    figures = {
+        "scaling_factor": plots.scaling_factor(first),
+        "zeros": plots.zeros(first, curves, n_molecules=N_MOLECULES, frequent=FREQUENT),
+        "quality": plots.quality(records, names, ALIGNMENT, list(PARTS.values())),
+        "nb_share": plots.nb_share(first, HISTOGRAM),
+    }
+    trained = [panel for panel in first if panel.role != "control"]
+    return figures | ({"zero_probabilities": plots.zero_probabilities(trained, names, ALIGNMENT)} if trained else {})

@@ -1,103 +1,87 @@
-"""Boxes over repeats, two scores side by side for each method (Fig 5a, b)."""
+"""Distributions as boxes, side by side (Fig 6c, d and Fig 7a-c)."""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..metrics import METRICS
-from .bars import PUBLISHED
-from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
-from .words import span, title_of
-
-FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
-INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
-SHIFT = {"left": -0.19, "right": 0.19}  # from the middle of a method, in methods
-WIDTH, INNER, SIDE, LABEL = 0.32, 2.3, 0.5, 1.0  # of a box in methods; inches: the panel's height, an axis, a name
-WHISKERS = (5, 95)  # percentiles
+from .grid import grid, legend_line
+from .style import in_style, wrap
 
 
-def twin_boxes(records, table, *, left, right, like=""):
-    """Fig 5a: per method a box of one score (left axis) and of another (right axis), the published mean as a diamond.
+class Boxes(NamedTuple):
+    """One panel: at each tick one box per kind."""
+
+    name: str
+    ticks: list  # words under the boxes
+    values: dict  # kind -> one array per tick
+    y_label: str
+    diagonal: bool = False  # ticks are numbers on the scale of y
+
+
+def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95), columns=2, side=(2.9, 1.7), slant=0):
+    """Boxes from the first to the third quartile with the median, whiskers at percentiles, outliers left out.
 
     Parameters
     ----------
-    records : pandas.DataFrame
-        Finished cells of one value of each axis, with their ``arrays``: one value per repeat for both scores.
-    table : pandas.DataFrame
-        The summary rows of the same axes, for the published values.
-    left, right : str
-        Keys of ``METRICS``.
-    like : str
-        The figure of the paper that this one redraws.
-
-    Returns
-    -------
-    SuiteFigure
+    panels : list of Boxes
+    colours : dict
+        Kind -> colour; with more than one kind they are named in a line below.
+    whiskers : (float, float)
+        Percentiles.
     """
-    scores = {"left": left, "right": right}
-    groups = list(records.groupby(["role", "label"], sort=False))
-    groups.sort(key=lambda group: group[0][0] == "control")  # stable: the order of the run, then the controls
-    labels = [label for (_, label), _ in groups]
-    values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in scores.values()}
-    published = table.set_index(["label", "score"])["published"]
-    names = [wrap(label, NUMBER, LABEL) for label in labels]
-    below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
+    several = len(colours) > 1
     with in_style():
-        title, caption = title_of(next(records.itertuples()), like), _caption(records, values)
-        figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
-        ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
-        for side, axis in (("left", ax), ("right", ax.twinx())):
-            for i, label in enumerate(labels):
-                _box(axis, i + SHIFT[side], values[label, scores[side]], FACE[side])
-                known = published.get((label, scores[side]), np.nan)
-                axis.plot(i + SHIFT[side], known, **PUBLISHED)
-            axis.tick_params(axis="y", colors=INK[side], labelcolor=INK[side])
-            axis.spines[["left", "right"]].set_visible(False)
-            axis.spines[side].set(visible=True, color=INK[side])
-            axis.margins(y=0.06)
-            label = "\n".join(wrap(METRICS[scores[side]].label, NUMBER, INNER))
-            axis.set_ylabel(label, color=INK[side], fontsize=NUMBER)
-        ax.set_xlim(-0.55, len(labels) - 0.45)
-        ticks = ["\n".join(name) for name in names]
-        ax.set_xticks(range(len(labels)), ticks, rotation=45, ha="right", rotation_mode="anchor")
-        ax.tick_params(axis="x", length=0)
-    figure.data = pd.concat(
-        [pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()], ignore_index=True
-    )
-    figure.alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. " + "; ".join(
-        _words(label, score, found, published.get((label, score), np.nan)) for (label, score), found in values.items()
-    )
+        figure, axes = grid(
+            [panel.name for panel in panels], title=title, caption=caption, columns=columns, side=side, left=0.6,
+            gap=0.55, below=0.72 if slant else 0.42, legend=0.2 if several else 0.0,
+        )  # fmt: skip
+        for ax, panel in zip(axes, panels, strict=True):
+            _panel(ax, panel, colours, whiskers)
+            ax.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=slant, ha="right" if slant else "center")
+            ax.set_ylabel("\n".join(wrap(panel.y_label, 7.5, side[1])), labelpad=2)
+            ax.set_xlabel(x_label, labelpad=2)
+        if several:
+            square = {"marker": "s", "markersize": 6, "linestyle": "none"}
+            legend_line(figure, [(kind, square | {"color": tint}) for kind, tint in colours.items()], 0.12)
+    rows = [
+        {"panel": panel.name, "at": tick, "kind": kind, "n": values.size, **_quantiles(values, whiskers)}
+        for panel in panels
+        for kind, arrays in panel.values.items()
+        for tick, values in zip(panel.ticks, arrays, strict=True)
+    ]
+    figure.data = pd.DataFrame(rows)
+    figure.alt = "Medians of boxes. " + "; ".join(
+        f"{panel.name}, {kind}: "
+        + ", ".join(f"{tick} {np.median(v):.2g}" for tick, v in zip(panel.ticks, arrays, strict=True) if v.size)
+        for panel in panels
+        for kind, arrays in panel.values.items()
+    ) + "."  # fmt: skip
     return figure
 
 
-def _pooled(rows, score):
-    """The values of all repeats of all seeds that are defined."""
-    found = np.concatenate([arrays[score] for arrays in rows["arrays"]])
-    return found[~np.isnan(found)]
-
-
-def _box(ax, x, values, face):
-    if values.size:
+def _panel(ax, panel, colours, whiskers):
+    n = len(panel.values)
+    width = 0.7 / n
+    for k, (kind, arrays) in enumerate(panel.values.items()):
+        filled = [(i, values) for i, values in enumerate(arrays) if values.size]
+        if not filled:
+            continue
         ax.boxplot(
-            values, positions=[x], widths=WIDTH, whis=WHISKERS, showfliers=False, patch_artist=True, manage_ticks=False,
-            boxprops={"facecolor": face, "linewidth": 0.5}, medianprops={"color": "black", "linewidth": 1.0},
+            [values for _, values in filled],
+            positions=[i + (k - (n - 1) / 2) * (width + 0.04) for i, _ in filled],
+            widths=width, whis=whiskers, showfliers=False, patch_artist=True, manage_ticks=False,
+            boxprops={"facecolor": colours[kind], "linewidth": 0.6}, medianprops={"color": "black", "linewidth": 1},
             whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
         )  # fmt: skip
+    ax.set_xlim(-0.6, len(panel.ticks) - 0.4)
+    if panel.diagonal:
+        ends = np.array([0, len(panel.ticks) - 1])
+        ax.plot(ends, np.array(panel.ticks, dtype=float)[ends], "--", color="#1f77b4", linewidth=0.9, alpha=0.7)
+    else:
+        ax.axhline(0, color="#444444", linewidth=0.6)
 
 
-def _words(label, score, values, known):
-    text = f"{label}, {score}: " + (f"median {np.median(values):.3f}" if values.size else "not defined")
-    return text + (f", published mean {known:.3f}" if np.isfinite(known) else "")
-
-
-def _caption(records, values):
-    first = records.iloc[0]
-    undefined = [label for (label, _), found in values.items() if not found.size]
-    cells = " and ".join(span(records[name].astype(int).tolist()) for name in ("n_cells_a", "n_cells_b"))
-    text = (
-        f"{first['dataset']}, protocol {first['protocol']}. Each box: n\xa0= "
-        f"{span([found.size for found in values.values() if found.size])} draws of {cells} cells, "
-        f"{records['seed'].nunique()} seeds. Line: median; whiskers: 5% to 95%."
-    )
-    if undefined:
-        text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
-    return text + " Diamonds: published means."
+def _quantiles(values, whiskers):
+    points = dict(zip(("low", "q1", "median", "q3", "high"), (whiskers[0], 25, 50, 75, whiskers[1]), strict=True))
+    return {name: np.percentile(values, at) if values.size else np.nan for name, at in points.items()}

@@ -1,0 +1,105 @@
+"""The figures of technical variability (Fig 6 and 13), of the kinds that pairs, boxes and histogram draw."""
+
+import numpy as np
+
+from .boxes import Boxes, box_panels
+from .histogram import share_histograms
+from .pairs import Pairs, pair_panels
+from .style import colour
+from .words import span
+
+CURVES = {"hypergeometric": "#00b7c3", "binomial": "#d62728"}  # the paper's cyan and red
+PARTS = ("#9ecae1", "#31a354")  # Bernoulli, NB
+
+
+def scaling_factor(cells):
+    """Fig 6a: log library size against log scaling factor, one square per method (a row of one seed)."""
+    panels = []
+    for cell in cells:
+        x, y = cell.arrays["log_scale"], cell.arrays["log_library"]
+        panels.append(_pairs(cell, x, y, "log scaling factor", "log library size", note=_r(x, y)))
+    caption = f"{_seed(cells[0])}. One point per cell."
+    return pair_panels(panels, title="Fig 6a: scaling factor and library size", caption=caption)
+
+
+def zeros(cells, curves, *, n_molecules, frequent):
+    """Fig 6b: share of zeros of a gene against its mean expected frequency, with the curves of two sampling schemes."""
+    curves = {name: (x, y, CURVES[name]) for name, (x, y) in curves.items()}
+    panels = [
+        Pairs(
+            cell.label, cell.arrays["frequency"], cell.arrays["zeros"], "mean expected frequency", "share of zeros",
+            "#888888", curves=curves, marker="x", log_x=True,
+        )
+        for cell in cells
+    ]  # fmt: skip
+    caption = (
+        f"{_seed(cells[0])}; one point per gene with zeros and a frequency below {frequent}. Curves: chance of no "
+        f"molecule among U\xa0= {cells[0].mean_umi:,.0f}, their mean, drawn from N\xa0= {n_molecules:,} or U, "
+        "if that is more (hypergeometric), or from any number (binomial)."
+    )
+    return pair_panels(panels, title="Fig 6b: zeros of a gene and its frequency", caption=caption)
+
+
+def quality(records, names, alignment, parts):
+    """Fig 6c, d: boxes over seeds and subpopulations; metrics of library size left, of alignment right."""
+    panels = []
+    for label, runs in records.groupby("label", sort=False):
+        metrics = list(runs["arrays"].iloc[0]["quality"])
+        signed = np.concatenate([arrays["signed_log10_p"] for arrays in runs["arrays"]])
+        for side in (False, True):
+            chosen = [j for j, metric in enumerate(metrics) if (metric in alignment) == side]
+            values = {
+                part: [signed[np.isfinite(signed[:, j, k]), j, k] for j in chosen] for k, part in enumerate(parts)
+            }
+            if chosen:
+                ticks = [names[metrics[j]] for j in chosen]
+                panels.append(Boxes(label, ticks, values, "−log10 p with the sign of r"))
+    row, n_seeds = next(records.itertuples()), records["seed"].nunique()
+    caption = (
+        f"{row.dataset}, protocol {row.protocol}, n\xa0= {span(records['n_groups'])} subpopulations × {n_seeds} "
+        f"{'seed' if n_seeds == 1 else 'seeds'}. Box: quartiles; whiskers: 5 and 95%. Correlation, over the cells of a "
+        "subpopulation, of a quality metric with the logit of a zero probability, averaged over genes."
+    )
+    return box_panels(
+        panels,
+        title="Fig 6c, d: zero probabilities and quality metrics",
+        caption=caption,
+        colours=dict(zip(parts, PARTS, strict=True)),
+        columns=2,
+        slant=20,
+    )
+
+
+def nb_share(cells, edges):
+    """Fig 13a: histogram of the probability that a zero needs no dropout."""
+    row = cells[0]
+    caption = f"{_seed(row)}, n\xa0= {row.n_shown * row.n_genes:,} entries, zero or not, as in the paper."
+    words = {"x_label": "p(zero without dropout | zero)", "y_label": "entries (percent)"}
+    return share_histograms(cells, "nb_share", edges, title="Fig 13a: where zeros come from", caption=caption, **words)
+
+
+def zero_probabilities(cells, names, alignment):
+    """Fig 13b–d: the two zero probabilities of a cell against its zeros and two alignment metrics, a row per method."""
+    panels = []
+    for cell in cells:
+        drawn = [("cell_nb", "NB zero probability", "cell_zeros", "share of zero entries")]
+        drawn += [("cell_bernoulli", "Bernoulli zero probability", f"cell_{name}", names[name]) for name in alignment]
+        here = [row for row in drawn if row[2] in cell.arrays]
+        for x, x_label, y, y_label in here:
+            x, y = cell.arrays[x], cell.arrays[y]
+            panels.append(_pairs(cell, x, y, x_label, y_label, note=_r(x, y)))
+    caption = f"{_seed(cells[0])}. One point per cell; probabilities are means over genes."
+    title = "Fig 13b–d: zero probabilities of a cell"
+    return pair_panels(panels, title=title, caption=caption, columns=len(here))
+
+
+def _pairs(cell, x, y, x_label, y_label, **options):
+    return Pairs(cell.label, x, y, x_label, y_label, colour(cell.label, cell.role), **options)
+
+
+def _r(x, y):
+    return f"r = {np.corrcoef(x, y)[0, 1]:.2f}".replace("-", "−")
+
+
+def _seed(row):
+    return f"{row.dataset}, protocol {row.protocol}, seed {row.seed}, n\xa0= {row.n_shown:,} cells of {row.shown}"
