@@ -139,8 +139,8 @@ def figure(table, records):
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """
-    from .plots.growth import growth_lines
     from .plots.points import score_points
+    from .plots.sizes import size_lines
 
     figures = {}
     for size in records["n_train_cells"].unique():
@@ -149,7 +149,5 @@ def figure(table, records):
     sizes = records.groupby("n_train_cells", sort=False)["n_train"].max()
     if len(sizes) > 1:
         grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
-        figures["loglikelihood"] = growth_lines(
-            grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1"
-        )
+        figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1")
     return figures

@@ -1,0 +1,109 @@
+"""A score over the size of the training set, one line per method (Table 1)."""
+
+import numpy as np
+
+from ..metrics import METRICS
+from .style import MARGIN, NUMBER, SuiteFigure, colour, in_style, inches, wrap
+from .words import span
+
+WIDTH, PANEL, GAP = 7.2, 2.3, 0.62  # inches
+
+
+def size_lines(table, scores, *, x, like=""):
+    """One panel per score, one line per method with intervals, the published values as hollow diamonds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``experiments.table.summarise`` with a column ``size``.
+    scores : list of str
+        Keys of ``METRICS``.
+    x : str
+        What ``size`` counts.
+    like : str
+        The figure of the paper that this one redraws.
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    table = table[table["score"].isin(scores) & (table["role"] != "control") & (table["n_seeds"] > 0)]
+    scores = [score for score in scores if (table["score"] == score).any()]
+    labels = list(dict.fromkeys(table["label"]))
+    first = table.iloc[0]
+    with in_style():
+        legend = _lines_of(labels, WIDTH - 2 * MARGIN)
+        below = 0.5 + 0.15 * len(legend)
+        width = (WIDTH - 0.62 - 0.12 - GAP * (len(scores) - 1)) / len(scores)
+        title = f"{like}: {first['experiment']} over {x}" if like else f"{first['experiment']} over {x}"
+        figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=_caption(table))
+        for k, score in enumerate(scores):
+            ax = figure.panel(0.62 + k * (width + GAP), below, width, PANEL)
+            _panel(ax, table[table["score"] == score], labels)
+            ax.set_xlabel(x)
+            ax.set_title("\n".join(wrap(METRICS[score].title, 8, width + 0.3)), pad=4, fontsize=8)
+        for line, names in enumerate(legend):
+            _legend_line(figure, names, figure.foot + below - 0.46 - 0.15 * line)
+    figure.data = table
+    figure.alt = f"Lines over {x}. " + "; ".join(_words(table, scores)) + "."
+    return figure
+
+
+def _panel(ax, table, labels):
+    for label in labels:
+        rows = table[table["label"] == label].sort_values("size")
+        if rows.empty:
+            continue
+        tint = colour(label)
+        ax.plot(rows["size"], rows["mean"], "-o", color=tint, markersize=3, linewidth=1.1)
+        for row in rows.itertuples():
+            if np.isfinite(row.ci_low):
+                ax.plot([row.size] * 2, [row.ci_low, row.ci_high], color=tint, linewidth=0.8)
+        ax.plot(rows["size"], rows["published"], "D", mfc="none", mec=tint, markersize=4.5, mew=0.9)
+    sizes = np.unique(table["size"])
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+    ax.minorticks_off()
+
+
+def _lines_of(labels, width):
+    """Labels in lines of the legend."""
+    lines, end = [[]], 0.0
+    for label in [*labels, None]:
+        needs = 0.42 + inches(label or "published", NUMBER)
+        if lines[-1] and end + needs > width:
+            lines.append([])
+            end = 0.0
+        lines[-1].append((label, end))
+        end += needs
+    return lines
+
+
+def _legend_line(figure, names, y):
+    for label, start in names:
+        ax = figure.add_axes(
+            ((MARGIN + start) / figure.width, (y - 0.06) / figure.height, 0.22 / figure.width, 0.12 / figure.height)
+        )
+        ax.axis("off")
+        if label is None:
+            ax.plot(0.5, 0, "D", mfc="none", mec="black", markersize=4.5, mew=0.9)
+        else:
+            ax.plot([0, 0.5, 1], [0, 0, 0], "-o", color=colour(label), markersize=3, linewidth=1.1)
+        ax.set_xlim(-0.1, 1.1)
+        figure.write(MARGIN + start + 0.26, y, label or "published", va="center", fontsize=NUMBER)
+
+
+def _words(table, scores):
+    for (score, label), rows in table.groupby(["score", "label"], sort=False):
+        if score in scores:
+            values = ", ".join(f"{row.mean:.1f} at {row.size:,.0f}" for row in rows.sort_values("size").itertuples())
+            yield f"{METRICS[score].label}, {label}: {values}"
+
+
+def _caption(table):
+    first = table.iloc[0]
+    noun = "seed" if table["n_seeds"].max() == 1 else "seeds"
+    return (
+        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(table['n_seeds'])} {noun}. Point: mean over "
+        "seeds; line: its 95% bootstrap interval. Controls are left out."
+    )
