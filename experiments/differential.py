@@ -202,7 +202,7 @@ def figure(table, records):
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """
-    from .plots.boxes import twin_boxes
+    from .plots.twin_boxes import twin_boxes
     from .plots.evidence import evidence_panels, null_panels
 
     figures = {}

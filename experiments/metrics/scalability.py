@@ -1,0 +1,29 @@
+"""How a cost grows with the size of the data."""
+
+import numpy as np
+from scipy.stats import linregress, t
+
+CONFIDENCE = 0.95
+
+
+def growth_exponent(*, sizes, costs):
+    """Slope of log cost against log size by least squares, and its interval: cost ~ size ** slope.
+
+    Parameters
+    ----------
+    sizes, costs : arrays, shape (n,)
+        Positive numbers.
+
+    Returns
+    -------
+    slope, low, high : float
+        The interval is Student's with n - 2 degrees of freedom; NaN below three points. All NaN below two sizes.
+    """
+    x, y = np.log(np.asarray(sizes, dtype=float)), np.log(np.asarray(costs, dtype=float))
+    if len(np.unique(x)) < 2:
+        return np.nan, np.nan, np.nan
+    fit = linregress(x, y)
+    if len(x) < 3:
+        return float(fit.slope), np.nan, np.nan
+    half = t.ppf((1 + CONFIDENCE) / 2, len(x) - 2) * fit.stderr
+    return float(fit.slope), float(fit.slope - half), float(fit.slope + half)

@@ -1,0 +1,103 @@
+"""Boxes over repeats, two scores side by side for each method (Fig 5a, b)."""
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import METRICS
+from .bars import PUBLISHED
+from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
+from .words import span, title_of
+
+FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
+INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
+SHIFT = {"left": -0.19, "right": 0.19}  # from the middle of a method, in methods
+WIDTH, INNER, SIDE, LABEL = 0.32, 2.3, 0.5, 1.0  # of a box in methods; inches: the panel's height, an axis, a name
+WHISKERS = (5, 95)  # percentiles
+
+
+def twin_boxes(records, table, *, left, right, like=""):
+    """Fig 5a: per method a box of one score (left axis) and of another (right axis), the published mean as a diamond.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        Finished cells of one value of each axis, with their ``arrays``: one value per repeat for both scores.
+    table : pandas.DataFrame
+        The summary rows of the same axes, for the published values.
+    left, right : str
+        Keys of ``METRICS``.
+    like : str
+        The figure of the paper that this one redraws.
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    scores = {"left": left, "right": right}
+    groups = list(records.groupby(["role", "label"], sort=False))
+    groups.sort(key=lambda group: group[0][0] == "control")  # stable: the order of the run, then the controls
+    labels = [label for (_, label), _ in groups]
+    values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in scores.values()}
+    published = table.set_index(["label", "score"])["published"]
+    names = [wrap(label, NUMBER, LABEL) for label in labels]
+    below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
+    with in_style():
+        title, caption = title_of(next(records.itertuples()), like), _caption(records, values)
+        figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
+        ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
+        for side, axis in (("left", ax), ("right", ax.twinx())):
+            for i, label in enumerate(labels):
+                _box(axis, i + SHIFT[side], values[label, scores[side]], FACE[side])
+                known = published.get((label, scores[side]), np.nan)
+                axis.plot(i + SHIFT[side], known, **PUBLISHED)
+            axis.tick_params(axis="y", colors=INK[side], labelcolor=INK[side])
+            axis.spines[["left", "right"]].set_visible(False)
+            axis.spines[side].set(visible=True, color=INK[side])
+            axis.margins(y=0.06)
+            label = "\n".join(wrap(METRICS[scores[side]].label, NUMBER, INNER))
+            axis.set_ylabel(label, color=INK[side], fontsize=NUMBER)
+        ax.set_xlim(-0.55, len(labels) - 0.45)
+        ticks = ["\n".join(name) for name in names]
+        ax.set_xticks(range(len(labels)), ticks, rotation=45, ha="right", rotation_mode="anchor")
+        ax.tick_params(axis="x", length=0)
+    figure.data = pd.concat(
+        [pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()], ignore_index=True
+    )
+    figure.alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. " + "; ".join(
+        _words(label, score, found, published.get((label, score), np.nan)) for (label, score), found in values.items()
+    )
+    return figure
+
+
+def _pooled(rows, score):
+    """The values of all repeats of all seeds that are defined."""
+    found = np.concatenate([arrays[score] for arrays in rows["arrays"]])
+    return found[~np.isnan(found)]
+
+
+def _box(ax, x, values, face):
+    if values.size:
+        ax.boxplot(
+            values, positions=[x], widths=WIDTH, whis=WHISKERS, showfliers=False, patch_artist=True, manage_ticks=False,
+            boxprops={"facecolor": face, "linewidth": 0.5}, medianprops={"color": "black", "linewidth": 1.0},
+            whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
+        )  # fmt: skip
+
+
+def _words(label, score, values, known):
+    text = f"{label}, {score}: " + (f"median {np.median(values):.3f}" if values.size else "not defined")
+    return text + (f", published mean {known:.3f}" if np.isfinite(known) else "")
+
+
+def _caption(records, values):
+    first = records.iloc[0]
+    undefined = [label for (label, _), found in values.items() if not found.size]
+    cells = " and ".join(span(records[name].astype(int).tolist()) for name in ("n_cells_a", "n_cells_b"))
+    text = (
+        f"{first['dataset']}, protocol {first['protocol']}. Each box: n\xa0= "
+        f"{span([found.size for found in values.values() if found.size])} draws of {cells} cells, "
+        f"{records['seed'].nunique()} seeds. Line: median; whiskers: 5% to 95%."
+    )
+    if undefined:
+        text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
+    return text + " Diamonds: published means."

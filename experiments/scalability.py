@@ -1,0 +1,151 @@
+"""Run time and memory against the size of the data: Fig 1c (paper, section 2.3)."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from .measure import measure
+from .metrics.scalability import growth_exponent
+from .provenance import ROOT
+from .split import train_test
+
+REQUIRES = "fit"
+PUBLISHED = {  # our score -> its name in results/published.json
+    "fit_minutes": {"metric": "runtime_min_{n_genes}", "n_train_cells": "{n_cells}"},
+    "cpu_minutes": "cpu_minutes",
+    "output_minutes": "output_minutes",
+    "memory_mb": "memory_mb",
+}
+OUTPUTS = ("latent", "impute")  # what is asked of a fitted method: the first that it can do
+SECONDS = 60.0
+
+
+class NotAtThisSize(ValueError):
+    """The data are too small, or the method only fits: the row is skipped, it has not failed."""
+
+    skip = True
+
+
+def evaluate(method, adata, protocol, seeds, *, n_cells, n_genes):
+    """Time the fit, then the latent space (or the imputed counts) of the same cells; loading is not timed.
+
+    Imports and compilation that a method puts off until its first fit are in its time.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``latent`` or ``impute``.
+    adata : AnnData
+        Counts in ``X``; the first cells are taken, of the training cells where the split is part of the data.
+    protocol : mapping
+    seeds : experiments.cell.Seeds
+    n_cells, n_genes : int
+        The genes are those of the largest variance among these cells (section 4.5).
+
+    Returns
+    -------
+    scores : dict
+        ``fit_minutes`` (wall clock), ``cpu_minutes`` (all threads), ``output_minutes``; ``memory_mb``, the peak of
+        the resident memory above what was there before the fit, over fit and output.
+    arrays : dict
+        Empty.
+    facts : dict
+        Sizes, what was asked of the fitted method, peak memory on the GPU.
+    """
+    output = next((name for name in OUTPUTS if hasattr(method, name)), None)
+    if output is None:
+        raise NotAtThisSize(f"{type(method).__name__} has neither latent() nor impute().")
+    X = _select(adata, protocol, seeds, n_cells, n_genes)
+    _, fit = measure(lambda: method.fit(X))
+    _, after = measure(lambda: getattr(method, output)(X))
+    scores = {
+        "fit_minutes": fit.wall / SECONDS,
+        "cpu_minutes": fit.cpu / SECONDS,
+        "output_minutes": after.wall / SECONDS,
+        "memory_mb": max(fit.peak_mb, after.peak_mb) - fit.resident_mb,
+    }
+    facts = {
+        "n_cells_fitted": int(X.shape[0]),
+        "n_nonzero": int(X.nnz),
+        "output": output,
+        "gpu_memory_mb": max(fit.gpu_mb, after.gpu_mb),
+    }
+    return scores, {}, facts
+
+
+def _select(adata, protocol, seeds, n_cells, n_genes):
+    """The first cells and their most variable genes, in the order of the data; cells left without counts go."""
+    rows = train_test(adata, protocol, seeds)[0] if "split" in adata.obs else np.arange(adata.n_obs)
+    if len(rows) < n_cells or adata.n_vars < n_genes:
+        raise NotAtThisSize(
+            f"The data have {len(rows):,} cells to fit and {adata.n_vars:,} genes: larger settings of the data set "
+            f"(dataset.n_cells, dataset.n_genes) give {n_cells:,} × {n_genes:,}."
+        )
+    if (n_cells, n_genes) == adata.shape:
+        return adata.X  # it may be mapped from a file: nothing is copied
+    consecutive = rows[n_cells - 1] - rows[0] == n_cells - 1
+    X = adata.X[rows[0] : rows[0] + n_cells] if consecutive else adata.X[rows[:n_cells]]
+    if n_genes < adata.n_vars:
+        _, variance = mean_variance_axis(X.astype(np.float64), axis=0)
+        X = X[:, np.sort(np.argsort(-variance, kind="stable")[:n_genes])]
+    return X[np.diff(X.indptr) > 0]
+
+
+def figure(table, records):
+    """Return {name: SuiteFigure}: per number of genes, run time and memory against the number of cells.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise); rows that were stopped are drawn from their status.
+    records : pandas.DataFrame
+        One row per finished cell.
+    """
+    from .plots.growth import growth_panels
+
+    return {
+        f"growth_{n_genes}": growth_panels(
+            _lines(table[table["n_genes"] == n_genes], records[records["n_genes"] == n_genes]),
+            published_runtimes(n_genes),
+            records,
+            like="Fig 1c",
+        )
+        for n_genes in table["n_genes"].unique()
+        if (records["n_genes"] == n_genes).any()
+    }
+
+
+def published_runtimes(n_genes):
+    """The paper's run times, all on BRAIN-LARGE, drawn beside any data: ``label``, ``n_cells``, ``minutes``."""
+    numbers = json.loads((ROOT / "results" / "published.json").read_text())
+    metric = PUBLISHED["fit_minutes"]["metric"].format(n_genes=n_genes)
+    rows = [(n["method"], n["n_train_cells"], n["value"]) for n in numbers if n["metric"] == metric]
+    return pd.DataFrame(rows, columns=["label", "n_cells", "minutes"])
+
+
+def _lines(table, records):
+    """One row per method and size: mean cost, what stopped it, and the method's fitted exponent of growth.
+
+    Columns ``label, role, n_cells, fit_minutes, memory_mb, stopped_minutes, stopped_mb, status, exponent, low, high``.
+    """
+    means = table.pivot(index=["label", "role", "n_cells", "status"], columns="score", values="mean").reset_index()
+    means["stopped_minutes"] = [_limit(r"stopped after ([\d.]+) minutes", status) for status in means["status"]]
+    means["stopped_mb"] = [_limit(r"memory: .* limit ([\d.]+) GB", status) * 1024 for status in means["status"]]
+    growth = {
+        label: growth_exponent(sizes=rows["n_cells"], costs=rows["fit_minutes"])
+        for label, rows in records.groupby("label")
+    }
+    nothing = (np.nan, np.nan, np.nan)
+    means[["exponent", "low", "high"]] = [growth.get(label, nothing) for label in means["label"]]
+    order = {label: i for i, label in enumerate(table["label"].unique())}
+    columns = ["label", "role", "n_cells", *(name for name in PUBLISHED if name in means)]
+    columns += ["stopped_minutes", "stopped_mb", "status", "exponent", "low", "high"]
+    return means[columns].sort_values("n_cells").sort_values("label", key=lambda c: c.map(order), kind="stable")
+
+
+def _limit(pattern, status):
+    found = re.search(pattern, status)
+    return float(found.group(1)) if found else np.nan
