@@ -104,10 +104,10 @@ def figure(table, records):
     records : pandas.DataFrame
         One row per finished cell.
     """
-    from .plots.growth import growth_panels
+    from .plots.scaling import scaling_panels
 
     return {
-        f"growth_{n_genes}": growth_panels(
+        f"growth_{n_genes}": scaling_panels(
             _lines(table[table["n_genes"] == n_genes], records[records["n_genes"] == n_genes]),
             published_runtimes(n_genes),
             records,

@@ -1,132 +1,109 @@
-"""Cost against the number of cells, both logarithmic, one line per method (Fig 1c)."""
+"""A score over the size of the training set, one line per method (Table 1)."""
 
 import numpy as np
-import pandas as pd
 
 from ..metrics import METRICS
-from .style import MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches
+from .style import MARGIN, NUMBER, SuiteFigure, colour, in_style, inches, wrap
 from .words import span
 
-LEFT, INNER, HEIGHT, GAP, BELOW = 0.62, 1.75, 2.4, 0.64, 0.42  # inches
-LINE = 0.155  # inches: a line of the legend
-APART = 0.26  # inches between the labels of two sizes
-STOPPED = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "linestyle": "none", "zorder": 4}
-PUBLISHED = {"marker": "o", "markersize": 4.2, "markerfacecolor": "none", "markeredgewidth": 0.9, "zorder": 2}
+WIDTH, PANEL, GAP = 7.2, 2.3, 0.62  # inches
 
 
-def growth_panels(lines, published, records, like=""):
-    """Fig 1c: run time and peak memory of each method against the number of cells.
-
-    Filled marks and solid lines are ours, hollow marks and dashed lines are published, an x is a run that was stopped,
-    at the limit that stopped it.
+def growth_lines(table, scores, *, x, like=""):
+    """One panel per score, one line per method with intervals, the published values as hollow diamonds.
 
     Parameters
     ----------
-    lines : pandas.DataFrame
-        Rows per method and size: ``label, role, n_cells, fit_minutes, memory_mb, stopped_minutes, stopped_mb,
-        exponent, low, high``.
-    published : pandas.DataFrame
-        ``label, n_cells, minutes``.
-    records : pandas.DataFrame
-        The finished cells, for the caption.
+    table : pandas.DataFrame
+        Rows of ``experiments.table.summarise`` with a column ``size``.
+    scores : list of str
+        Keys of ``METRICS``.
+    x : str
+        What ``size`` counts.
     like : str
+        The figure of the paper that this one redraws.
 
     Returns
     -------
     SuiteFigure
     """
-    methods = list(lines.groupby(["label", "role"], sort=False))
-    shown = published[published["label"].isin(lines["label"])]
-    entries = [_entry(label, rows.iloc[0]) for (label, _), rows in methods]
-    right = 0.42 + max(inches(text, NUMBER) for text in [*entries, "published (BRAIN-LARGE, K80 GPU)"])
-    width = LEFT + 2 * INNER + GAP + right + MARGIN
-    height = max(HEIGHT, LINE * (len(entries) + 4)) + BELOW + 0.08
-    first = records.iloc[0]
-    n_genes = int(first["n_genes"])
+    table = table[table["score"].isin(scores) & (table["role"] != "control") & (table["n_seeds"] > 0)]
+    scores = [score for score in scores if (table["score"] == score).any()]
+    labels = list(dict.fromkeys(table["label"]))
+    first = table.iloc[0]
     with in_style():
-        title = f"{like}: scalability, {n_genes:,} genes" if like else f"scalability, {n_genes:,} genes"
-        figure = SuiteFigure(width, height, title=title, caption=_caption(first, records, lines, shown))
-        panels = [figure.panel(LEFT + i * (INNER + GAP), BELOW, INNER, height - BELOW - 0.08) for i in range(2)]
-        for ax, score, stopped in zip(
-            panels, ("fit_minutes", "memory_mb"), ("stopped_minutes", "stopped_mb"), strict=True
-        ):
-            for (label, role), rows in methods:
-                ink = colour(label, role)
-                ax.plot(rows["n_cells"], rows[score], "-o", color=ink, markersize=4, linewidth=1.2, zorder=3)
-                ax.plot(rows["n_cells"], rows[stopped], color=ink, **STOPPED)
-            ax.set(xscale="log", yscale="log", xlabel="cells", ylabel=METRICS[score].label)
-            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        for label, rows in shown.groupby("label", sort=False):
-            role = lines.loc[lines["label"] == label, "role"].iloc[0]
-            ink = colour(label, role)
-            panels[0].plot(rows["n_cells"], rows["minutes"], "--", color=ink, linewidth=0.7, **PUBLISHED)
-        for ax in panels:
-            _sizes(ax, sorted({*lines["n_cells"], *shown["n_cells"]}))
-        handles = [
-            panels[0].plot([], [], "-o", color=colour(*key), markersize=4, linewidth=1.2)[0] for key, _ in methods
-        ]
-        if len(shown):
-            handles += panels[0].plot([], [], "--", color=SOFT, linewidth=0.7, **PUBLISHED)
-            entries.append("published (BRAIN-LARGE, K80 GPU)")
-        if lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=None):
-            handles += panels[0].plot([], [], color=SOFT, **STOPPED)
-            entries.append("stopped at a limit")
-        corner = ((width - right + 0.02) / width, (figure.foot + height) / figure.height)
-        figure.legend(
-            handles, entries, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=NUMBER,
-            borderaxespad=0, handlelength=1.8, handletextpad=0.5, labelspacing=0.45,
-        )  # fmt: skip
-    known = shown.rename(columns={"minutes": "published_minutes"})
-    figure.data = pd.merge(lines, known, on=["label", "n_cells"], how="outer", sort=False)
-    figure.alt = "Run time and memory against the number of cells, logarithmic. " + "; ".join(
-        _words(label, rows) for (label, _), rows in methods
-    )
+        legend = _lines_of(labels, WIDTH - 2 * MARGIN)
+        below = 0.5 + 0.15 * len(legend)
+        width = (WIDTH - 0.62 - 0.12 - GAP * (len(scores) - 1)) / len(scores)
+        title = f"{like}: {first['experiment']} over {x}" if like else f"{first['experiment']} over {x}"
+        figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=_caption(table))
+        for k, score in enumerate(scores):
+            ax = figure.panel(0.62 + k * (width + GAP), below, width, PANEL)
+            _panel(ax, table[table["score"] == score], labels)
+            ax.set_xlabel(x)
+            ax.set_title("\n".join(wrap(METRICS[score].title, 8, width + 0.3)), pad=4, fontsize=8)
+        for line, names in enumerate(legend):
+            _legend_line(figure, names, figure.foot + below - 0.46 - 0.15 * line)
+    figure.data = table
+    figure.alt = f"Lines over {x}. " + "; ".join(_words(table, scores)) + "."
     return figure
 
 
-def _entry(label, row):
-    """Name and growth of a method, for the legend."""
-    if np.isnan(row.exponent):
-        return label
-    if np.isnan(row.low):
-        return f"{label}: n^{row.exponent:.2f}"
-    return f"{label}: n^{row.exponent:.2f} ({row.low:.2f} to {row.high:.2f})"
-
-
-def _sizes(ax, sizes):
-    """Ticks at the sizes of the data, named where there is room."""
-    low, high = np.log([sizes[0], sizes[-1]])
-    ax.set_xlim(*np.exp([low - 0.06 * (high - low) - 0.02, high + 0.06 * (high - low) + 0.02]))
-    unit = INNER / max(high - low, 1e-9)
-    named = []
-    for size in sorted(
-        sizes, key=lambda n: (n / 10 ** np.floor(np.log10(n)) > 1, n)
-    ):  # powers of ten have the first say
-        if all(abs(np.log(size / other)) * unit >= APART for other in named):
-            named.append(size)
-    ax.set_xticks(sizes, [_short(size) if size in named else "" for size in sizes])
+def _panel(ax, table, labels):
+    for label in labels:
+        rows = table[table["label"] == label].sort_values("size")
+        if rows.empty:
+            continue
+        tint = colour(label)
+        ax.plot(rows["size"], rows["mean"], "-o", color=tint, markersize=3, linewidth=1.1)
+        for row in rows.itertuples():
+            if np.isfinite(row.ci_low):
+                ax.plot([row.size] * 2, [row.ci_low, row.ci_high], color=tint, linewidth=0.8)
+        ax.plot(rows["size"], rows["published"], "D", mfc="none", mec=tint, markersize=4.5, mew=0.9)
+    sizes = np.unique(table["size"])
+    ax.set_xscale("log")
+    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
     ax.minorticks_off()
 
 
-def _short(n):
-    return f"{n / 1e6:g}M" if n >= 1e6 else f"{n / 1e3:g}k" if n >= 1e3 else f"{n:g}"
+def _lines_of(labels, width):
+    """Labels in lines of the legend."""
+    lines, end = [[]], 0.0
+    for label in [*labels, None]:
+        needs = 0.42 + inches(label or "published", NUMBER)
+        if lines[-1] and end + needs > width:
+            lines.append([])
+            end = 0.0
+        lines[-1].append((label, end))
+        end += needs
+    return lines
 
 
-def _caption(first, records, lines, shown):
-    stopped = lines[lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=1)]
-    text = (
-        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(sorted(records['n_cells']))} cells, "
-        f"{records['seed'].nunique()} seed{'s' if records['seed'].nunique() > 1 else ''}. Time of the fit alone; "
-        f"memory also of the latent space or the imputed counts. n^: growth of the time, 95% interval."
+def _legend_line(figure, names, y):
+    for label, start in names:
+        ax = figure.add_axes(
+            ((MARGIN + start) / figure.width, (y - 0.06) / figure.height, 0.22 / figure.width, 0.12 / figure.height)
+        )
+        ax.axis("off")
+        if label is None:
+            ax.plot(0.5, 0, "D", mfc="none", mec="black", markersize=4.5, mew=0.9)
+        else:
+            ax.plot([0, 0.5, 1], [0, 0, 0], "-o", color=colour(label), markersize=3, linewidth=1.1)
+        ax.set_xlim(-0.1, 1.1)
+        figure.write(MARGIN + start + 0.26, y, label or "published", va="center", fontsize=NUMBER)
+
+
+def _words(table, scores):
+    for (score, label), rows in table.groupby(["score", "label"], sort=False):
+        if score in scores:
+            values = ", ".join(f"{row.mean:.1f} at {row.size:,.0f}" for row in rows.sort_values("size").itertuples())
+            yield f"{METRICS[score].label}, {label}: {values}"
+
+
+def _caption(table):
+    first = table.iloc[0]
+    noun = "seed" if table["n_seeds"].max() == 1 else "seeds"
+    return (
+        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(table['n_seeds'])} {noun}. Point: mean over "
+        "seeds; line: its 95% bootstrap interval. Controls are left out."
     )
-    if len(stopped):
-        text += f" Stopped: {'; '.join(f'{row.label} at {_short(row.n_cells)} cells' for row in stopped.itertuples())}."
-    return text
-
-
-def _words(label, rows):
-    done = rows.dropna(subset=["fit_minutes"])
-    costs = ", ".join(
-        f"{row.fit_minutes:.3g} min and {row.memory_mb:,.0f} MB at {_short(row.n_cells)}" for row in done.itertuples()
-    )
-    return f"{_entry(label, rows.iloc[0])}: {costs or 'not finished'}"

@@ -1,0 +1,132 @@
+"""Cost against the number of cells, both logarithmic, one line per method (Fig 1c)."""
+
+import numpy as np
+import pandas as pd
+
+from ..metrics import METRICS
+from .style import MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches
+from .words import span
+
+LEFT, INNER, HEIGHT, GAP, BELOW = 0.62, 1.75, 2.4, 0.64, 0.42  # inches
+LINE = 0.155  # inches: a line of the legend
+APART = 0.26  # inches between the labels of two sizes
+STOPPED = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "linestyle": "none", "zorder": 4}
+PUBLISHED = {"marker": "o", "markersize": 4.2, "markerfacecolor": "none", "markeredgewidth": 0.9, "zorder": 2}
+
+
+def scaling_panels(lines, published, records, like=""):
+    """Fig 1c: run time and peak memory of each method against the number of cells.
+
+    Filled marks and solid lines are ours, hollow marks and dashed lines are published, an x is a run that was stopped,
+    at the limit that stopped it.
+
+    Parameters
+    ----------
+    lines : pandas.DataFrame
+        Rows per method and size: ``label, role, n_cells, fit_minutes, memory_mb, stopped_minutes, stopped_mb,
+        exponent, low, high``.
+    published : pandas.DataFrame
+        ``label, n_cells, minutes``.
+    records : pandas.DataFrame
+        The finished cells, for the caption.
+    like : str
+
+    Returns
+    -------
+    SuiteFigure
+    """
+    methods = list(lines.groupby(["label", "role"], sort=False))
+    shown = published[published["label"].isin(lines["label"])]
+    entries = [_entry(label, rows.iloc[0]) for (label, _), rows in methods]
+    right = 0.42 + max(inches(text, NUMBER) for text in [*entries, "published (BRAIN-LARGE, K80 GPU)"])
+    width = LEFT + 2 * INNER + GAP + right + MARGIN
+    height = max(HEIGHT, LINE * (len(entries) + 4)) + BELOW + 0.08
+    first = records.iloc[0]
+    n_genes = int(first["n_genes"])
+    with in_style():
+        title = f"{like}: scalability, {n_genes:,} genes" if like else f"scalability, {n_genes:,} genes"
+        figure = SuiteFigure(width, height, title=title, caption=_caption(first, records, lines, shown))
+        panels = [figure.panel(LEFT + i * (INNER + GAP), BELOW, INNER, height - BELOW - 0.08) for i in range(2)]
+        for ax, score, stopped in zip(
+            panels, ("fit_minutes", "memory_mb"), ("stopped_minutes", "stopped_mb"), strict=True
+        ):
+            for (label, role), rows in methods:
+                ink = colour(label, role)
+                ax.plot(rows["n_cells"], rows[score], "-o", color=ink, markersize=4, linewidth=1.2, zorder=3)
+                ax.plot(rows["n_cells"], rows[stopped], color=ink, **STOPPED)
+            ax.set(xscale="log", yscale="log", xlabel="cells", ylabel=METRICS[score].label)
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        for label, rows in shown.groupby("label", sort=False):
+            role = lines.loc[lines["label"] == label, "role"].iloc[0]
+            ink = colour(label, role)
+            panels[0].plot(rows["n_cells"], rows["minutes"], "--", color=ink, linewidth=0.7, **PUBLISHED)
+        for ax in panels:
+            _sizes(ax, sorted({*lines["n_cells"], *shown["n_cells"]}))
+        handles = [
+            panels[0].plot([], [], "-o", color=colour(*key), markersize=4, linewidth=1.2)[0] for key, _ in methods
+        ]
+        if len(shown):
+            handles += panels[0].plot([], [], "--", color=SOFT, linewidth=0.7, **PUBLISHED)
+            entries.append("published (BRAIN-LARGE, K80 GPU)")
+        if lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=None):
+            handles += panels[0].plot([], [], color=SOFT, **STOPPED)
+            entries.append("stopped at a limit")
+        corner = ((width - right + 0.02) / width, (figure.foot + height) / figure.height)
+        figure.legend(
+            handles, entries, loc="upper left", bbox_to_anchor=corner, frameon=False, fontsize=NUMBER,
+            borderaxespad=0, handlelength=1.8, handletextpad=0.5, labelspacing=0.45,
+        )  # fmt: skip
+    known = shown.rename(columns={"minutes": "published_minutes"})
+    figure.data = pd.merge(lines, known, on=["label", "n_cells"], how="outer", sort=False)
+    figure.alt = "Run time and memory against the number of cells, logarithmic. " + "; ".join(
+        _words(label, rows) for (label, _), rows in methods
+    )
+    return figure
+
+
+def _entry(label, row):
+    """Name and growth of a method, for the legend."""
+    if np.isnan(row.exponent):
+        return label
+    if np.isnan(row.low):
+        return f"{label}: n^{row.exponent:.2f}"
+    return f"{label}: n^{row.exponent:.2f} ({row.low:.2f} to {row.high:.2f})"
+
+
+def _sizes(ax, sizes):
+    """Ticks at the sizes of the data, named where there is room."""
+    low, high = np.log([sizes[0], sizes[-1]])
+    ax.set_xlim(*np.exp([low - 0.06 * (high - low) - 0.02, high + 0.06 * (high - low) + 0.02]))
+    unit = INNER / max(high - low, 1e-9)
+    named = []
+    for size in sorted(
+        sizes, key=lambda n: (n / 10 ** np.floor(np.log10(n)) > 1, n)
+    ):  # powers of ten have the first say
+        if all(abs(np.log(size / other)) * unit >= APART for other in named):
+            named.append(size)
+    ax.set_xticks(sizes, [_short(size) if size in named else "" for size in sizes])
+    ax.minorticks_off()
+
+
+def _short(n):
+    return f"{n / 1e6:g}M" if n >= 1e6 else f"{n / 1e3:g}k" if n >= 1e3 else f"{n:g}"
+
+
+def _caption(first, records, lines, shown):
+    stopped = lines[lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=1)]
+    text = (
+        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(sorted(records['n_cells']))} cells, "
+        f"{records['seed'].nunique()} seed{'s' if records['seed'].nunique() > 1 else ''}. Time of the fit alone; "
+        f"memory also of the latent space or the imputed counts. n^: growth of the time, 95% interval."
+    )
+    if len(stopped):
+        text += f" Stopped: {'; '.join(f'{row.label} at {_short(row.n_cells)} cells' for row in stopped.itertuples())}."
+    return text
+
+
+def _words(label, rows):
+    done = rows.dropna(subset=["fit_minutes"])
+    costs = ", ".join(
+        f"{row.fit_minutes:.3g} min and {row.memory_mb:,.0f} MB at {_short(row.n_cells)}" for row in done.itertuples()
+    )
+    return f"{_entry(label, rows.iloc[0])}: {costs or 'not finished'}"
