@@ -1,0 +1,50 @@
+"""Binned counts of one gene against their draws, one square per method (Fig 7d-f)."""
+
+import numpy as np
+import pandas as pd
+
+from .grid import grid
+from .style import in_style
+
+
+def heat_panels(panels, *, x, y, title, caption):
+    """Heat maps in viridis, all on one colour scale.
+
+    Parameters
+    ----------
+    panels : list of namedtuple
+        Rows of ``experiments.table.frame`` with ``arrays``: ``heat`` indexed [x, y] and ``edges``, in counts.
+    x, y : str
+        What the axes show, with the unit.
+    """
+    top = max(panel.arrays["heat"].max() for panel in panels)
+    with in_style():
+        names = [panel.label for panel in panels]
+        figure, axes = grid(names, title=title, caption=caption, gap=0.2, right=0.56)
+        for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+            heat, edges = panel.arrays["heat"], panel.arrays["edges"]
+            image = ax.imshow(heat.T, origin="lower", interpolation="none", vmin=0, vmax=top)
+            at = np.linspace(0, len(heat), 4)
+            words = [f"{value:.0f}" for value in np.interp(at, np.arange(len(edges)), edges)]
+            ax.set_xticks(at - 0.5, words)
+            ax.set_yticks(at - 0.5, words if i % 4 == 0 else [])
+            ax.set_xlabel(x, labelpad=2)
+            if i % 4 == 0:
+                ax.set_ylabel(y, labelpad=2)
+        box = axes[min(len(axes), 4) - 1].get_position()
+        bar = figure.colorbar(
+            image, cax=figure.add_axes((box.x1 + 0.1 / figure.width, box.y0, 0.08 / figure.width, box.height))
+        )
+        bar.outline.set_linewidth(0.6)
+    figure.data = pd.concat([_as_frame(panel, x, y) for panel in panels], ignore_index=True)
+    figure.alt = f"Heat maps of {y} against {x}. " + "; ".join(
+        f"{panel.label}: mean share on the diagonal {np.diag(panel.arrays['heat']).mean():.2f}" for panel in panels
+    ) + "."  # fmt: skip
+    return figure
+
+
+def _as_frame(panel, x, y):
+    heat, edges = panel.arrays["heat"], panel.arrays["edges"]
+    i, j = np.indices(heat.shape)
+    columns = {f"{x} from": edges[i.ravel()], f"{y} from": edges[j.ravel()], "share": heat.ravel()}
+    return pd.DataFrame({"label": panel.label} | columns).round(6)

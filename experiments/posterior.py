@@ -1,0 +1,160 @@
+"""Posterior draws beside the counts: Fig 7 (paper, section 2.4)."""
+
+import hashlib
+
+import numpy as np
+
+from .authors_draws import authors_draws
+from .metrics.posterior import coverage, crps
+from .split import train_test
+
+REQUIRES = "sample"
+PUBLISHED = {"crps": "crps", "coverage": "coverage"}
+N_DRAWS = 50
+MAX_VALUES = 50_000_000  # of all draws of one method: so many cells are drawn for
+SHARE = 0.1  # of the entries are looked at, at most MAX_ENTRIES
+MAX_ENTRIES = 100_000
+VALUES = range(10)  # observed counts that have a box
+PER_BOX = 4000  # draws kept for each
+GENE = "Thy1"
+
+
+def evaluate(method, adata, protocol, seeds):
+    """Fit to the training cells, draw their counts anew, and set the draws beside what was observed.
+
+    Parameters
+    ----------
+    method : Method
+        An unfitted estimator with ``sample``.
+    adata : AnnData
+        Counts in ``X``; the gene of Fig 7d-f is found by its name (``var["symbol"]`` where there is one).
+    protocol : mapping
+        ``split`` and ``posterior`` of conf/protocol/.
+    seeds : experiments.cell.Seeds
+
+    Returns
+    -------
+    scores : dict
+        Over randomly chosen entries: ``crps`` (counts) and ``coverage`` of the central 90% of the draws. Both are of
+        cells that the method was fitted to.
+    arrays : dict
+        ``draws_0`` ... ``draws_9``: draws of entries by observed count; ``heat`` (bins of the observed count of one
+        gene, bins of its draws) and ``edges``, in counts.
+    facts : dict
+        Sizes, the gene, and the hash of the chosen entries: equal for all methods of one seed.
+    """
+    choices = protocol["posterior"]
+    train, _ = train_test(adata, protocol, seeds)
+    batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
+    X = adata.X[train]
+    fitted = method.fit(X, batch=batch)
+    X = X[: max(1, min(X.shape[0], MAX_VALUES // (N_DRAWS * X.shape[1])))]
+    batch = None if batch is None else batch[: X.shape[0]]
+    if choices["draws"] == "authors":
+        draws = authors_draws(fitted, X, N_DRAWS, batch, np.random.default_rng([seeds.fit, 1]))
+    else:
+        draws = fitted.sample(X, N_DRAWS, batch=batch)
+
+    counts, rng = X.toarray(), np.random.default_rng([seeds.split, 2])
+    rows, columns = _entries(counts, choices["entries"], rng)
+    observed, own = counts[rows, columns], draws[:, rows, columns]
+    scores = {"crps": crps(observed=observed, draws=own), "coverage": coverage(observed=observed, draws=own)}
+    arrays = {}
+    for value in VALUES:
+        pooled = own[:, observed == value].ravel()
+        kept = pooled if pooled.size <= PER_BOX else rng.choice(pooled, PER_BOX, replace=False)
+        arrays[f"draws_{value}"] = kept.astype(np.float32)
+    gene, name = _gene(adata)
+    arrays["heat"], arrays["edges"] = _heat(counts[:, gene], draws[:, :, gene], choices["bins"], choices["normalised"])
+    facts = {
+        "n_cells": int(X.shape[0]),
+        "n_train": int(train.size),
+        "n_genes": int(X.shape[1]),
+        "n_entries": int(observed.size),
+        "n_draws": N_DRAWS,
+        "gene": name,
+        "normalised": choices["normalised"],
+        "entries_sha256": hashlib.sha256(np.stack([rows, columns]).astype(np.int64).tobytes()).hexdigest(),
+    }
+    return scores, arrays, facts
+
+
+def _entries(counts, kind, rng):
+    """Rows and columns of randomly chosen entries, "all" or "nonzero" ones."""
+    flat = np.arange(counts.size) if kind == "all" else np.flatnonzero(counts)
+    size = min(MAX_ENTRIES, max(1, int(SHARE * flat.size)))
+    return np.unravel_index(rng.choice(flat, size, replace=False), counts.shape)
+
+
+def _gene(adata):
+    """Column and name of Thy1 or, where the data do not have it, of the gene with the most counts."""
+    names = np.asarray(adata.var.get("symbol", adata.var_names), dtype=str)
+    found = np.flatnonzero(np.char.lower(names) == GENE.lower())
+    gene = int(found[0]) if found.size else int(np.asarray(adata.X.sum(axis=0)).argmax())
+    return gene, str(names[gene])
+
+
+def _heat(observed, draws, bins, normalised):
+    """Joint histogram on log(1 + count / 10), bins over the range of the observed counts; and their edges, counts.
+
+    "columns": each bin of observed counts sums to one over the draws inside the range. "rows": one is added to every
+    bin, and each bin of draws sums to one, as in the authors' code.
+    """
+    x, y = np.log1p(observed / 10), np.log1p(np.maximum(draws, 0) / 10)
+    edges = np.linspace(x.min(), max(x.max(), x.min() + 1e-9), bins + 1)
+    heat, _, _ = np.histogram2d(np.broadcast_to(x, y.shape).ravel(), y.ravel(), bins=(edges, edges))
+    if normalised == "rows":
+        heat += 1
+        heat /= heat.sum(axis=0)
+    else:
+        heat /= np.maximum(heat.sum(axis=1, keepdims=True), 1)
+    return heat, 10 * np.expm1(edges)
+
+
+def figure(table, records):
+    """Return {name: Figure}: boxes of draws by observed count (Fig 7a-c), heat maps of one gene (7d-f).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.table.summarise); not read.
+    records : pandas.DataFrame
+        One row per finished cell, with its ``arrays``.
+    """
+    from .plots.boxes import Boxes, box_panels
+    from .plots.heat import heat_panels
+
+    first = list(records[records["seed"] == records["seed"].min()].itertuples())
+    row = first[0]
+    seed = f"{row.dataset}, protocol {row.protocol}, seed {row.seed}"
+    panels = [
+        Boxes(
+            f"{panel.label}, 90%: {panel.coverage:.2f}",
+            list(VALUES),
+            {"draws": [panel.arrays[f"draws_{value}"] for value in VALUES]},
+            "posterior draws (counts)",
+            diagonal=True,
+        )
+        for panel in first
+    ]
+    boxes = box_panels(
+        panels,
+        title="Fig 7a–c: posterior draws of randomly selected entries",
+        caption=f"{seed}, n\xa0= {row.n_entries:,} entries with {row.n_draws} draws each, up to {PER_BOX:,} in a box. "
+        "Box: quartiles; whiskers: 5 and 95%; dashed: equality. 90%: share of entries inside the central 90% of their "
+        "draws.",
+        colours={"draws": "#9ecae1"},
+        x_label="observed count",
+        columns=4,
+        side=(1.42, 1.6),
+    )
+    of = "bin of observed counts" if row.normalised == "columns" else "bin of draws"
+    heat = heat_panels(
+        first,
+        x="observed count",
+        y="posterior draws (counts)",
+        title=f"Fig 7d–f: posterior draws of {row.gene}",
+        caption=f"{seed}, n\xa0= {row.n_cells:,} cells with {row.n_draws} draws each. Bins are even in log(1 + count / 10); "
+        f"colour: share of the draws in each {of}.",
+    )
+    return {"boxes": boxes, "heat": heat}
