@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help reproduce test r lint clean
+.PHONY: help reproduce everything smoke test r lint clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,25 @@ help: ## list the commands
 
 reproduce: $(VENV)/.base ## regenerate the imputation benchmark on CORTEX and print its table
 	$(BIN)/python -m experiments.run +exp=imputation $(ARGS)
+
+# Every experiment on every data set it is about. DATA=standin/ takes public data close to the paper's where those are
+# not at hand (datasets/README.md).
+DATA ?=
+OWN := $(if $(DATA),,scalability:brain_large technical:brain_small structure:hemato)
+RUNS ?= imputation:cortex likelihood:cortex clustering:cortex posterior:cortex stability:cortex structure:cortex \
+	tables:cortex structure:random_zinb $(DATA:standin/=structure:standin/hemato_continuous) \
+	clustering:$(DATA)pbmc differential:$(DATA)pbmc technical:$(DATA)pbmc tables:$(DATA)pbmc protein:$(DATA)cbmc \
+	batch:$(DATA)retina batch:$(DATA)pbmc imputation:$(DATA)pbmc imputation:$(DATA)hemato imputation:$(DATA)retina \
+	imputation:$(DATA)brain_large likelihood:$(DATA)brain_large $(OWN)
+
+everything: $(VENV)/.base ## every experiment, both protocols, then what each difference moves (days; DATA=standin/ ARGS='seeds=[0,1,2]')
+	@failed=0; for run in $(RUNS); do \
+		echo "== $$run"; \
+		$(BIN)/python -m experiments.run -m +exp=$${run%%:*} dataset=$${run#*:} protocol=as_written,as_run $(ARGS) || failed=1; \
+	done; $(BIN)/python -m experiments.deviations; exit $$failed
+
+smoke: $(VENV)/.base ## every experiment from data to figures on a few simulated cells: minutes, and its numbers mean nothing
+	$(BIN)/python -m experiments.run -m '+exp=glob(*)' scale=smoke dataset=simulated results_dir=results/smoke $(ARGS)
 
 test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need, R included where that is possible, and run them
 	$(BIN)/python -m pytest $(ARGS)

@@ -122,7 +122,7 @@ def _draw(config, records, store, source, tag):
     done = cells.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
     figures = _save_figures(module.figure(summary, done) if len(done) else {}, results_dir / "figures", stem)
-    run = {"stem": stem, "config": config, "axes": axes, "source": source, "figures": figures, "tag": tag}
+    run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures, "tag": tag}
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
@@ -138,6 +138,13 @@ def _draw(config, records, store, source, tag):
     for row in failed.drop_duplicates(["method", "reason"]).itertuples():
         print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)
     return len(failed)
+
+
+def _for_report(config):
+    """What was computed, without where files lie on this machine: the summary of a run can be handed on."""
+    kept = {name: config[name] for name in ("experiment", "protocol", "flip", "methods", "seeds", "scale")}
+    dataset = {name: config["dataset"].get(name) for name in ("name", "published_as", "stand_in_for")}
+    return kept | {"dataset": dataset}
 
 
 def _distinct(records, name):
