@@ -1,0 +1,185 @@
+"""The batch experiment, evaluated in this process on planted batches and types."""
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+from test_plots import assert_tidy
+
+from baselines.base import Method
+from baselines.controls import BatchLatent, RandomLatent
+from baselines.pca import PCA
+from experiments import batch, table
+from experiments.cell import Seeds
+
+PROTOCOL = {
+    "split": {"train": 0.75, "test": 0.25, "random_state": None},
+    "batch": {"mixing_draws": 5, "tsne_components": {}},
+}
+SEEDS = Seeds(1, 2, 3)
+
+
+@pytest.fixture(scope="module")
+def adata():
+    """160 cells of two types in two batches that shift the counts of ten genes."""
+    rng = np.random.default_rng(0)
+    kind, donor = rng.integers(2, size=160), np.arange(160) % 2
+    mean = np.full((160, 30), 4.0)
+    mean[kind == 1, :10] *= 4
+    mean[donor == 1, 20:] *= 3
+    types, donors = np.array(["T", "B"])[kind], np.array(["x", "y"])[donor]
+    obs = pd.DataFrame({"label": pd.Categorical(types), "batch": pd.Categorical(donors)})
+    obs.index = [f"cell{i}" for i in range(160)]
+    return ad.AnnData(sp.csr_matrix(rng.poisson(mean).astype(np.int32)), obs=obs, uns={"source": {"name": "planted"}})
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Few starts of k-means, and the first two dimensions as the plane: t-SNE is tested in test_latent.py."""
+    monkeypatch.setattr(batch, "N_STARTS", 5)
+    monkeypatch.setattr(batch, "plane", lambda latent, seed: latent[:, -2:].astype(np.float32))
+
+
+class Spy(Method):
+    """The first genes as latent space; remembers what it was given."""
+
+    def __init__(self, n_clusters="labels", n_latent=4):
+        self.n_clusters = n_clusters
+        self.n_latent = n_latent
+
+    def fit(self, X, batch=None):
+        self.X_, self.given_ = X.copy(), batch
+        return self
+
+    def latent(self, X, batch=None):
+        return np.log1p(X[:, : self.n_latent].toarray())
+
+
+def test_scores_are_those_of_scikit_learn_on_the_training_cells(adata):
+    spy = Spy()
+    scores, arrays, facts = batch.evaluate(spy, adata, PROTOCOL, SEEDS)
+    assert spy.n_clusters == 2  # "labels" stands for the number of cell types
+    assert facts["n_cells"] == spy.X_.shape[0] == 120
+    space = spy.latent(spy.X_)
+    label = arrays["label_names"][arrays["label"]]
+    assert scores["asw"] == pytest.approx(silhouette_score(space, label))
+    assert scores["batch_asw"] == pytest.approx(silhouette_score(space, spy.given_))
+    np.testing.assert_array_equal(arrays["batch_names"][arrays["batch"]], spy.given_)
+    share = np.bincount(arrays["batch"]) / 120
+    assert facts["entropy_of_batches"] == pytest.approx(-(share * np.log(share)).sum())
+    # the annotations are those of the cells that were fitted
+    dense = adata.X.toarray()
+    rows = [int(np.flatnonzero((dense == row).all(axis=1))[0]) for row in spy.X_.toarray()]
+    np.testing.assert_array_equal(label, adata.obs["label"].to_numpy()[rows])
+    np.testing.assert_array_equal(spy.given_, adata.obs["batch"].to_numpy()[rows])
+
+
+def test_a_space_of_types_alone_has_the_best_scores_and_the_controls_bracket_mixing(adata):
+    class Types(Spy):
+        def latent(self, X, batch=None):
+            high = X[:, :10].toarray().mean(axis=1) > 8
+            return np.eye(2)[high.astype(int)] + 0.01 * np.random.default_rng(0).normal(size=(X.shape[0], 2))
+
+    types, _, facts = batch.evaluate(Types(), adata, PROTOCOL, SEEDS)
+    apart, _, _ = batch.evaluate(BatchLatent(), adata, PROTOCOL, SEEDS)
+    noise, _, _ = batch.evaluate(RandomLatent(), adata, PROTOCOL, SEEDS)
+    assert types["ari"] == types["nmi"] == 1
+    assert types["asw"] > 0.95
+    assert apart["batch_entropy"] == 0
+    assert noise["batch_entropy"] == pytest.approx(facts["entropy_of_batches"], abs=0.05)
+    assert apart["batch_asw"] > 0.8
+    assert abs(noise["batch_asw"]) < 0.05
+    assert abs(noise["ari"]) < 0.1
+
+
+def test_ari_and_nmi_are_not_swapped(adata, monkeypatch):
+    """With the clusters of k-means replaced by known ones, each score is the one of its name."""
+    known = np.random.default_rng(1).integers(2, size=120)
+    monkeypatch.setattr(batch, "KMeans", lambda *_, **__: type("K", (), {"fit_predict": lambda self, X: known})())
+    scores, arrays, _ = batch.evaluate(Spy(), adata, PROTOCOL, SEEDS)
+    truth = arrays["label"]
+    assert scores["ari"] == pytest.approx(adjusted_rand_score(truth, known))
+    assert scores["nmi"] == pytest.approx(normalized_mutual_info_score(truth, known, average_method="geometric"))
+    assert scores["ari"] != pytest.approx(scores["nmi"], abs=1e-6)
+    assert {score: batch.PUBLISHED[score] for score in ("ari", "nmi")} == {"ari": "ARI", "nmi": "NMI"}
+
+
+def test_the_same_cells_are_drawn_for_every_method_and_more_draws_change_the_entropy_alone(adata):
+    first, _, facts = batch.evaluate(PCA(n_latent=3), adata, PROTOCOL, SEEDS)
+    again, _, same = batch.evaluate(PCA(n_latent=3), adata, PROTOCOL, SEEDS)
+    assert first == again
+    assert facts["cells_sha256"] == same["cells_sha256"]
+    once = PROTOCOL | {"batch": {"mixing_draws": 1, "tsne_components": {}}}
+    other, _, _ = batch.evaluate(PCA(n_latent=3), adata, once, SEEDS)
+    assert {name for name in first if first[name] != other[name]} == {"batch_entropy"}
+
+
+def test_more_components_are_drawn_than_scored(adata):
+    wide = PROTOCOL | {"batch": {"mixing_draws": 5, "tsne_components": {"PCA": 100}}}
+    narrow_scores, narrow, _ = batch.evaluate(PCA(n_latent=2), adata, PROTOCOL, SEEDS)
+    wide_scores, wider, _ = batch.evaluate(PCA(n_latent=2), adata, wide, SEEDS)
+    assert narrow_scores == wide_scores
+    assert not np.allclose(narrow["plane"], wider["plane"])
+
+
+def test_a_method_draws_its_own_plane_where_it_has_one(adata):
+    class Own(Spy):
+        def embed(self, X):
+            return np.c_[np.arange(X.shape[0]), np.zeros(X.shape[0])]
+
+    _, arrays, _ = batch.evaluate(Own(), adata, PROTOCOL, SEEDS)
+    np.testing.assert_array_equal(arrays["plane"][:, 0], np.arange(120))
+
+
+def test_one_batch_is_skipped_and_no_labels_will_do(adata):
+    one = adata.copy()
+    one.obs["batch"] = pd.Categorical(["x"] * 160)
+    with pytest.raises(batch.NoBatches, match="planted has one batch") as caught:
+        batch.evaluate(Spy(), one, PROTOCOL, SEEDS)
+    assert caught.value.skip
+    bare = adata.copy()
+    bare.obs = bare.obs.drop(columns="label")
+    scores, arrays, _ = batch.evaluate(Spy(n_clusters=3), bare, PROTOCOL, SEEDS)
+    assert set(scores) == {"batch_entropy", "batch_asw"}
+    assert "label" not in arrays
+
+
+@pytest.mark.parametrize("bad", [np.zeros((3, 2)), np.full((120, 2), np.nan), np.zeros(120)])
+def test_a_latent_space_that_is_none_is_refused(adata, bad):
+    class Broken(Spy):
+        def latent(self, X, batch=None):
+            return bad
+
+    with pytest.raises(ValueError, match=r"latent\(\) returned"):
+        batch.evaluate(Broken(), adata, PROTOCOL, SEEDS)
+
+
+def test_figures_show_every_method_by_type_and_by_batch(adata):
+    records, arrays = [], []
+    for label, method in {"scVI": Spy(), "PCA": PCA(n_latent=3), "batch latent": BatchLatent()}.items():
+        scores, found, facts = batch.evaluate(method, adata, PROTOCOL, SEEDS)
+        role = "control" if label == "batch latent" else "method"
+        records.append(
+            {"experiment": "batch", "dataset": "planted", "protocol": "as_run", "method": label, "label": label,
+             "role": role, "seed": 0, "key": label, "axes": {}, "status": "done", "reason": "", "scores": scores,
+             "facts": facts, "seconds": {"total": 1.0}, "peak_memory_mb": 1.0}
+        )  # fmt: skip
+        arrays.append(found)
+    cells = table.frame(records)
+    summary = table.summarise(cells, [], batch.PUBLISHED, "RETINA")
+    assert summary.set_index(["label", "score"]).loc[("scVI", "batch_entropy"), "published"] == pytest.approx(
+        0.6116, abs=1e-4
+    )
+    figures = batch.figure(summary, cells.assign(arrays=arrays))
+    assert set(figures) == {"tsne_label", "tsne_batch", *batch.PUBLISHED}
+    for name in ("tsne_label", "tsne_batch"):
+        assert_tidy(figures[name])
+        assert [ax.get_title() for ax in figures[name].axes] == ["scVI", "PCA"]
+        drawn = figures[name].axes[1].collections[0].get_offsets()
+        shown = {tuple(point) for point in np.asarray(drawn, dtype=np.float32)}
+        assert shown == {tuple(point) for point in arrays[1]["plane"]}
+        assert "n\xa0= 120 per square" in figures[name].caption
+    assert set(figures["tsne_batch"].data["batch"]) == {"x", "y"}
+    assert figures["tsne_label"].data["cell type"].tolist()[:120] == list(arrays[0]["label_names"][arrays[0]["label"]])
