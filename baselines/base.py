@@ -1,8 +1,9 @@
 """The interface that every method of the suite shares."""
 
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
-from scvi_core.counts import check_batch, check_counts
+from scvi_core.counts import InvalidCounts, check_batch, check_counts
 
 __all__ = ["Method", "check_batch", "check_counts"]
 
@@ -38,3 +39,13 @@ class Method(BaseEstimator):
     def fit(self, X, batch=None):
         """Fit to raw counts ``X`` (n_cells, n_genes), CSR or dense, with one batch label per cell; return self."""
         raise NotImplementedError
+
+    def _with_known_genes(self, X):
+        """Return checked counts ``X``; raise where the method is not fitted or was fitted to other genes."""
+        check_is_fitted(self, "n_features_in_")
+        X = check_counts(X)
+        if X.shape[1] != self.n_features_in_:
+            raise InvalidCounts(
+                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
+            )
+        return X

@@ -27,10 +27,12 @@ class GeneMean(Method):
 
     def fit(self, X, batch=None):
         self.mean_ = np.asarray(check_counts(X).mean(axis=0)).ravel()  # (genes,)
+        self.n_features_in_ = len(self.mean_)
         return self
 
     def impute(self, X, batch=None):
         """Return the gene means for every cell of ``X``, (n_cells, n_genes)."""
+        X = self._with_known_genes(X)
         return np.tile(self.mean_, (X.shape[0], 1))
 
 
@@ -45,13 +47,15 @@ class IndependentGenes(Method):
         X = check_counts(X).astype(np.float64)
         mean = np.asarray(X.mean(axis=0)).ravel()
         variance = np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean**2
+        self.n_features_in_ = X.shape[1]
         self.mean_ = np.maximum(mean, 0.5 / X.shape[0])
         self.theta_ = self.mean_**2 / np.maximum(variance - self.mean_, 1e-6 * self.mean_**2)  # (genes,)
         return self
 
     def loglik(self, X, batch=None):
         """Return log p(counts), (n_cells,) nats, exact."""
-        return self._distribution().logpmf(check_counts(X).toarray()).sum(axis=1)
+        X = self._with_known_genes(X)
+        return self._distribution().logpmf(X.toarray()).sum(axis=1)
 
     def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
         """Return `loglik`, there being nothing to integrate out, and zeros."""
@@ -61,7 +65,8 @@ class IndependentGenes(Method):
     def sample(self, X, n_samples=1, batch=None, random_state=0):
         """Return draws that know nothing of the cells, (n_samples, n_cells, n_genes) int64."""
         rng = np.random.default_rng(random_state)
-        return self._distribution().rvs(size=(n_samples, *check_counts(X).shape), random_state=rng)
+        X = self._with_known_genes(X)
+        return self._distribution().rvs(size=(n_samples, *X.shape), random_state=rng)
 
     def _distribution(self):
         return nbinom(self.theta_, self.theta_ / (self.theta_ + self.mean_))

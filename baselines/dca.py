@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from tqdm import tqdm
 
@@ -124,6 +123,7 @@ class DCA(Method):
         validation, training = order[:n_validation], order[n_validation:]
         self._train(X, Y, training, validation, generator)
         self.network_.eval()
+        self.n_features_in_ = X.shape[1]
         return self
 
     def latent(self, X, batch=None):
@@ -194,10 +194,7 @@ class DCA(Method):
 
     @torch.no_grad()
     def _collect(self, X, function):
-        check_is_fitted(self, "network_")
-        X = check_counts(X)
-        if X.shape[1] != len(self.mean_):
-            raise ValueError(f"DCA was fitted to {len(self.mean_)} genes and got {X.shape[1]}: pass the same genes.")
+        X = self._with_known_genes(X)
         Y = self._log_normalise(X)
         blocks = [slice(start, start + BLOCK) for start in range(0, X.shape[0], BLOCK)]
         return np.concatenate([function(*self._tensors(X[b], Y[b])).cpu().numpy() for b in blocks]).astype(np.float64)

@@ -17,18 +17,20 @@ class LogLinear(Method):
 
     def fit(self, X, batch=None):
         """Fit to counts (n_cells, n_genes); batch labels are not used."""
-        Y = _log1p(X)
+        Y = _log1p(check_counts(X))
         if not 1 <= self.n_latent <= min(Y.shape):
             raise ValueError(
                 f"{type(self).__name__} cannot fit n_latent={self.n_latent} to {Y.shape[0]} cells × "
                 f"{Y.shape[1]} genes: choose 1 to {min(Y.shape)}."
             )
         self.model_ = self._model().fit(Y)
+        self.n_features_in_ = Y.shape[1]
         return self
 
     def latent(self, X, batch=None):
         """Return the factor scores, (n_cells, n_latent)."""
-        return self.model_.transform(_log1p(X))
+        Y = _log1p(self._with_known_genes(X))
+        return self.model_.transform(Y)
 
     def impute(self, X, batch=None):
         """Return exp(reconstruction) - 1, (n_cells, n_genes); values below zero counts become zero."""
@@ -36,7 +38,7 @@ class LogLinear(Method):
 
     def loglik(self, X, batch=None):
         """Return log p(counts), (n_cells,) nats: log p(y) less the Jacobian of the log (paper, Appendix C)."""
-        Y = _log1p(X)
+        Y = _log1p(self._with_known_genes(X))
         return self.model_.score_samples(Y) - Y.sum(axis=1)
 
     def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
@@ -46,4 +48,4 @@ class LogLinear(Method):
 
 
 def _log1p(X):
-    return np.log1p(check_counts(X).toarray().astype(np.float64))
+    return np.log1p(X.toarray().astype(np.float64))

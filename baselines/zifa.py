@@ -13,7 +13,6 @@ and the marginal likelihood is closed form. The original program inverts D x D m
 """
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
@@ -102,7 +101,7 @@ class ZIFA(Method):
         X = check_counts(X)
         check_batch(batch, X.shape[0])
         expressed = np.flatnonzero(X.getnnz(axis=0))
-        n_genes, X = X.shape[1], X[:, expressed]
+        self.n_features_in_, X = X.shape[1], X[:, expressed]
         for name in ("n_latent", "n_blocks"):
             if not 1 <= getattr(self, name) <= len(expressed):
                 raise ValueError(
@@ -126,9 +125,9 @@ class ZIFA(Method):
                     break
 
         self.n_iter_ = len(self.objective_)
-        self.loadings_ = np.zeros((n_genes, self.n_latent))
-        self.mean_ = np.zeros(n_genes)
-        self.noise_sd_ = np.full(n_genes, ZERO_ENTROPY_SD)
+        self.loadings_ = np.zeros((self.n_features_in_, self.n_latent))
+        self.mean_ = np.zeros(self.n_features_in_)
+        self.noise_sd_ = np.full(self.n_features_in_, ZERO_ENTROPY_SD)
         self.loadings_[expressed], self.mean_[expressed], self.noise_sd_[expressed], self.decay_ = parameters
         return self
 
@@ -197,11 +196,8 @@ class ZIFA(Method):
         return draws
 
     def _check(self, X, batch):
-        check_is_fitted(self)
-        X = check_counts(X)
+        X = self._with_known_genes(X)
         check_batch(batch, X.shape[0])
-        if X.shape[1] != len(self.mean_):
-            raise ValueError(f"X has {X.shape[1]} genes and fit saw {len(self.mean_)}: pass the same genes.")
         return Parameters(self.loadings_, self.mean_, self.noise_sd_, self.decay_), X
 
 

@@ -20,7 +20,6 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.special import expit
-from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
@@ -112,6 +111,7 @@ class ZINBWaVE(Method):
         self.W_, self.gamma_mu_, self.gamma_pi_ = fitted.W.numpy(), fitted.gamma_mu.numpy(), fitted.gamma_pi.numpy()
         self.zeta_ = fitted.zeta
         self.weight_W_ = len(expressed) / X.shape[0]
+        self.n_features_in_ = X.shape[1]
         return self
 
     def latent(self, X, batch=None):
@@ -176,11 +176,8 @@ class ZINBWaVE(Method):
 
     def _start(self, X, batch):
         """The checked counts and the parameters with W = 0, gamma_mu at the mean of a cell's positive log counts."""
-        check_is_fitted(self)
-        X = check_counts(X)
+        X = self._with_known_genes(X)
         check_batch(batch, X.shape[0])
-        if X.shape[1] != len(self.beta_mu_):
-            raise ValueError(f"X has {X.shape[1]} genes and fit saw {len(self.beta_mu_)}: pass the same genes.")
         residual = X.astype(float)
         residual.data = np.log(residual.data) - self.beta_mu_[X.indices]
         return X, Parameters(

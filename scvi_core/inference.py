@@ -121,7 +121,8 @@ class Inference:
         if return_error and (n_samples is None or n_samples < 2):
             raise ValueError("A standard error needs an importance-weighted estimate: pass n_samples of at least 2.")
         if n_samples is None:
-            return bound_of_cells(self.network_, self._cells(X, batch), self._generator()).double().cpu().numpy()
+            generator, cells = self._generator(), self._cells(X, batch)
+            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
         estimate, error = self.marginal_loglik(X, batch, n_samples, random_state=self._seeds(1)[0])
         return (estimate, error) if return_error else estimate
 

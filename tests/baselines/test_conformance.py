@@ -10,12 +10,14 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from scvi_core.counts import InvalidCounts
 
 ROOT = Path(__file__).parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
 # For the methods that have such a parameter: it is the interface that is tested here.
+CAPABILITIES = ("latent", "impute", "loglik", "correct")
 QUICK = {"n_epochs": 3, "n_iterations": 20, "max_iter": 3}
 
 
@@ -58,13 +60,11 @@ def fitted(method, *arguments, **keywords):
 def outputs(method, X, batch):
     """Everything that a fitted method can say about ``X`` without choices of the caller's."""
     found = {}
-    for name in ("latent", "impute", "loglik"):
+    for name in CAPABILITIES:
         if hasattr(method, name):
             found[name] = np.asarray(getattr(method, name)(X, batch=batch))
     if hasattr(method, "marginal_loglik"):
         found["marginal_loglik"], found["standard_error"] = method.marginal_loglik(X, batch=batch, n_samples=3)
-    if hasattr(method, "correct"):
-        found["correct"] = np.asarray(method.correct(X, batch))
     return found
 
 
@@ -138,6 +138,20 @@ def test_compare_returns_one_row_per_gene(method, data):
     if "pvalue" in found:
         p = found["pvalue"].dropna()
         assert ((p >= 0) & (p <= 1)).all()
+
+
+def test_what_was_not_fitted_is_said(method, data):
+    """No answer before `fit`, and none about a matrix with another number of genes."""
+    X, batch = data
+    answering = fitted(method, X, batch=batch)
+    if not set(vars(answering)) - set(vars(method)) - {"n_features_in_"}:
+        pytest.skip("nothing is kept from the fit")
+    for name in CAPABILITIES:
+        if hasattr(method, name):
+            with pytest.raises(NotFittedError):
+                getattr(clone(method), name)(X, batch=batch)
+            with pytest.raises(ValueError, match=r"49 genes|not fitted to"):
+                getattr(answering, name)(X[:, 1:], batch=batch)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_says_what_is_wrong(simulated, trained):
     X = simulated[0]
     with pytest.raises(ValueError, match="at least 2 cells"):
         DCA().fit(X[:2])
-    with pytest.raises(ValueError, match="fitted to 40 genes and got 39"):
+    with pytest.raises(ValueError, match="There are 39 genes and the model was fitted to 40"):
         trained.impute(X[:, :39])
     with pytest.raises(TrainingDiverged, match="learning rate"):
         DCA(n_epochs=3, lr=float("inf")).fit(X[:40])

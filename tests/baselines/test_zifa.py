@@ -148,6 +148,7 @@ class TestAgainstQuadrature:
 def as_fitted(parameters):
     method = ZIFA(parameters.loadings.shape[1])
     method.loadings_, method.mean_, method.noise_sd_, method.decay_ = parameters
+    method.n_features_in_ = len(parameters.mean)
     return method
 
 
@@ -220,5 +221,5 @@ def test_what_it_cannot_do_is_said():
         ZIFA(61).fit(X)
     with pytest.raises(ValueError, match="n_blocks is 0 and 60 genes"):
         ZIFA(2, n_blocks=0).fit(X)
-    with pytest.raises(ValueError, match="X has 59 genes and fit saw 60"):
+    with pytest.raises(ValueError, match="There are 59 genes and the model was fitted to 60"):
         ZIFA(2).fit(X).latent(X[:, 1:])

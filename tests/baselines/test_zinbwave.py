@@ -71,6 +71,7 @@ def as_fitted(parameters):
     for name, value in parameters._asdict().items():
         setattr(method, f"{name}_", value if name == "zeta" else value.numpy())
     method.weight_W_ = len(parameters.beta_mu) / len(parameters.W)
+    method.n_features_in_ = len(parameters.beta_mu)
     return method
 
 
@@ -370,5 +371,5 @@ def test_a_gene_without_counts_has_half_a_count():
 def test_what_it_cannot_do_is_said():
     with pytest.raises(ValueError, match="n_latent is 61 for 150 cells and 60 genes with counts: choose 1 to 60"):
         ZINBWaVE(61).fit(X)
-    with pytest.raises(ValueError, match="X has 59 genes and fit saw 60"):
+    with pytest.raises(ValueError, match="There are 59 genes and the model was fitted to 60"):
         as_fitted(golden("K2_init")).loglik(X[:, 1:])
