@@ -149,7 +149,7 @@ def _check_comparisons(adata):
             column(adata.var, f"{name}_{part}", "var")
 
 
-def compare_with_paper(adata, expect, own_files, **of_file):
+def compare_with_paper(adata, expect, own_files, files=None, **of_file):
     """Hold a dataset against the numbers of the paper; return it with any difference in ``uns["source"]["origin"]``.
 
     Parameters
@@ -159,6 +159,8 @@ def compare_with_paper(adata, expect, own_files, **of_file):
         Any of ``cells``, ``labels``, ``batches``, ``label_sizes``, and what ``of_file`` may have.
     own_files : bool
         Whether the user named the files. If not, they pass for the published ones and a difference is an error.
+    files : dict, optional
+        ``{key: file}`` as in the yaml: a sha256 known there and another one in ``uns["source"]`` is a difference.
     **of_file
         ``file_cells`` and ``file_genes``, before any selection; ``genes``, after it.
 
@@ -179,6 +181,11 @@ def compare_with_paper(adata, expect, own_files, **of_file):
         for key, value in (expect or {}).items()
         if value is not None and found.get(key) is not None and found[key] != value
     ]
+    digests = adata.uns["source"]["sha256"]
+    for key, file in (files or {}).items():
+        digest = digests.get(key) if isinstance(digests, dict) else digests
+        if file.get("sha256") not in (None, digest):
+            differences.append(f"{file['name']} has another sha256 than the published file")
     if differences and not own_files:
         raise InvalidDataset(
             f"The files of {adata.uns['source']['name']} are not the published ones ({'; '.join(differences)}): remove "

@@ -92,7 +92,7 @@ def load(
         steps.append(f"took the first {adata.n_obs - n_test} training and the first {n_test} test cells")
     of_file = {key: adata.uns["source"].pop(key) for key in ("file_cells", "file_genes")}
     adata.uns["source"]["steps"] += steps
-    return compare_with_paper(adata, expect, own_files=path is not None, **of_file)
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, **of_file)
 
 
 def _convert(path, digest, folder, n_genes, variance_cells):

@@ -71,4 +71,5 @@ def load(path=None, download=False, n_genes=3000, data_dir=None, files=None, exp
             "steps": steps,
         },
     )
-    return compare_with_paper(adata, expect, own_files=path is not None, file_genes=parsed["counts"].shape[1])
+    file_genes = parsed["counts"].shape[1]
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, file_genes=file_genes)

@@ -89,7 +89,8 @@ def load(
         },
     )
     adata.uns["proteins"] = list(clr.columns)
-    return compare_with_paper(adata, expect, own_files=path is not None or not keep_mouse_cells, file_genes=file_genes)
+    own = path is not None or not keep_mouse_cells
+    return compare_with_paper(adata, expect, own_files=own, files=files, file_genes=file_genes)
 
 
 def _proteins(path, cells):

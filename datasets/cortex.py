@@ -70,7 +70,7 @@ def load(path=None, download=False, n_genes=558, data_dir=None, files=None, expe
         origin = f"The file {where.name} given by the user."
     file_genes = parsed["counts"].shape[1]
     adata = _assemble(parsed, n_genes, {"name": "cortex", "origin": origin, "sha256": digest, "steps": steps})
-    return compare_with_paper(adata, expect, own_files=path is not None, file_genes=file_genes)
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, file_genes=file_genes)
 
 
 def _embedded(n_genes):

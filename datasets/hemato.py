@@ -54,8 +54,8 @@ def load(path=None, download=False, version="full", data_dir=None, files=None, e
     columns = pd.Index(parsed["genes"]).get_indexer(wanted)
     if (columns < 0).any():
         raise InvalidDataset(
-            f"{where} lacks {(columns < 0).sum()} of the {len(wanted)} genes of the authors' list (the first is "
-            f"{wanted[columns < 0][0]}): it is not the table of basal bone marrow."
+            f"{where} lacks {(columns < 0).sum()} of the {len(wanted)} genes of {found['genes'][0]} (the first is "
+            f"'{wanted[columns < 0][0]}'): one of the two is damaged or belongs to other data."
         )
     counts, cells = parsed["counts"][joined][:, columns], parsed["cells"][joined]
     fates = fates.loc[cells]
@@ -85,7 +85,8 @@ def load(path=None, download=False, version="full", data_dir=None, files=None, e
             "steps": steps,
         },
     )
-    return compare_with_paper(adata, expect, own_files=path is not None, file_genes=parsed["counts"].shape[1])
+    of_file = {"genes": len(wanted), "file_genes": parsed["counts"].shape[1]}
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, **of_file)
 
 
 def filtered_genes(counts, n_genes=700):
@@ -122,6 +123,9 @@ def _fates(path):
         missing = {"x_spring", "y_spring", "Potential", *FATES} - set(table.columns)
         if missing:
             raise InvalidDataset(f"{path} lacks the column {min(missing)}: it is not the table of SPRING and PBA.")
+        incomplete = table.index[table[["x_spring", "y_spring", "Potential", *FATES]].isna().any(axis=1)]
+        if len(incomplete):
+            raise InvalidDataset(f"{path} has no fate for cell {incomplete[0]!r}: it is cut off, fetch it again.")
     return table
 
 

@@ -81,7 +81,7 @@ def load(path=None, download=False, data_dir=None, files=None, expect=None):
     )
     there = set(adata.obs["label"].cat.categories)  # a file of the user's own may have fewer
     adata.uns["comparisons"] = {name: list(groups) for name, groups in COMPARISONS.items() if there >= set(groups)}
-    return compare_with_paper(adata, expect, own_files=path is not None)
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, genes=len(bulk))
 
 
 def _bulk(path):
@@ -92,6 +92,8 @@ def _bulk(path):
             raise InvalidDataset(
                 f"{path} lacks the columns of gene_info.csv (ENSG, GS, CD_*, BDC_*): it is another file."
             )
+        if table.isna().to_numpy().any():
+            raise InvalidDataset(f"{path} has rows without all their values: it is cut off, fetch it again.")
     return table
 
 

@@ -54,7 +54,7 @@ def load(seed=0, data_dir=None, files=None, expect=None):
             ],
         },
     )
-    return compare_with_paper(adata, expect if seed == 0 else None, own_files=False)
+    return compare_with_paper(adata, expect if seed == 0 else None, own_files=False, genes=N_GENES)
 
 
 def _simlr(files, data_dir, n_cells):

@@ -20,6 +20,9 @@ from .base import InvalidDataset
 from .fetch import looks_like_html
 from .text_table import read_text
 
+GZIP = b"\x1f\x8b"
+TENX_PARTS = ("matrix.mtx", "genes.tsv", "features.tsv", "barcodes.tsv")
+
 
 @dataclass
 class Table:
@@ -62,13 +65,8 @@ def read(path, genes_in="columns"):
         if path.is_dir():
             return read_10x_folder(path)
         with open(path, "rb") as stream:
-            head = stream.read(512)
-        if looks_like_html(head):
-            raise InvalidDataset(f"{path} is a web page, not data: download the file itself again.")
-        if not head:
-            raise InvalidDataset(f"{path} is empty: download it again.")
-        if head.startswith(b"\x89HDF\r\n\x1a\n"):
-            return _read_hdf5(path)
+            if stream.read(8) == b"\x89HDF\r\n\x1a\n":
+                return _read_hdf5(path)
         if path.name.endswith((".tar.gz", ".tgz", ".tar")):
             return read_10x_archive(path)
         return _from_text(read_text(path, genes_in))
@@ -76,22 +74,42 @@ def read(path, genes_in="columns"):
 
 @contextlib.contextmanager
 def readable(path):
-    """Turn the many errors of damaged files into one sentence."""
+    """Refuse empty files and web pages, and turn the many errors of damaged files into one sentence."""
     try:
+        if Path(path).is_file():
+            _refuse_what_is_no_data(path)
         yield
     except InvalidDataset:
         raise
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.ReadError) as error:
-        raise InvalidDataset(f"{path} is cut off or damaged ({error}): download it again.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+        raise InvalidDataset(f"{path} is cut off or damaged ({_reason(error)}): download it again.") from error
     except UnicodeDecodeError:
         raise InvalidDataset(
-            f"{path} is neither text nor a format this reader knows (10x .h5, 10x folder, .h5ad, .loom, .csv, .tsv)."
+            f"{path} is neither text nor a format this reader knows (10x .h5, 10x folder, .h5ad, .loom, .csv, .tsv): "
+            "download it again, or convert it to one of these."
         ) from None
     except (OSError, KeyError, ValueError, IndexError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InvalidDataset(f"{path} cannot be read ({reason}): check that it is the whole, right file.") from error
+        raise InvalidDataset(
+            f"{path} cannot be read ({_reason(error)}): check that it is the whole, right file."
+        ) from error
+
+
+def _reason(error):
+    return str(error).splitlines()[0].rstrip(".:") if str(error) else type(error).__name__
+
+
+def _refuse_what_is_no_data(path):
+    with open(path, "rb") as stream:
+        head = stream.read(512)
+    if not head:
+        raise InvalidDataset(f"{path} is empty: download it again.")
+    if head.startswith(GZIP):
+        with gzip.open(path) as stream:
+            head = stream.read(512)
+    if looks_like_html(head):
+        raise InvalidDataset(f"{path} is a web page, not data: download the file itself again.")
 
 
 def _from_text(text):
@@ -181,6 +199,8 @@ def read_10x_h5(path):
         parts = tuple(group[name][:] for name in ("data", "indices", "indptr"))
     if parts[1].size and not 0 <= parts[1].min() <= parts[1].max() < n_genes:
         raise InvalidDataset(f"{path} has a gene index outside its {n_genes} genes: the file is damaged.")
+    if parts[2][0] != 0 or (np.diff(parts[2].astype(np.int64)) < 0).any():
+        raise InvalidDataset(f"The columns of {path} do not follow one another: the file is damaged.")
     # Columns of cells, stored column by column: the same three arrays are rows of cells.
     return _tenx_table(sp.csr_matrix(parts, shape=(n_cells, n_genes)), cells, ids, symbols, kinds)
 
@@ -201,34 +221,47 @@ def read_10x_folder(path):
 
 def read_10x_archive(path):
     """The same folder inside a ``.tar.gz``, read in memory: nothing is unpacked onto the disk."""
-    with tarfile.open(path) as archive:
-        members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
-        return _read_10x_parts(
-            path, {name: lambda member=member: archive.extractfile(member).read() for name, member in members.items()}
-        )
+    parts = {}
+    with open(path, "rb") as stream:
+        zipped = stream.read(2) == GZIP
+    with (gzip.open if zipped else open)(path, "rb") as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if member.isfile() and name.removesuffix(".gz") in TENX_PARTS:
+                    parts[name] = archive.extractfile(member).read()
+        while stream.read(1 << 20):  # gzip keeps its checksum at the very end
+            pass
+    return _read_10x_parts(path, {name: lambda name=name: parts.pop(name) for name in parts})
 
 
 def _read_10x_parts(path, files):
     """``files`` maps names to functions that return the bytes."""
 
-    def part(*names):
-        for name in names:
-            if name in files:
-                return files[name]()
-            if f"{name}.gz" in files:
-                return gzip.decompress(files[f"{name}.gz"]())
-        found = ", ".join(sorted(files)[:8]) or "nothing"
-        raise InvalidDataset(f"{path} has no {' or '.join(names)} (it has: {found}): it is not a 10x matrix folder.")
+    def part(read, *names):
+        name = next((name for name in (*names, *(f"{name}.gz" for name in names)) if name in files), None)
+        if name is None:
+            found = ", ".join(sorted(files)[:8]) or "nothing"
+            raise InvalidDataset(
+                f"{path} has no {' or '.join(names)} (it has: {found}): it is not a 10x matrix folder."
+            )
+        with readable(f"{path}/{name}"):
+            content = files[name]()
+            content = gzip.decompress(content) if name.endswith(".gz") else content
+            if not content or looks_like_html(content[:512]):
+                problem = "a web page" if content else "empty"
+                raise InvalidDataset(f"{path}/{name} is {problem}: download it again.")
+            return read(content)
 
-    cells = _lines(part("barcodes.tsv"))
-    features = [line.split("\t") for line in _lines(part("genes.tsv", "features.tsv"))]
-    X = read_mtx(part("matrix.mtx"), path)
+    cells = part(_lines, "barcodes.tsv")
+    features = [line.split("\t") for line in part(_lines, "genes.tsv", "features.tsv")]
+    X = part(lambda content: read_mtx(content, path), "matrix.mtx")
     if X.shape != (len(features), len(cells)):
         swapped = X.shape == (len(cells), len(features))
         raise InvalidDataset(
             f"The matrix of {path} is {X.shape[0]} × {X.shape[1]}, but there are {len(features)} genes and "
             f"{len(cells)} barcodes: "
-            + ("genes and cells are swapped." if swapped else "a file is cut off or foreign.")
+            + ("genes and cells are swapped." if swapped else "a file is cut off or foreign, download them again.")
         )
     ids = np.array([fields[0] for fields in features])
     symbols = np.array([fields[min(1, len(fields) - 1)] for fields in features])
@@ -239,8 +272,7 @@ def _read_10x_parts(path, files):
 def read_mtx(content, path):
     """A MatrixMarket file as a sparse matrix of the shape it states."""
     if not content.startswith(b"%%MatrixMarket"):
-        what = "a web page" if looks_like_html(content[:512]) else "something else"
-        raise InvalidDataset(f"The matrix.mtx of {path} is {what}, not a MatrixMarket file: download it again.")
+        raise InvalidDataset(f"The matrix.mtx of {path} is not a MatrixMarket file: download it again.")
     announced = next((line.split() for line in io.BytesIO(content) if line.strip() and not line.startswith(b"%")), [])
     X = sp.coo_matrix(scipy.io.mmread(io.BytesIO(content)))
     if len(announced) == 3 and X.nnz != int(announced[2]):

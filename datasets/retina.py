@@ -44,10 +44,12 @@ def load(origin="geo", path=None, download=False, data_dir=None, files=None, exp
     if origin not in ("geo", "h5ad"):
         raise InvalidDataset(f"origin={origin!r} is neither 'geo' nor 'h5ad'.")
     needed = ("geo", "clusters") if origin == "geo" else ("h5ad",)
-    found = gather({key: files[key] for key in needed}, path, download, data_dir)
+    files = {key: files[key] for key in needed}
+    found = gather(files, path, download, data_dir)
     build = _from_geo if origin == "geo" else _from_h5ad
     adata = build(found, data_dir)
-    return compare_with_paper(adata, (expect or {}).get(origin), own_files=path is not None, genes=adata.n_vars)
+    expect = (expect or {}).get(origin)
+    return compare_with_paper(adata, expect, own_files=path is not None, files=files, genes=adata.n_vars)
 
 
 def _from_geo(found, data_dir):
@@ -114,8 +116,8 @@ def original_filter(counts, genes):
 def _clusters(path):
     with readable(path):
         table = pd.read_csv(path, sep="\t", index_col=0)
-        clusters = column(table, "CLUSTER", "cluster")
-        if not np.issubdtype(clusters.dtype, np.integer) or not clusters.index.is_unique:
+        clusters = table.get("CLUSTER")
+        if clusters is None or not np.issubdtype(clusters.dtype, np.integer) or not clusters.index.is_unique:
             raise InvalidDataset(f"{path} does not give one cluster number per cell: it is not ClustAssignFile.txt.")
     return clusters
 

@@ -53,5 +53,5 @@ def test_metadata_of_other_cells_are_refused(folder, raw, names):
 
 def test_an_archive_that_is_a_web_page(folder, raw):
     (folder / "neuron.tar.gz").write_text("<html>Sign in</html>")
-    with pytest.raises(InvalidDataset, match=r"neuron\.tar\.gz is cut off or damaged"):
+    with pytest.raises(InvalidDataset, match=r"neuron\.tar\.gz is a web page"):
         brain_small.load(path=folder, data_dir=folder, files=_files(folder, raw))

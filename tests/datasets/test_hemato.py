@@ -69,9 +69,11 @@ def test_the_filtered_genes_equal_the_authors_recipe_on_dense_counts():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("genes.txt", "Elane\nOther\n", r"lacks 1 of the 2 genes of the authors' list \(the first is Other\)"),
+        ("genes.txt", "Elane\nOther\n", r"lacks 1 of the 2 genes of .*genes\.txt \(the first is 'Other'\)"),
         ("genes.txt", "Elane\nElane\n", "not a list of distinct gene names"),
-        ("genes.txt", "<html>\n", "not a list of distinct gene names"),
+        ("genes.txt", "<html>\n", r"genes\.txt is a web page"),
+        ("genes.txt", "", r"genes\.txt is empty"),
+        ("fates.csv", FATES[:-9], r"fates\.csv has no fate for cell 'bBM4': it is cut off"),
         ("fates.csv", FATES.replace("Pr_Ba", "Pr_X"), "lacks the column Pr_Ba"),
         ("fates.csv", FATES.replace("bBM", "P9A_"), "No cell of .* is in .*other data"),
         ("counts.csv", "\n".join([HEADER, *ROWS])[:-2], r"Line 6 .*row 'bBM5'\) has 3 counts where 4"),
@@ -83,6 +85,14 @@ def test_foreign_and_damaged_files(folder, files, name, text, message):
     (folder / name).write_text(text)
     with pytest.raises(InvalidDataset, match=message):
         hemato.load(path=folder, data_dir=folder, files=files)
+
+
+def test_other_numbers_and_other_hashes_than_the_published_are_told(folder, files):
+    files["genes"]["sha256"] = "0" * 64
+    origin = hemato.load(path=folder, data_dir=folder, files=files, expect={"genes": 7397}).uns["source"]["origin"]
+    assert "not the paper's data: 3 genes where the paper has 7397; genes.txt has another sha256" in origin
+    with pytest.raises(InvalidDataset, match=r"genes\.txt is not the file it should be"):
+        hemato.load(data_dir=folder, files=files)
 
 
 def test_the_real_tables_with_drawn_counts(tmp_path, raw):

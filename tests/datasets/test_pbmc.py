@@ -104,6 +104,9 @@ def test_foreign_genes_and_foreign_tables(folder, files, raw):
     )
     with pytest.raises(InvalidDataset, match=r"lacks 3 of the 3 genes .*not the GRCh38 matrix of pbmc4k"):
         pbmc.load(path=folder, data_dir=folder, files=files)
+    (folder / "gene_info.csv").write_text((folder / "gene_info.csv").read_text()[:-5])
+    with pytest.raises(InvalidDataset, match=r"gene_info\.csv has rows without all their values: it is cut off"):
+        pbmc._bulk(folder / "gene_info.csv")
     (folder / "gene_info.csv").write_text("gene,p\nA,0.1\n")
     with pytest.raises(InvalidDataset, match=r"lacks the columns of gene_info\.csv"):
         pbmc.load(path=folder, data_dir=folder, files=files)

@@ -164,11 +164,58 @@ def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
     with pytest.raises(InvalidDataset, match=r"x\.tar\.gz"):
         readers.read(raw.tenx_archive(archive, None, None, None, None, parts=cut))
     page = parts | {"matrix.mtx": b"<!DOCTYPE html><html></html>"}
-    with pytest.raises(InvalidDataset, match=r"matrix\.mtx .* is a web page"):
+    with pytest.raises(InvalidDataset, match=r"x\.tar\.gz/matrix\.mtx is a web page"):
         readers.read(raw.tenx_archive(archive, None, None, None, None, parts=page))
+    gone = parts | {"genes.tsv": b""}
+    with pytest.raises(InvalidDataset, match=r"x\.tar\.gz/genes\.tsv is empty"):
+        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=gone))
     del parts["matrix.mtx"]
     with pytest.raises(InvalidDataset, match=r"has no matrix\.mtx \(it has: barcodes\.tsv, genes\.tsv\)"):
         readers.read(raw.tenx_archive(archive, None, None, None, None, parts=parts))
+
+
+def test_the_damaged_part_of_a_folder_is_named(tmp_path, raw):
+    parts = raw.tenx_parts(COUNTS, CELLS, IDS, SYMBOLS)
+    for name, content in parts.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    np.testing.assert_array_equal(readers.read(tmp_path).X.toarray(), COUNTS)
+    for name in parts:
+        path = tmp_path / f"{name}.gz"
+        whole = path.read_bytes()
+        for damaged, problem in (
+            (whole[:-6], r"is cut off or damaged \(.*\): download it again\.$"),
+            (whole[:-8] + bytes(8), r"is cut off or damaged \(.*\): download it again\.$"),
+            (b"<html>404</html>", "is a web page"),
+        ):
+            path.write_bytes(damaged)
+            with pytest.raises(InvalidDataset, match=rf"{name}\.gz {problem}"):
+                readers.read(tmp_path)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"x\.tar\.gz is empty"),
+        (b"<!DOCTYPE html><html></html>", r"x\.tar\.gz is a web page"),
+        (gzip.compress(b"<html></html>"), r"x\.tar\.gz is a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", r"x\.tar\.gz is cut off or damaged \(truncated header\)"),
+    ],
+)
+def test_an_archive_that_is_none_is_said_in_one_line(tmp_path, content, message):
+    (tmp_path / "x.tar.gz").write_bytes(content)
+    with pytest.raises(InvalidDataset, match=message) as error:
+        readers.read(tmp_path / "x.tar.gz")
+    assert "\n" not in str(error.value)
+
+
+def test_the_last_bytes_of_an_archive_are_missed(tmp_path, raw):
+    """The parts are all there, the checksum of the whole is not."""
+    path = raw.tenx_archive(tmp_path / "x.tar.gz", COUNTS, CELLS, IDS, SYMBOLS)
+    np.testing.assert_array_equal(readers.read(path).X.toarray(), COUNTS)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InvalidDataset, match=r"x\.tar\.gz is cut off or damaged"):
+        readers.read(path)
 
 
 @pytest.mark.parametrize(
@@ -178,6 +225,8 @@ def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
         (lambda g: g["shape"].write_direct(np.array([4, 3], dtype=np.int32)), "are genes and cells swapped"),
         (lambda g: g["indices"].write_direct(np.full(g["indices"].shape, 9)), "index outside its 3 genes"),
         (lambda g: g["indptr"].write_direct(np.array([0, 2, 3, 5, 60])), "6 values and 6 indices where 60"),
+        (lambda g: g["indptr"].write_direct(np.array([0, 5, 3, 5, 6])), "do not follow one another"),
+        (lambda g: g["indptr"].write_direct(np.array([1, 2, 3, 5, 6])), "do not follow one another"),
     ],
 )
 def test_a_10x_file_whose_parts_disagree(tmp_path, raw, change, message):

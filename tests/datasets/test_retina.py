@@ -92,7 +92,7 @@ def test_foreign_files(folder, files):
     with pytest.raises(InvalidDataset, match="one belongs to other data"):
         retina.load(path=folder, data_dir=folder, files=files)
     (folder / "clusters.txt").write_text("cell,type\na,b\n")
-    with pytest.raises(InvalidDataset, match="no cluster column 'CLUSTER'"):
+    with pytest.raises(InvalidDataset, match=r"clusters\.txt does not give one cluster number per cell"):
         retina.load(path=folder, data_dir=folder, files=files)
 
 
