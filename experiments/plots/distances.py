@@ -64,7 +64,8 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
             figure.panel(left, bottom, STRIP, SIDE).imshow(band[:, None], interpolation="nearest", aspect="auto")
             top.set_title("\n".join(names[i]), pad=3)
         for ax in figure.axes:
-            ax.set_axis_off()
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
         if by_category:
             draw_legend(figure, legend, colour, below)
         else:
