@@ -154,7 +154,7 @@ def figure(table, records):
         x="observed count",
         y="posterior draws (counts)",
         title=f"Fig 7d–f: posterior draws of {row.gene}",
-        caption=f"{seed}, n\xa0= {row.n_cells:,} cells with {row.n_draws} draws each. Bins are even in log(1 + count / 10); "
-        f"colour: share of the draws in each {of}.",
+        caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
+        f"Colour: share of the draws in each {of}.",
     )
     return {"boxes": boxes, "heat": heat}
