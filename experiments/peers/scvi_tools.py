@@ -70,6 +70,7 @@ class ScviTools(Worker):
                 if trainer.current_epoch > 0:
                     self.turn()
 
+        self.model.module.train()  # Lightning trains in the mode it finds
         self.model.train(
             max_epochs=n_epochs,
             train_size=1.0,
