@@ -2,7 +2,10 @@
 
 import sys
 
-from worker import Worker
+try:
+    from .worker import Worker
+except ImportError:  # run as a script
+    from worker import Worker
 
 
 class Ours(Worker):

@@ -3,7 +3,10 @@
 import sys
 import warnings
 
-from worker import Worker
+try:
+    from .worker import Worker
+except ImportError:  # run as a script
+    from worker import Worker
 
 NAMES = (  # of the parts of the network, ours and theirs, tried in this order
     ("encoder_z.", "z_encoder."),
