@@ -210,7 +210,8 @@ def figure(table, records):
         boxes, panels, null = LIKE.get(comparison, ("", "", ""))
         rows = records[records["comparison"] == comparison]
         published = table[table["comparison"] == comparison]
-        figures[f"boxes_{comparison}"] = twin_boxes(rows, published, left="idr_weight", right="auroc", like=boxes)
+        boxed = rows[rows["auroc"] < 1]  # the reference agrees with itself: it would only stretch the axes
+        figures[f"boxes_{comparison}"] = twin_boxes(boxed, published, left="idr_weight", right="auroc", like=boxes)
         first = [row for row in rows[rows["seed"] == rows["seed"].min()].itertuples() if row.role != "control"]
         if first:
             thresholds = {"bayes_factor": BAYES_FACTOR, "level": LEVEL}

@@ -22,9 +22,7 @@ def auroc(*, score, positive):
     """
     positive = np.asarray(positive, dtype=bool)
     if positive.all() or not positive.any():
-        raise ValueError(
-            f"The reference calls {positive.sum()} of {positive.size} genes: AUROC needs genes of both kinds."
-        )
+        raise ValueError(f"The reference calls {positive.sum()} of {positive.size} genes: AUROC needs both kinds.")
     return float(roc_auc_score(positive, score))
 
 

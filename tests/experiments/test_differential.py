@@ -1,0 +1,201 @@
+"""The differential-expression experiment on counts whose truth is planted."""
+
+import types
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from baselines.base import Method
+from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
+from baselines.mast import MAST
+from experiments import differential
+from experiments.cell import Seeds
+from experiments.table import summarise
+
+WRITTEN = {
+    "split": {"train": 0.75, "test": 0.25, "random_state": None},
+    "differential": {
+        "use_batch": True,
+        "replace": False,
+        "n_cells": 30,
+        "n_repeats": 3,
+        "n_null_repeats": 2,
+        "bayes_factor": {"bayes_factor": "per_pair", "n_pairs": 5, "n_samples": 7},
+        "positives": {"rule": "level", "level": 0.05},
+        "untested": "last",
+        "idr_prior": "detected",
+    },
+}
+RUN = WRITTEN | {
+    "differential": WRITTEN["differential"]
+    | {"use_batch": False, "replace": True, "positives": {"rule": "top", "BDC": 0.1}, "untested": "dropped"}
+}
+SEEDS = Seeds(1, 2, 3)
+GENES, CHANGED = 60, 20
+
+
+@pytest.fixture(scope="module")
+def adata():
+    """300 cells of three types; the first 20 genes differ between "a" and "b", up and down in turn."""
+    rng = np.random.default_rng(0)
+    label = np.array(["a", "b", "other"])[rng.permutation(np.repeat([0, 1, 2], [90, 150, 60]))]
+    factor = np.where(np.arange(GENES) < CHANGED, np.where(np.arange(GENES) % 2, 4.0, 0.25), 1.0)
+    mean = rng.gamma(3, 1, size=GENES) * np.where((label == "a")[:, None], factor, 1.0)
+    p = np.where(np.arange(GENES) < CHANGED, rng.uniform(1e-9, 1e-3, GENES), rng.uniform(0.2, 1, GENES))
+    var = pd.DataFrame(
+        {"BDC_adj.P.Val": p, "BDC_P.Value": p, "BDC_logFC": np.log2(factor) + rng.normal(0, 0.01, GENES)}
+    )
+    var.index = var.index.astype(str)
+    obs = pd.DataFrame({"label": pd.Categorical(label), "batch": pd.Categorical(rng.choice(["x", "y"], 300))})
+    obs.index = obs.index.astype(str)
+    counts = sp.csr_matrix(rng.poisson(mean).astype(np.int32))
+    return ad.AnnData(counts, obs=obs, var=var, uns={"comparisons": {"BDC": ["a", "b"], "CD": ["a", "b"]}})
+
+
+class Spy(Method):
+    """A Bayes factor from the true sign; remembers what it was given."""
+
+    def fit(self, X, batch=None):
+        self.fitted_, self.batch_, self.calls_ = X, batch, []
+        return self
+
+    def compare(self, X, group_a, group_b, batch=None, *, n_pairs=1):
+        self.calls_.append(types.SimpleNamespace(X=X, a=group_a, b=group_b, batch=batch, n_pairs=n_pairs))
+        X = X.toarray().astype(float)
+        factor = 4 * np.log((X[group_a].mean(axis=0) + 0.1) / (X[group_b].mean(axis=0) + 0.1))
+        factor[-1] = np.nan
+        return pd.DataFrame({"score": np.abs(factor), "bayes_factor": factor, "log_fold_change": factor})
+
+
+def rows_of(adata, X):
+    """Positions in the data of the rows of ``X``."""
+    place = {row.tobytes(): i for i, row in enumerate(adata.X.toarray())}
+    return np.array([place[row.tobytes()] for row in X.toarray()])
+
+
+def test_what_is_compared(adata):
+    spy = Spy()
+    scores, arrays, facts = differential.evaluate(spy, adata, WRITTEN, SEEDS, comparison="BDC")
+    label, batch = adata.obs["label"].to_numpy(), adata.obs["batch"].to_numpy()
+    train = set(rows_of(adata, spy.fitted_))
+    assert len(train) == 225
+    assert len(spy.calls_) == 3 + 2
+    for call in spy.calls_[:3]:
+        rows = rows_of(adata, call.X)
+        assert set(rows) <= train
+        assert len(set(rows)) == len(rows) == 60
+        assert (label[rows[call.a]] == "a").all()
+        assert (label[rows[call.b]] == "b").all()
+        assert (batch[rows] == call.batch).all()
+        assert call.n_pairs == 5  # the protocol's, as this method has such a setting
+    for call in spy.calls_[3:]:
+        rows = rows_of(adata, call.X)
+        assert len(set(rows)) == 60
+        assert (label[rows] == "b").all()  # the larger group against itself
+    assert facts["null_group"] == "b"
+    assert (facts["n_cells_a"], facts["n_cells_b"], facts["n_positive"]) == (30, 30, CHANGED)
+    assert facts["n_untested"] == 1
+    assert scores["auroc"] > 0.99
+    assert scores["auroc"] == pytest.approx(arrays["auroc"].mean())
+    assert facts["auroc_sd"] == pytest.approx(arrays["auroc"].std(ddof=1))
+    assert scores["n_detected"] == pytest.approx(CHANGED, abs=4)
+    assert scores["idr_weight"] > 0.1
+    assert scores["null_called"] < 0.05
+    assert 0 < scores["null_max_bayes_factor"] < 4
+    signs = np.sign(arrays["single_cell"][:CHANGED]) * np.sign(arrays["bulk"][:CHANGED])
+    assert (signs == 1).all()
+
+
+def test_the_code_s_protocol_draws_with_replacement_and_takes_the_top_genes(adata):
+    spy = Spy()
+    _, _, facts = differential.evaluate(spy, adata, RUN, SEEDS, comparison="BDC")
+    assert spy.batch_ is None
+    assert facts["n_positive"] == 6
+    sizes = [call.X.shape[0] for call in spy.calls_[:3]]
+    assert all(40 < size < 60 for size in sizes)  # a cell that is drawn twice counts once
+
+
+def test_genes_without_a_test_are_last_or_dropped():
+    table = pd.DataFrame({"score": [5.0, np.nan, 1.0, 0.5], "pvalue": [0.01, np.nan, 0.3, 0.6]})
+    positive, bulk = np.array([True, True, False, False]), np.array([0.01, 0.02, 0.5, 0.6])
+    rules = {"idr_prior": 0.1}
+    assert differential._agreement(table, bulk, positive, rules | {"untested": "dropped"})["auroc"] == 1
+    assert differential._agreement(table, bulk, positive, rules | {"untested": "last"})["auroc"] == 0.5
+
+
+def test_every_method_of_a_seed_sees_the_same_cells(adata):
+    facts = [
+        differential.evaluate(method, adata, WRITTEN, seeds, comparison="BDC")[2]["cells_sha256"]
+        for method, seeds in ((Spy(), SEEDS), (RandomPValues(), Seeds(1, 9, 9)), (Spy(), Seeds(2, 2, 3)))
+    ]
+    assert facts[0] == facts[1] != facts[2]
+
+
+def test_controls_and_a_method_span_the_scale(adata):
+    found = {
+        name: differential.evaluate(method, adata, WRITTEN, SEEDS, comparison="BDC")[0]
+        for name, method in {"random": RandomPValues(), "mast": MAST(), "bulk": BulkReference()}.items()
+    }
+    assert 0.3 < found["random"]["auroc"] < 0.7 < found["mast"]["auroc"] <= found["bulk"]["auroc"] == 1
+    assert found["bulk"]["n_detected"] == CHANGED
+    assert "null_called" not in found["bulk"]
+    assert found["random"]["null_p_below"] < 0.2
+    assert found["mast"]["null_p_below"] < 0.2
+
+
+def test_swapped_labels_make_a_method_worse(adata):
+    """A method broken on purpose: the cells of both groups mixed up."""
+
+    class Mixed(MAST):
+        def compare(self, X, group_a, group_b, batch=None):
+            mixed = np.random.default_rng(0).permutation(group_a)
+            return super().compare(X, mixed, ~mixed, batch)
+
+    broken = differential.evaluate(Mixed(), adata, WRITTEN, SEEDS, comparison="BDC")[0]
+    sound = differential.evaluate(MAST(), adata, WRITTEN, SEEDS, comparison="BDC")[0]
+    assert broken["auroc"] < 0.75 < sound["auroc"]
+    assert broken["n_detected"] < sound["n_detected"] / 2
+
+
+def test_what_the_data_lack_is_skipped(adata):
+    with pytest.raises(
+        differential.NotCompared, match="no labelled groups with a bulk reference for the comparison CD"
+    ):
+        differential.evaluate(Spy(), adata, WRITTEN, SEEDS, comparison="CD")
+    with pytest.raises(NoSuchStudy, match="no bulk study BDC2"):
+        differential.evaluate(BulkReference(study="2"), adata, WRITTEN, SEEDS, comparison="BDC")
+    assert differential.NotCompared.skip
+    assert NoSuchStudy.skip
+
+
+def test_figures(adata):
+    rows, arrays = [], []
+    for label, method, role in (
+        ("scVI", Spy(), "method"),
+        ("MAST", MAST(), "method"),
+        ("r", RandomPValues(), "control"),
+    ):
+        scores, found, facts = differential.evaluate(method, adata, WRITTEN, SEEDS, comparison="BDC")
+        row = {"experiment": "differential", "dataset": "x", "protocol": "as_written", "method": label, "label": label}
+        row |= {"role": role, "seed": 0, "key": "k", "comparison": "BDC", "status": "done", "reason": ""}
+        rows.append(row | scores | facts)
+        arrays.append(found)
+    cells = pd.DataFrame(rows)
+    table = summarise(cells, ["comparison"], differential.PUBLISHED, "PBMC")
+    published = table.set_index(["label", "score"])["published"]
+    assert published["scVI", "auroc"] == pytest.approx(0.72948)
+    assert published["MAST", "idr_weight"] == pytest.approx(0.1784)
+    assert published["MAST", "idr_rho"] == pytest.approx(0.4721)
+    assert published["scVI", "n_detected"] == 1282
+    figures = differential.figure(table, cells.assign(arrays=arrays))
+    assert set(figures) == {"boxes_BDC", "scatter_BDC", "null_BDC"}
+    boxes = figures["boxes_BDC"].data
+    np.testing.assert_allclose(
+        boxes[(boxes["label"] == "MAST") & (boxes["score"] == "auroc")]["value"], arrays[1]["auroc"]
+    )
+    assert len(figures["scatter_BDC"].data) == 2 * GENES
+    assert "MAST, auroc: median" in figures["boxes_BDC"].alt
+    assert "below 0.05" in figures["null_BDC"].alt

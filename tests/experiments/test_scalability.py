@@ -1,0 +1,111 @@
+"""The scalability experiment: what is selected, what is timed, what is drawn of rows that were stopped."""
+
+import time
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from baselines.controls import GeneMean
+from baselines.pca import PCA
+from experiments import scalability
+from experiments.cell import Seeds
+from experiments.table import summarise
+
+PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
+SEEDS = Seeds(1, 2, 3)
+
+
+class Spy(GeneMean):
+    def fit(self, X, batch=None):
+        self.X_ = X
+        time.sleep(0.2)
+        return super().fit(X)
+
+    def impute(self, X, batch=None):
+        return np.zeros(X.shape)
+
+
+@pytest.fixture(scope="module")
+def adata():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(rng.gamma(1, 3, size=30), size=(90, 30)).astype(np.int32)
+    X[:, 5] = 1 + 40 * (np.arange(90) % 2)  # the most variable gene
+    return ad.AnnData(sp.csr_matrix(X))
+
+
+def test_the_first_cells_and_their_most_variable_genes_in_their_order(adata):
+    spy = Spy()
+    scores, arrays, facts = scalability.evaluate(spy, adata, PROTOCOL, SEEDS, n_cells=40, n_genes=7)
+    dense = adata.X[:40].toarray()
+    genes = np.sort(np.argsort(-dense.var(axis=0), kind="stable")[:7])
+    assert 5 in genes
+    np.testing.assert_array_equal(spy.X_.toarray(), dense[:, genes])
+    assert scores["fit_minutes"] >= 0.2 / 60 > scores["cpu_minutes"]
+    assert scores["output_minutes"] < scores["fit_minutes"]
+    assert facts["output"] == "impute"
+    assert arrays == {}
+
+
+def test_the_whole_data_are_not_copied(adata):
+    spy = Spy()
+    scalability.evaluate(spy, adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)
+    assert spy.X_ is adata.X
+
+
+def test_a_split_that_belongs_to_the_data_gives_the_cells(adata):
+    marked = adata.copy()
+    marked.obs["split"] = np.where(np.arange(90) % 3 == 0, "test", "train")
+    spy = Spy()
+    scalability.evaluate(spy, marked, PROTOCOL, SEEDS, n_cells=20, n_genes=30)
+    expected = adata.X.toarray()[np.arange(90) % 3 != 0][:20]
+    np.testing.assert_array_equal(spy.X_.toarray(), expected)
+
+
+def test_data_that_are_too_small_skip_the_row(adata):
+    with pytest.raises(scalability.NotAtThisSize, match=r"The data have 90 cells to fit and 30 genes.*100 × 30"):
+        scalability.evaluate(Spy(), adata, PROTOCOL, SEEDS, n_cells=100, n_genes=30)
+    assert scalability.NotAtThisSize.skip
+
+
+def test_the_published_run_times_are_found():
+    found = scalability.published_runtimes(720).set_index(["label", "n_cells"])["minutes"]
+    assert found["FA", 1_000_000] == pytest.approx(3.9667)
+    assert found["scVI", 4000] == 1
+    assert found["scVI (early stopping)", 1_000_000] == pytest.approx(55.8667)
+    assert {"ZIFA", "ZINB-WaVE", "SIMLR", "BISCUIT", "MAGIC", "DCA"} <= set(found.index.get_level_values("label"))
+    assert scalability.published_runtimes(50).empty
+
+
+def test_what_was_stopped_is_drawn_at_its_limit():
+    rows = []
+    for label, minutes in (("FA", [1.0, 2.0, 4.0]), ("SIMLR", [1.0, 4.0, np.nan]), ("ZIFA", [3.0, np.nan, np.nan])):
+        for n_cells, cost in zip((1000, 2000, 4000), minutes, strict=True):
+            stop = {
+                "SIMLR": ("failed", "memory: 9.1 GB in use, limit 8.0 GB"),
+                "ZIFA": ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)"),
+            }
+            status, reason = ("done", "") if np.isfinite(cost) else stop[label]
+            row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label}
+            row |= {"label": label, "role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": 720}
+            row |= {"status": status, "reason": reason}
+            rows.append(row | dict.fromkeys(("fit_minutes", "cpu_minutes", "output_minutes"), cost))
+            rows[-1]["memory_mb"] = 100 * cost
+    cells = pd.DataFrame(rows)
+    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, "BRAIN-LARGE")
+    figure = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"]
+    lines = figure.data.set_index(["label", "n_cells"])
+    assert lines.loc[("FA", 1000), "exponent"] == pytest.approx(1)
+    assert lines.loc[("SIMLR", 1000), "exponent"] == pytest.approx(2)
+    assert lines.loc[("SIMLR", 4000), "stopped_mb"] == 8192
+    assert lines.loc[("ZIFA", 2000), "stopped_minutes"] == 5
+    assert np.isnan(lines.loc[("ZIFA", 2000), "fit_minutes"])
+    assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
+    assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
+    assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells; ZIFA at 4k cells." in figure.caption
+
+
+def test_latent_comes_before_imputed(adata):
+    assert scalability.evaluate(PCA(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)[2]["output"] == "latent"
