@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn.functional import log_softmax, one_hot
-from torch.nn.utils import skip_init
 
 from .mmd import draw_features
 
@@ -70,12 +69,19 @@ class Decoded(NamedTuple):
     dropout_logit: torch.Tensor | None  # (cells, genes); None for the negative binomial
 
 
+class Linear(nn.Linear):
+    """A linear layer whose weights `initialise` sets, from a local generator."""
+
+    def reset_parameters(self):
+        """Nothing: PyTorch would draw them from its global generator, and `skip_init` loads 500 modules to avoid it."""
+
+
 class Hidden(nn.Module):
     """[h, s] -> dense -> batch normalisation -> ReLU."""
 
     def __init__(self, n_in, n_out, arch):
         super().__init__()
-        self.linear = skip_init(nn.Linear, n_in, n_out)
+        self.linear = Linear(n_in, n_out)
         self.norm = nn.BatchNorm1d(n_out, eps=arch.batch_norm_eps, momentum=arch.batch_norm_momentum)
         self.dropout_first = arch.dropout_on == "input"
 
@@ -94,8 +100,8 @@ class Encoder(nn.Module):
         n_covariates = arch.n_covariates if arch.encode_batch else 0
         widths = [arch.n_genes] + [arch.n_hidden] * (n_layers - 1)
         self.hidden = nn.ModuleList(Hidden(width + n_covariates, arch.n_hidden, arch) for width in widths)
-        self.mean = skip_init(nn.Linear, arch.n_hidden, n_out)
-        self.logvar = skip_init(nn.Linear, arch.n_hidden, n_out)
+        self.mean = Linear(arch.n_hidden, n_out)
+        self.logvar = Linear(arch.n_hidden, n_out)
 
     def forward(self, h, s, masks=()):
         for i, hidden in enumerate(self.hidden):
@@ -116,9 +122,9 @@ class Decoder(nn.Module):
         widths = [arch.n_latent] + [arch.n_hidden] * (arch.n_layers - 1)
         self.hidden = nn.ModuleList(Hidden(width + arch.n_covariates, arch.n_hidden, arch) for width in widths)
         n_in = arch.n_hidden + arch.n_covariates
-        self.rate = skip_init(nn.Linear, n_in, arch.n_genes)
-        self.dropout = skip_init(nn.Linear, n_in, arch.n_genes) if arch.likelihood == "zinb" else None
-        self.dispersion = skip_init(nn.Linear, n_in, arch.n_genes) if arch.dispersion == "gene-cell" else None
+        self.rate = Linear(n_in, arch.n_genes)
+        self.dropout = Linear(n_in, arch.n_genes) if arch.likelihood == "zinb" else None
+        self.dispersion = Linear(n_in, arch.n_genes) if arch.dispersion == "gene-cell" else None
 
     def trunk(self, z, s, masks=()):
         """The last hidden layer with the batch beside it, (cells, n_hidden + n_covariates)."""
