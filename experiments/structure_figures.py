@@ -66,11 +66,11 @@ def _known(arrays):
         found["cell type"] = Categories(arrays["label"], names, "tab10" if len(names) <= 10 else "tab20")
     if "coordinate" in arrays:
         ends = ("Erythroblasts", "Granulocytes") if "fates" in arrays else ("low", "high")
-        found["coordinate"] = Continuous(arrays["coordinate"], "coordinate", *ends)
+        found["coordinate"] = Continuous(arrays["coordinate"], *ends)
     if "fates" in arrays:
         names = arrays["fate_names"]
         found["fate"] = Overlay(arrays["fates"], names, tuple(FATES.get(name, "#777777") for name in names))
-    return found or {"library size": Continuous(arrays["log_library"], "# UMI, log", "few", "many")}
+    return found or {"library size": Continuous(arrays["log_library"], "few UMI", "many UMI, log")}
 
 
 def _clusters(codes):

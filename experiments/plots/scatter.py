@@ -52,9 +52,8 @@ class Continuous(NamedTuple):
     """Cells coloured by a number, viridis as in the paper."""
 
     values: np.ndarray  # (n_cells,)
-    label: str
-    low: str = "low"  # what the ends mean
-    high: str = "high"
+    low: str  # what the ends mean
+    high: str
 
 
 def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
@@ -108,8 +107,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
             left = MARGIN + columns * (side + GAP) - GAP + 0.1
             bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, side), ticks=[])
             bar.outline.set_linewidth(0.6)
-            for y, word in ((0, colours[0].low), (side / 2, colours[0].label), (side, colours[0].high)):
-                place = {0: "bottom", side: "top"}.get(y, "center")
+            for y, word, place in ((0, colours[0].low, "bottom"), (side, colours[0].high, "top")):
                 figure.write(left + 0.13, figure.foot + top + y, word, rotation=90, va=place, fontsize=FOOT)
     figure.data = pd.concat(
         [
