@@ -60,10 +60,10 @@ class BISCUIT(Transductive):
     range); the prior of the moments is centred on the depth-normalised block, and its one free number, the share of the
     variance within clusters, maximises the probability of the start (there: constants; in the paper: a further layer of
     priors); a block starts from k-means, merged while that raises the posterior, in place of two alternating clusters;
-    no gene is dropped when the last block is
-    incomplete; after merging, the moments are posterior means in place of one random draw around an average, and every
-    cell moves once to the cluster in which all its blocks together are most probable; the logarithm is log(1 + x)
-    throughout (there the map uses log(x + 0.1)). Batches are not modelled: ``batch`` is ignored.
+    no gene is dropped when the last block is incomplete; after merging, the moments are posterior means in place of one
+    random draw around an average, and every cell moves once to the cluster in which all its blocks together are most
+    probable; the logarithm is log(1 + x) throughout (there the map uses log(x + 0.1)). Batches are not modelled:
+    ``batch`` is ignored.
 
     References
     ----------

@@ -73,6 +73,12 @@ def test_it_can_do_something(method):
     assert clone(method).get_params() == method.get_params()
 
 
+def test_it_has_a_row_in_the_readme(method):
+    name = f"{type(method).__module__}.{type(method).__name__}".removeprefix("baselines.")
+    name = "scvi_core.SCVI" if name == "scvi_core.model.SCVI" else name
+    assert f"`{name}`" in (ROOT / "baselines" / "README.md").read_text()
+
+
 def test_shapes_and_finite_values(method, data):
     X, batch = data
     for name, value in outputs(fitted(method, X, batch=batch), X, batch).items():
