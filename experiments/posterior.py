@@ -145,8 +145,8 @@ def figure(table, records):
         "draws.",
         colours={"draws": "#9ecae1"},
         x_label="observed count",
-        columns=4,
-        side=(1.42, 1.6),
+        columns=3,
+        side=(1.75, 1.5),
     )
     of = "bin of observed counts" if row.normalised == "columns" else "bin of draws"
     heat = heat_panels(
@@ -155,6 +155,6 @@ def figure(table, records):
         y="posterior draws (counts)",
         title=f"Fig 7d–f: posterior draws of {row.gene}",
         caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
-        f"Colour: share of the draws in each {of}.",
+        f"Colour: share of the draws in each {of}, on a root scale.",
     )
     return {"boxes": boxes, "heat": heat}

@@ -41,6 +41,10 @@ def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95),
             ax.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=slant, ha="right" if slant else "center")
             ax.set_ylabel("\n".join(wrap(panel.y_label, 7.5, side[1])), labelpad=2)
             ax.set_xlabel(x_label, labelpad=2)
+        if panels[0].diagonal:  # all panels on one scale
+            ends = [ax.get_ylim() for ax in axes]
+            for ax in axes:
+                ax.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
         if several:
             square = {"marker": "s", "markersize": 6, "linestyle": "none"}
             legend_line(figure, [(kind, square | {"color": tint}) for kind, tint in colours.items()], 0.12)

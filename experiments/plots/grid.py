@@ -23,7 +23,7 @@ def grid(names, *, title, caption, columns=4, side=(1.42, 1.42), left=0.5, gap=0
     columns = min(columns, len(names))
     rows = math.ceil(len(names) / columns)
     width, height = side
-    heads = [wrap(name, TITLE, width + gap * 0.8) for name in names]
+    heads = [wrap(name, TITLE, width + 2 * min(0.4 * gap, right)) for name in names]
     above = 0.1 + 0.14 * max(map(len, heads))
     figure = SuiteFigure(
         max(left + columns * (width + gap) - gap + right, 3.5),

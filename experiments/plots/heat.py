@@ -2,13 +2,14 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import PowerNorm
 
 from .grid import grid
 from .style import in_style
 
 
-def heat_panels(panels, *, x, y, title, caption):
-    """Heat maps in viridis, all on one colour scale.
+def heat_panels(panels, *, x, y, title, caption, columns=3):
+    """Heat maps in viridis, all on one colour scale, which goes with the root of the share.
 
     Parameters
     ----------
@@ -20,18 +21,18 @@ def heat_panels(panels, *, x, y, title, caption):
     top = max(panel.arrays["heat"].max() for panel in panels)
     with in_style():
         names = [panel.label for panel in panels]
-        figure, axes = grid(names, title=title, caption=caption, gap=0.2, right=0.56)
+        figure, axes = grid(names, title=title, caption=caption, columns=columns, side=(1.7, 1.7), gap=0.2, right=0.56)
         for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
             heat, edges = panel.arrays["heat"], panel.arrays["edges"]
-            image = ax.imshow(heat.T, origin="lower", interpolation="none", vmin=0, vmax=top)
+            image = ax.imshow(heat.T, origin="lower", interpolation="none", norm=PowerNorm(0.5, 0, top))
             at = np.linspace(0, len(heat), 4)
             words = [f"{value:.0f}" for value in np.interp(at, np.arange(len(edges)), edges)]
             ax.set_xticks(at - 0.5, words)
-            ax.set_yticks(at - 0.5, words if i % 4 == 0 else [])
+            ax.set_yticks(at - 0.5, words if i % columns == 0 else [])
             ax.set_xlabel(x, labelpad=2)
-            if i % 4 == 0:
+            if i % columns == 0:
                 ax.set_ylabel(y, labelpad=2)
-        box = axes[min(len(axes), 4) - 1].get_position()
+        box = axes[min(len(axes), columns) - 1].get_position()
         bar = figure.colorbar(
             image, cax=figure.add_axes((box.x1 + 0.1 / figure.width, box.y0, 0.08 / figure.width, box.height))
         )
