@@ -137,7 +137,7 @@ def figure(table, records):
     figures = {
         "dimension": line_panels(
             data,
-            {score: Panel("latent dimensions", METRICS[score].title, ticks=ticks) for score in data["panel"].unique()},
+            {score: Panel("latent dimensions", METRICS[score].title, ticks) for score in data["panel"].unique()},
             {label: {"color": c, "linestyle": "-", "marker": "o", "markersize": 3} for label, c in colours.items()},
             title="Fig 14a, d: results over the latent dimension",
             caption=f"{common}. Point: mean over seeds; line: its 95% bootstrap interval",
@@ -149,10 +149,12 @@ def figure(table, records):
         data = pd.concat([_curves(rows) for _, rows in watched.groupby("label", sort=False)], ignore_index=True)
         labels = watched["label"].unique()
         looks = {f"{label}, training": {"color": colours[label], "linestyle": "-"} for label in labels}
-        looks |= {f"{label}, held out": {"color": colours[label], "linestyle": ":"} for label in labels}
+        looks |= {f"{label}, held-out cells": {"color": colours[label], "linestyle": ":"} for label in labels}
+        looks |= {f"{label}, hidden entries": {"color": colours[label], "linestyle": "--"} for label in labels}
+        ticks = tuple(n for n in (2, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= data["x"].max())
         panels = {
-            "objective": Panel("epoch", "objective (nats per cell)", log=True),
-            "median_l1": Panel("epoch", METRICS["median_l1"].title, log=True),
+            "objective": Panel("epoch", "objective (nats per cell)", ticks, log=True),
+            "median_l1": Panel("epoch", METRICS["median_l1"].title, ticks, log=True),
         }
         figures["training"] = line_panels(
             data,
@@ -172,8 +174,8 @@ def _curves(rows):
     frames = []
     for panel, line, name in (
         ("objective", "training", "training"),
-        ("objective", "held out", "heldout"),
-        ("median_l1", "held out", "median_l1"),
+        ("objective", "held-out cells", "heldout"),
+        ("median_l1", "hidden entries", "median_l1"),
     ):
         values = np.stack([arrays[name] for arrays in rows["arrays"]])  # (seeds, epochs)
         arrays = rows.iloc[0]["arrays"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
 
-LEFT, BELOW, RIGHT = 0.55, 0.42, 0.12  # inches around a panel
+LEFT, BELOW, RIGHT = 0.72, 0.42, 0.12  # inches around a panel
 HEIGHT = 1.55
 
 
@@ -15,8 +15,8 @@ class Panel(NamedTuple):
 
     x: str
     y: str
-    log: bool = False  # of the horizontal axis
-    ticks: tuple = ()
+    ticks: tuple  # of the horizontal axis
+    log: bool = False
 
 
 def line_panels(data, panels, looks, *, title, caption):
@@ -50,7 +50,8 @@ def line_panels(data, panels, looks, *, title, caption):
             at = (rows - 1 - row) * (HEIGHT + BELOW + 0.1) + BELOW
             ax = figure.panel(column * COLUMN + LEFT, at, COLUMN - LEFT - RIGHT, HEIGHT)
             _draw(ax, data[data["panel"] == name], panel, used)
-            ax.set_ylabel("\n".join(wrap(panel.y, 7.5, HEIGHT)))
+            what = "\n".join(wrap(panel.y, 7.5, HEIGHT))
+            figure.write(column * COLUMN + MARGIN, figure.foot + at + HEIGHT / 2, what, va="center", rotation=90)
         for line, entries in enumerate(legend):
             y = figure.foot + rows * (HEIGHT + BELOW + 0.1) + above - 0.1 - 0.16 * line
             for start, label, look in entries:
@@ -77,8 +78,7 @@ def _draw(ax, data, panel, looks):
         ax.plot(rows["x"], rows["published"], color=look["color"], zorder=5, **PUBLISHED)
     if panel.log:
         ax.set_xscale("log")
-    if panel.ticks:
-        ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
+    ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
     ax.minorticks_off()
     ax.set_xlabel(panel.x)
 
