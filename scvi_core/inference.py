@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from . import fused_inference
 from .counts import InvalidCounts, check_batch, check_counts
@@ -95,7 +94,7 @@ class Inference:
 
     def inverse_dispersion(self, X=None, batch=None, n_samples=25):
         """Return the inverse dispersion theta: (n_genes,), (n_batches, n_genes) or, of cells, (n_cells, n_genes)."""
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         if self.network_.arch.dispersion != "gene-cell":
             return self.network_.log_theta.detach().exp().cpu().numpy()
         if X is None:
@@ -216,7 +215,7 @@ class Inference:
 
     def _mean_rho(self):
         """A function of a list of (z, batch codes, weight) that returns the sum of weight times rho, (cells, genes)."""
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         if fused_inference.usable(self.network_):
             return fused_inference.MeanRho(self.network_)
         return lambda decodings: sum(w * self.network_.log_rho(z, codes).exp() for z, codes, w in decodings)
@@ -242,7 +241,7 @@ class Inference:
 
     def _cells(self, X, batch):
         """Check counts for a fitted model."""
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         X = check_counts(X)
         if X.shape[1] != self.n_features_in_:
             raise InvalidCounts(
@@ -274,7 +273,7 @@ class Inference:
         return [int(s) for s in state.randint(np.iinfo(np.int32).max, size=n)]
 
     def _generator(self):
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         return torch.Generator(self.device_).manual_seed(self._seeds(1)[0])
 
 

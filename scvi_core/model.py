@@ -4,13 +4,12 @@ import copy
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from .counts import InvalidCounts, check_counts, check_names
 from .differential import Differential
 from .elbo import bound_of_cells
 from .engine import PlainStep, StepOptions, make_step
+from .estimator import Estimator
 from .inference import Inference, check_choice
 from .minibatch import Cells
 from .networks import Architecture, Network, initialise
@@ -33,7 +32,7 @@ OPTIONS = {
 }
 
 
-class SCVI(Inference, Differential, Storage, BaseEstimator):
+class SCVI(Inference, Differential, Storage, Estimator):
     """scVI: a variational autoencoder with a zero-inflated negative binomial likelihood for single-cell counts.
 
     The defaults are the model as the paper writes it (sections 2.1, 4.1, 4.2). Where the text is silent the value is
@@ -296,7 +295,7 @@ class SCVI(Inference, Differential, Storage, BaseEstimator):
         """The training history as a pandas data frame, one row per epoch."""
         import pandas as pd
 
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         return pd.DataFrame(self._history)
 
     def _check_parameters(self):

@@ -5,9 +5,7 @@ import platform
 
 import numpy as np
 import scipy
-import sklearn
 import torch
-from sklearn.utils.validation import check_is_fitted
 
 from .networks import Architecture, Network
 
@@ -22,7 +20,7 @@ class Storage:
 
         A ``kl_schedule`` is a function and is not saved: pass it again with ``set_params`` before resuming.
         """
-        check_is_fitted(self, "network_")
+        self._check_fitted()
         _save(self, path)
 
     @classmethod
@@ -79,7 +77,6 @@ def _save(model, path):
             "torch": torch.__version__,
             "numpy": np.__version__,
             "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
         },
     }
     try:
