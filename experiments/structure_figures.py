@@ -25,7 +25,7 @@ def plane_figures(panels):
     published = [panel._replace(label="SPRING, as published") for panel in panels[:1] if "spring" in panel.arrays]
     for what, colour in _known(panels[0].arrays).items():
         like = {"tsne": "Fig 3", "graph": "Fig 3"} | ({"graph": "Fig 16"} if what == "fate" else {})
-        for key, drawn in (("tsne", "t-SNE"), ("graph", "neighbour graph")):
+        for key, drawn in (("tsne", "t-SNE"), ("graph", "force-directed neighbour graph")):
             shown, planes = list(panels), [panel.arrays[key] for panel in panels]
             if key == "graph":
                 shown, planes = shown + published, planes + [panel.arrays["spring"] for panel in published]
