@@ -132,6 +132,7 @@ def figure(table, records):
     figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like="Fig 8a, b", note=note)}
     if table["score"].isin([f"asw_{cut}" for cut in CUTS]).any():
         panels = {score: [f"{score}_{cut}" for cut in (2, 3, 4, "all")] for score in SCORES}
-        series = dict(zip([f"{n} types" for n in (2, 3, 4, first["n_labels"])], CUT_COLOURS, strict=True))
+        names = ["2 types", "3 types", "4 types", f"all {first['n_labels']}"]
+        series = dict(zip(names, CUT_COLOURS, strict=True))
         figures["hierarchy"] = bar_panels(table, panels, like="Fig 8e–g", note=note, series=series)
     return figures
