@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from test_run import command
 
 from baselines.base import Method
 from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
@@ -199,3 +200,20 @@ def test_figures(adata):
     assert len(figures["scatter_BDC"].data) == 2 * GENES
     assert "MAST, auroc: median" in figures["boxes_BDC"].alt
     assert "below 0.05" in figures["null_BDC"].alt
+
+
+def test_from_the_command_line(tmp_path):
+    slow = [f"~methods.{name}" for name in ("scvi", "scvi_nolib", "deseq2", "dca_deseq2", "edger")]
+    data = ["dataset=simulated", "dataset.n_cells=300", "dataset.n_genes=60", "dataset.n_clusters=3"]
+    done = command("+exp=differential", "scale=smoke", "seeds=[0]", *data, *slow, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).stem.removesuffix("_cells")
+    table = pd.read_csv(tmp_path / f"results/tables/{stem}.csv").set_index(["comparison", "method", "score"])["mean"]
+    for comparison in ("BDC", "CD"):
+        assert table[comparison, "bulk", "auroc"] == 1
+        assert table[comparison, "mast", "n_detected"] >= 0
+        for name in ("boxes", "scatter", "null"):
+            for suffix in ("png", "pdf", "csv"):
+                assert (tmp_path / f"results/figures/{stem}_{name}_{comparison}.{suffix}").stat().st_size > 100
+    assert table["BDC", "mast", "auroc"] > table["BDC", "random_pvalues", "auroc"]
+    assert np.isfinite(table["BDC", "bulk_second", "auroc"])

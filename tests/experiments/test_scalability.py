@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from test_run import command
 
 from baselines.controls import GeneMean
 from baselines.pca import PCA
@@ -109,3 +110,18 @@ def test_what_was_stopped_is_drawn_at_its_limit():
 
 def test_latent_comes_before_imputed(adata):
     assert scalability.evaluate(PCA(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)[2]["output"] == "latent"
+
+
+@pytest.mark.parametrize(("name", "n_genes"), [("scalability", 50), ("scalability_10k", 500)])
+def test_from_the_command_line(tmp_path, name, n_genes):
+    slow = [f"~methods.{n}" for n in ("scvi", "scvi_early", "zifa", "zinbwave", "simlr", "biscuit", "magic", "dca")]
+    done = command(f"+exp={name}", "scale=smoke", *slow, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).stem.removesuffix("_cells")
+    cells = pd.read_csv(tmp_path / f"results/tables/{stem}_cells.csv")
+    assert (cells["status"] == "done").all()
+    assert (cells["n_genes"] == n_genes).all()
+    assert (cells["fit_minutes"] > 0).all()
+    assert (cells["n_cells_fitted"] == cells["n_cells"]).all()
+    for suffix in ("png", "pdf", "csv"):
+        assert (tmp_path / f"results/figures/{stem}_growth_{n_genes}.{suffix}").stat().st_size > 100
