@@ -256,11 +256,12 @@ class Inference:
 
     def _codes(self, batch):
         """Labels -> positions in ``batches_``."""
-        position = {label: i for i, label in enumerate(self.batches_.tolist())}
-        codes = np.array([position.get(label, -1) for label in batch.tolist()])
+        codes = np.full(len(batch), -1)
+        for code, label in enumerate(self.batches_):
+            codes[batch == label] = code
         if (codes < 0).any():
             row = int(np.argmin(codes))
-            known = ", ".join(map(repr, position))
+            known = ", ".join(map(repr, self.batches_.tolist()))
             raise InvalidCounts(
                 f"The batch {batch.tolist()[row]!r} at row {row} was not seen in fit: pass one of {known}."
             )
