@@ -6,6 +6,7 @@ from ..metrics import METRICS
 from .style import MARGIN, NUMBER, SuiteFigure, colour, in_style, inches, wrap
 from .words import span
 
+MARKERS = "os^vDPX*<>"  # tell the variants of a method apart, whose colours are alike
 WIDTH, PANEL, GAP = 7.2, 2.3, 0.62  # inches
 
 
@@ -43,7 +44,7 @@ def size_lines(table, scores, *, x, like=""):
             ax.set_xlabel(x)
             ax.set_title("\n".join(wrap(METRICS[score].title, 8, width + 0.3)), pad=4, fontsize=8)
         for line, names in enumerate(legend):
-            _legend_line(figure, names, figure.foot + below - 0.46 - 0.15 * line)
+            _legend_line(figure, names, labels, figure.foot + below - 0.46 - 0.15 * line)
     figure.data = table
     figure.alt = f"Lines over {x}. " + "; ".join(_words(table, scores)) + "."
     return figure
@@ -55,22 +56,28 @@ def _panel(ax, table, labels):
         if rows.empty:
             continue
         tint = colour(label)
-        ax.plot(rows["size"], rows["mean"], "-o", color=tint, markersize=3, linewidth=1.1)
+        ax.plot(rows["size"], rows["mean"], color=tint, marker=_marker(label, labels), markersize=3.5, linewidth=1.1)
         for row in rows.itertuples():
             if np.isfinite(row.ci_low):
                 ax.plot([row.size] * 2, [row.ci_low, row.ci_high], color=tint, linewidth=0.8)
         ax.plot(rows["size"], rows["published"], "D", mfc="none", mec=tint, markersize=4.5, mew=0.9)
     sizes = np.unique(table["size"])
     ax.set_xscale("log")
-    ax.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+    ax.set_xticks(sizes, [f"{size / 1000:.3g}k" if size >= 1000 else f"{size:.0f}" for size in sizes])
     ax.minorticks_off()
+
+
+def _marker(label, labels):
+    """The marker of a method among ``labels``: the first for a method, others for its variants."""
+    family = [other for other in labels if other.split(" (")[0] == label.split(" (")[0]]
+    return MARKERS[family.index(label) % len(MARKERS)]
 
 
 def _lines_of(labels, width):
     """Labels in lines of the legend."""
     lines, end = [[]], 0.0
     for label in [*labels, None]:
-        needs = 0.42 + inches(label or "published", NUMBER)
+        needs = 0.46 + inches(label or "published", NUMBER)
         if lines[-1] and end + needs > width:
             lines.append([])
             end = 0.0
@@ -79,7 +86,7 @@ def _lines_of(labels, width):
     return lines
 
 
-def _legend_line(figure, names, y):
+def _legend_line(figure, names, labels, y):
     for label, start in names:
         ax = figure.add_axes(
             ((MARGIN + start) / figure.width, (y - 0.06) / figure.height, 0.22 / figure.width, 0.12 / figure.height)
@@ -88,9 +95,10 @@ def _legend_line(figure, names, y):
         if label is None:
             ax.plot(0.5, 0, "D", mfc="none", mec="black", markersize=4.5, mew=0.9)
         else:
-            ax.plot([0, 0.5, 1], [0, 0, 0], "-o", color=colour(label), markersize=3, linewidth=1.1)
+            ax.plot([0, 1], [0, 0], color=colour(label), linewidth=1.1)
+            ax.plot(0.5, 0, _marker(label, labels), color=colour(label), markersize=3.5)
         ax.set_xlim(-0.1, 1.1)
-        figure.write(MARGIN + start + 0.26, y, label or "published", va="center", fontsize=NUMBER)
+        figure.write(MARGIN + start + 0.28, y, label or "published", va="center", fontsize=NUMBER)
 
 
 def _words(table, scores):
