@@ -65,6 +65,8 @@ def outputs(method, X, batch):
             found[name] = np.asarray(getattr(method, name)(X, batch=batch))
     if hasattr(method, "marginal_loglik"):
         found["marginal_loglik"], found["standard_error"] = method.marginal_loglik(X, batch=batch, n_samples=3)
+    if hasattr(method, "sample"):
+        found["sample"] = method.sample(X, n_samples=2, batch=batch)
     return found
 
 
@@ -83,12 +85,14 @@ def test_shapes_and_finite_values(method, data):
     X, batch = data
     for name, value in outputs(fitted(method, X, batch=batch), X, batch).items():
         assert np.isfinite(value).all(), name
-        assert value.shape[0] == X.shape[0]
+        assert value.shape[name == "sample"] == X.shape[0]
         if name in {"loglik", "marginal_loglik", "standard_error"}:
             assert value.shape == (X.shape[0],)
         if name in {"impute", "correct"}:
             assert value.shape == X.shape
-        if name == "impute":
+        if name == "sample":
+            assert value.shape == (2, *X.shape)
+        if name in {"impute", "sample"}:
             assert (value >= 0).all()
 
 
