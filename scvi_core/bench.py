@@ -17,6 +17,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
+from .cuda import CudaStep
 from .engine import ENGINES, PlainStep, StepOptions, make_step
 from .minibatch import Cells, shuffled
 from .networks import Architecture, Network, Noise, draw_noise, initialise
@@ -170,7 +171,7 @@ def compare(shape, library, n_threads, engines, rounds, n_steps):
 
 
 def main(arguments=None):
-    names = [kind.name for kind in ENGINES]
+    names = [kind.name for kind in ENGINES if kind is not CudaStep]
     parser = argparse.ArgumentParser(prog="python -m scvi_core.bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--shapes", nargs="+", default=SHAPES, help="cells x genes : share of non-zero entries")
     parser.add_argument("--library", nargs="+", default=["observed", "latent"], choices=["observed", "latent", "none"])
@@ -179,7 +180,20 @@ def main(arguments=None):
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40, help="minibatches in a round, at most")
     parser.add_argument("--json", help="also write the rows to this file")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: the GPU, checked first")
     options = parser.parse_args(arguments)
+    if options.device == "cuda":
+        from .bench_cuda import report  # which needs this module
+    else:
+        report = report_cpu
+    rows = report(options)
+    if options.json:
+        with open(options.json, "w") as file:
+            json.dump(rows, file, indent=1)
+
+
+def report_cpu(options):
+    """Check and time the engines on the CPU and print; return the rows of `compare`."""
     X, batch = simulate(600, 300, 0.3, seed=1)
     for engine in options.engines:
         for library in options.library:
@@ -199,9 +213,7 @@ def main(arguments=None):
                         "{gemm_peak_gflops:.0f} GFLOP/s".format(**row),
                         flush=True,
                     )
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(rows, file, indent=1)
+    return rows
 
 
 if __name__ == "__main__":

@@ -37,19 +37,19 @@ class Cells:
             yield rows, *self.take(rows)
 
 
-def shuffled(n_cells, batch_size, generator):
-    """Rows of one pass over all cells in random order, one tensor per minibatch.
+def shuffled(n_cells, batch_size, generator, device="cpu"):
+    """Rows of one pass over all cells in random order, one tensor per minibatch, in one transfer to the device.
 
     A lone last cell joins the minibatch before it: batch normalisation of a single cell is undefined, and so every
     cell is still seen exactly once.
     """
-    batches = list(torch.randperm(n_cells, generator=generator).split(batch_size))
+    batches = list(torch.randperm(n_cells, generator=generator).to(device).split(batch_size))
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 
 
-def replaced(n_cells, batch_size, generator):
+def replaced(n_cells, batch_size, generator, device="cpu"):
     """Rows of one epoch of the authors' code: floor(n / batch_size) - 1 minibatches drawn with replacement."""
     n_batches = max(1, n_cells // batch_size - 1)
-    return list(torch.randint(n_cells, (n_batches, batch_size), generator=generator))
+    return list(torch.randint(n_cells, (n_batches, batch_size), generator=generator).to(device))

@@ -80,7 +80,7 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
         last_good = copy.deepcopy(step.network.state_dict())
         weight_z, weight_l = weights(epoch)
         losses = []
-        for rows in draw(len(step.cells), batch_size, generator):
+        for rows in draw(len(step.cells), batch_size, generator, step.cells.device):
             loss = step.step(rows, weight_z, weight_l)
             losses.append(loss)
             if loss.device.type == "cpu" and not math.isfinite(loss):  # elsewhere looking at it would stall the device
