@@ -47,12 +47,12 @@ class DCADESeq2(Method):
     def compare(self, X, group_a, group_b, batch=None):
         """Test every gene for a difference between two groups of cells, after denoising them.
 
-        Parameters and the returned table are those of `DESeq2.compare`.
+        Parameters and the returned table are those of `DESeq2.compare`. Cells that truncation leaves without counts
+        are left out of their group.
         """
         cells = compared_cells(X, group_a, group_b, batch)
         denoised = np.floor(self.dca_.impute(cells.counts))
-        return (
-            DESeq2(size_factors=self.size_factors)
-            .fit(denoised)
-            .compare(denoised, cells.in_a, ~cells.in_a, batch=cells.batch)
-        )
+        kept = denoised.any(axis=1)
+        denoised, in_a = denoised[kept], cells.in_a[kept]
+        labels = None if cells.batch is None else cells.batch[kept]
+        return DESeq2(size_factors=self.size_factors).fit(denoised).compare(denoised, in_a, ~in_a, batch=labels)
