@@ -242,7 +242,7 @@ static void nonzeros(int64_t n, const int32_t *restrict genes, const float *rest
  * tables (n_thetas, 4, n_genes): see dispersion_tables; cell i reads number theta_of[i] (NULL: 0). NULL: log theta is in
  *   out.
  * log_l (n): added to the logarithm of the softmax of the rate; NULL: no softmax, the rate is log mu.
- * loss (n); by_log_l (n); by_log_theta (n_thetas, n_genes).
+ * loss (n); by_log_l (n), NULL for the loss alone; by_log_theta (n_thetas, n_genes).
  * scratch (threads, 1 + n_thetas, n_genes).
  */
 void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr, const int32_t *genes,
@@ -272,24 +272,28 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
                 nonzeros(j - first, genes + first, counts + first, start, d, mu + start, logit, &tile);
 
                 float value = 0.0f;
-                #pragma omp simd reduction(+ : value, slope)
+                #pragma omp simd reduction(+ : value)
+                for (int64_t g = 0; g < length; g++) value += tile.value[g];
+                total += value;
+                if (!by_log_l) continue;
+                #pragma omp simd reduction(+ : slope)
                 for (int64_t g = 0; g < length; g++) {
-                    value += tile.value[g];
                     slope += tile.by_mu[g];
                     rate[start + g] = tile.by_mu[g];
                 }
-                total += value;
                 for (int64_t g = 0; g < length && logit; g++) logit[g] = -scale * tile.by_logit[g];
                 float *restrict to = tables ? sums + which * n_genes + start : last + start;
                 for (int64_t g = 0; g < length; g++) to[g] = (tables ? to[g] : 0.0f) - scale * tile.by_theta[g];
             }
             loss[i] = (float)(-scale * total);
+            if (!by_log_l) continue;
             by_log_l[i] = -scale * slope;
             float share = log_l ? slope * exp_(-shift) : 0.0f; /* softmax: d rate = d log mu - rho sum(d log mu) */
             #pragma omp simd
             for (int64_t g = 0; g < n_genes; g++) rate[g] = -scale * (rate[g] - mu[g] * share);
         }
     }
+    if (!by_log_l) return;
     memset(by_log_theta, 0, n_thetas * n_genes * sizeof(float));
     for (int t = 0; t < n_threads; t++) {
         const float *restrict sums = scratch + t * stride + n_genes;

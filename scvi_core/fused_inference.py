@@ -98,7 +98,7 @@ class Likelihood:
                 kernels.bind("dispersion_tables", arch.n_genes, each, table)()
         self.blocks, self.loss = [], torch.empty(len(x))
         self.log_scale, self.constants = torch.empty(len(x)), torch.empty(len(x), dtype=torch.float64)
-        unused, by_log_theta = torch.empty(len(x)), torch.empty(n_thetas, arch.n_genes)
+        unused = torch.empty(len(x))
         scratch = torch.empty(n_threads, 1 + n_thetas, arch.n_genes)
         for rows in torch.arange(len(x)).split(CELLS):
             own = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -107,7 +107,7 @@ class Likelihood:
             out, which = torch.empty(len(rows), self.weights.shape[1]), batch[own] if n_thetas > 1 else None
             log_scale = None if arch.library == "none" else self.log_scale[own]
             data = (indptr, genes, values, self.constants[own], arch.likelihood == "zinb", out, n_thetas, which, tables)
-            results = (1.0, self.loss[own], unused[own], by_log_theta, scratch)
+            results = (1.0, self.loss[own], None, None, scratch)
             run = kernels.bind("count_loss", n_threads, len(rows), arch.n_genes, *data, log_scale, *results)
             self.blocks.append((own, out, run))
 
