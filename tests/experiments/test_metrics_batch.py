@@ -55,7 +55,7 @@ def test_a_cell_is_not_its_own_neighbour():
     of_cell = by_hand(latent, batch, 50)
     assert of_cell[0] == 0
     found = batch_entropy(latent=latent, batch=batch, n_draws=2000, rng=np.random.default_rng(0))
-    assert found == pytest.approx(of_cell.mean(), abs=2e-3)
+    assert found == pytest.approx(of_cell.mean(), abs=3e-4)
 
 
 def test_too_few_cells_are_said():
