@@ -100,9 +100,9 @@ def _lines(looks, published, width):
 def _key(figure, start, y, label, look):
     ax = figure.add_axes((start / figure.width, (y - 0.06) / figure.height, 0.26 / figure.width, 0.12 / figure.height))
     ax.axis("off")
-    ax.plot(
-        [0.5] if look["linestyle"] == "none" else [0, 0.5, 1], [0] * (1 if look["linestyle"] == "none" else 3), **look
-    )
+    if look["linestyle"] != "none":
+        ax.plot([0, 1], [0, 0], color=look["color"], linestyle=look["linestyle"])
+    ax.plot(0.5, 0, **look | {"linestyle": "none"})
     ax.set_xlim(-0.1, 1.1)
     figure.write(start + 0.3, y, label, va="center", fontsize=NUMBER)
 
