@@ -200,23 +200,22 @@ def log_marginal(x, alpha, beta, prior):
 def _draw_labels(rng, x, z, alpha, beta, moments, prior):
     """Draw the labels one after another (algorithm 2 of Neal 2000); return labels and moments without gaps."""
     z, moments = z.copy(), list(moments)
-    sizes = np.bincount(z, minlength=len(moments))
-    density = np.column_stack([log_density(x, alpha, beta, cluster) for cluster in moments])
-    new = np.log(prior.concentration) + log_marginal(x, alpha, beta, prior)
+    sizes = np.bincount(z, minlength=len(moments)).astype(float)
+    # The largest of log-weights with Gumbel noise is a draw in proportion to the weights.
+    score = np.column_stack([log_density(x, alpha, beta, cluster) for cluster in moments])
+    score += rng.gumbel(size=score.shape)
+    new = np.log(prior.concentration) + log_marginal(x, alpha, beta, prior) + rng.gumbel(size=len(x))
     with np.errstate(divide="ignore"):  # an empty cluster has weight zero: its moments are forgotten
-        log_sizes = np.log(sizes)
         for j in range(len(x)):
-            k = z[j]
-            sizes[k] -= 1
-            log_sizes[k] = np.log(sizes[k])
-            weights = np.append(log_sizes + density[j], new[j])
-            k = int(np.argmax(weights + rng.gumbel(size=len(weights))))
-            if k == len(moments):
+            sizes[z[j]] -= 1
+            log_weights = score[j] + np.log(sizes)
+            k = log_weights.argmax()
+            if new[j] > log_weights[k]:
+                k = len(moments)
                 moments.append(draw_moments(rng, *posterior(Summary.of(x[[j]], alpha[[j]], beta[[j]]), prior)))
-                density = np.column_stack([density, log_density(x, alpha, beta, moments[k])])
-                sizes, log_sizes = np.append(sizes, 0), np.append(log_sizes, 0.0)
+                column = log_density(x, alpha, beta, moments[k]) + rng.gumbel(size=len(x))
+                score, sizes = np.column_stack([score, column]), np.append(sizes, 0.0)
             z[j] = k
             sizes[k] += 1
-            log_sizes[k] = np.log(sizes[k])
     kept, z = np.unique(z, return_inverse=True)
     return z, [moments[k] for k in kept]
