@@ -65,40 +65,28 @@ def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
     arrays : dict
     facts : dict
     """
-    if shape == "dataset":
-        train, test = train_test(adata, protocol, seeds)
-        X, heldout = adata.X[train], adata.X[test]
-    else:
-        size, density = shape.split(":")
-        n_cells, n_genes = map(int, size.split("x"))
-        X, _ = simulate(n_cells + FEW, n_genes, float(density), n_batches=1, seed=seeds.split)
-        X, heldout = X[:n_cells], X[n_cells:]
+    X, heldout = _counts(adata, protocol, seeds, shape)
+    few = min(heldout.shape[0], max(2, LOGLIK_ENTRIES // X.shape[1]))
+    questions = QUESTIONS | {"loglik": {"n_cells": few, "n_samples": 100}}
     names = ["ours"] if peer == "missing" else ["ours", PEER]
-    n_cells, few = X.shape[0], min(heldout.shape[0], max(2, LOGLIK_ENTRIES // X.shape[1]))
     with peers.side_by_side(names, method, X, heldout, n_threads=threads, pinned=True) as (programs, loading):
-        peaks = []
-        epochs = peers.train_in_turns(
-            programs, method, after_round=lambda: peaks.append(programs[0].ask("gemm_peak")["result"])
-        )
+        products = []
+        epochs = peers.train_in_turns(programs, method, lambda: products.append(programs[0].ask("gemm_peak")["result"]))
         trained = {program.name: program.ask("elbo") for program in programs}
-        answers = {
-            question: peers.ask_in_turns(programs, ROUNDS, question, **arguments)
-            for question, arguments in (QUESTIONS | {"loglik": {"n_cells": few, "n_samples": 100}}).items()
-        }
-        memory = {name: given["memory_mb"] for name, given in trained.items()}
-    timed = {name: given[1:] for name, given in epochs.items()}
-    rate = {name: n_cells / _median(given, "seconds") for name, given in timed.items()}
-    limit = statistics.median(peak["peak"] for peak in peaks) / peaks[0]["per_cell"]
+        answers = {what: peers.ask_in_turns(programs, ROUNDS, what, **how) for what, how in questions.items()}
     first = {name: loading[name] + epochs[name][0]["seconds"] for name in names}
+    timed = {name: given[1:] for name, given in epochs.items()}
+    rate = {name: X.shape[0] / _median(given, "seconds") for name, given in timed.items()}
+    limit = statistics.median(each["peak"] for each in products) / products[0]["per_cell"]
     scores = {
         "cells_per_s": rate["ours"],
         "gemm_limit_cells_per_s": limit,
         "gemm_share": rate["ours"] / limit,
         "elbo": trained["ours"]["result"],
         "first_epoch_seconds": first["ours"],
-        "memory_mb": memory["ours"],
+        "memory_mb": trained["ours"]["memory_mb"],
     }
-    scores |= {f"{question}_seconds": _median(given["ours"], "seconds") for question, given in answers.items()}
+    scores |= {f"{what}_seconds": _median(given["ours"], "seconds") for what, given in answers.items()}
     if PEER in names:
         scores |= {
             "cells_per_s_scvi_tools": rate[PEER],
@@ -106,12 +94,23 @@ def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
             "cpu_ratio_vs_scvi_tools": _ratio(timed, "cpu_seconds"),
             "elbo_scvi_tools": trained[PEER]["result"],
             "first_epoch_ratio": first[PEER] / first["ours"],
-            "memory_share": memory["ours"] / memory[PEER],
+            "memory_share": trained["ours"]["memory_mb"] / trained[PEER]["memory_mb"],
         }
-        scores |= {f"{question}_ratio": _ratio(given, "seconds") for question, given in answers.items()}
-        scores |= {f"{question}_cpu_ratio": _ratio(given, "cpu_seconds") for question, given in answers.items()}
-    facts = {"n_cells": n_cells, "n_genes": X.shape[1], "density": X.nnz / (n_cells * X.shape[1])}
+        scores |= {f"{what}_ratio": _ratio(given, "seconds") for what, given in answers.items()}
+        scores |= {f"{what}_cpu_ratio": _ratio(given, "cpu_seconds") for what, given in answers.items()}
+    facts = {"n_cells": X.shape[0], "n_genes": X.shape[1], "density": X.nnz / (X.shape[0] * X.shape[1])}
     return scores, {}, facts | {"n_rounds": len(timed["ours"]), "n_loglik_cells": few}
+
+
+def _counts(adata, protocol, seeds, shape):
+    """Counts to train on and counts held out."""
+    if shape == "dataset":
+        train, test = train_test(adata, protocol, seeds)
+        return adata.X[train], adata.X[test]
+    size, density = shape.split(":")
+    n_cells, n_genes = map(int, size.split("x"))
+    X, _ = simulate(n_cells + FEW, n_genes, float(density), n_batches=1, seed=seeds.split)
+    return X[:n_cells], X[n_cells:]
 
 
 def _median(answers, what):
