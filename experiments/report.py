@@ -191,8 +191,8 @@ def _verdict(ours, low, high, published, status, metric):
     side = "lower" if ours < published else "higher"
     share = abs(ours - published) / abs(published) if published else math.inf
     why = f"{share:.1%} {side}" if published else side
-    if metric and share <= metric.tolerance:
-        return "reproduced", why
+    if share <= (metric.tolerance if metric else 0.0):
+        return "reproduced", why if share else "equal"
     ranked = metric and metric.better
     return "differs", why + (", better" if side == ranked else ", worse" if ranked else "")
 

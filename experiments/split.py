@@ -16,7 +16,8 @@ def train_test(adata, protocol, seeds):
         stand in the file, and neither protocol nor seed has a say.
     protocol : mapping
         ``protocol["split"]``: the shares ``train`` and ``test`` (what is left over is in neither), and
-        ``random_state``, a seed that holds for every run, or None for a new split with every seed.
+        ``random_state``, a seed that holds for every run, or None for a new split with every seed. With ``test: 0``
+        all cells train, in their order (the authors' HEMATO).
     seeds : experiments.cell.Seeds
         Only ``seeds.split`` is read.
 
@@ -28,6 +29,8 @@ def train_test(adata, protocol, seeds):
     if "split" in adata.obs:
         return _given(adata.obs["split"].astype(str).to_numpy())
     split = protocol["split"]
+    if split["test"] == 0:
+        return np.arange(adata.n_obs), np.arange(0)
     train, test = train_test_split(
         np.arange(adata.n_obs),
         train_size=split["train"],

@@ -38,6 +38,12 @@ def test_the_seed_draws_the_split_unless_the_protocol_fixes_it():
         np.testing.assert_array_equal(test, expected[1])
 
 
+def test_without_test_cells_all_train_in_their_order():
+    train, test = train_test(data(), protocol(1.0, 0), SEEDS)
+    np.testing.assert_array_equal(train, np.arange(100))
+    assert test.size == 0
+
+
 def test_a_split_that_is_part_of_the_data_is_taken_as_it_is():
     side = np.where(np.arange(100) % 7 == 3, "test", "train")
     for seeds in (SEEDS, Seeds(8, 6, 7)):
