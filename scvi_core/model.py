@@ -99,8 +99,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
     engine : str
-        How a training step is computed (`scvi_core.engine`): "plain", "fused", or "auto" for the fastest that serves
-        the options. The fitted ``engine_`` names it.
+        How a training step is computed (`scvi_core.engine`): "plain", "fused" on a CPU, "cuda" on a GPU, or "auto" for
+        the fastest that serves the options. The fitted ``engine_`` names it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool

@@ -139,8 +139,8 @@ def test_likelihood_equals_scipy():
         {"n_batches": 2},
         {"n_batches": 3, "dispersion": "gene-batch", "n_layers": 2, "library": "observed"},
         {"n_batches": 1, "dispersion": "gene-cell", "library": "none", "likelihood": "nb"},
-        {"n_batches": 2, "dropout_on": "input", "library_encoder": "offset", "encode_batch": False, "log_input": False},
-        {"n_batches": 2, "dropout": 0.0, "n_hidden": 30, "batch_norm_momentum": 0.3},
+        {"n_batches": 2, "dropout_on": "input", "library_encoder": "offset", "log_input": False},
+        {"n_batches": 2, "dropout": 0.0, "n_hidden": 30, "batch_norm_momentum": 0.3, "encode_batch": False},
     ],
     ids=str,
 )
