@@ -53,7 +53,7 @@ def _here(name, files, block, data_dir):
 
 def _size(sizes):
     total = sum(size or 0 for size in sizes)
-    text = f"{total / 1e6:.1f} MB" if total else "?"
+    text = f"{total / 1e6:.1f} MB" if total >= 1e5 else f"{total / 1e3:.0f} kB" if total else "?"
     return f"> {text}" if total and None in sizes else text
 
 
@@ -66,6 +66,7 @@ def main(arguments=None):
     for columns in TABLES:
         _print(columns, datasets)
     print(f"Data folder: {data_folder(options.data_dir)} (SCVI_REPRO_DATA names another).")
+    print("standin/NAME: other public data in the place of NAME, where the paper's cannot be had; each says how close.")
     print("Hash known: files whose sha256 is known beforehand; of the others that of the first copy is recorded.")
     print("size: > where the size of a file is not known. Fetch files ahead of time: python -m datasets.fetch NAME ...")
 

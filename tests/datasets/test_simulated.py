@@ -122,6 +122,15 @@ def test_the_random_data_meet_the_authors_metadata(tmp_path, raw):
     adata = random_zinb.load(data_dir=data, files={"metadata": file})
     assert adata.obs["simlr_cluster"].nunique() == 11
     assert adata.obsm["simlr"].shape == (1897, 2)
+
+    def separation(cluster):
+        """The largest F of the ten genes between the clusters that SIMLR found in the authors' counts."""
+        logged = np.log1p(adata.X.toarray())
+        return stats.f_oneway(*[logged[cluster == level] for level in np.unique(cluster)]).statistic.max()
+
+    cluster = adata.obs["simlr_cluster"].to_numpy()
+    assert separation(cluster) > 100  # the same cells in the same order: one row off, and nothing is left of it
+    assert separation(np.roll(cluster, 1)) < 10
     raw.old_pickle(tmp_path / file["name"], {"clusters": np.arange(5), "ydata": np.zeros((5, 2))})
     with pytest.raises(InvalidDataset, match="describes 5 cells, not the 1897"):
         random_zinb.load(data_dir=tmp_path, files={"metadata": {**file, "sha256": None}})

@@ -71,6 +71,13 @@ def test_quality_metrics_are_of_the_counts_and_of_nothing_else(adata):
         assert stats.spearmanr(qc[name], total).pvalue > 1e-3, name
 
 
+def test_blocks_have_annotations_of_their_own(adata):
+    first, second = slice(0, CELLS_PER_BLOCK), slice(CELLS_PER_BLOCK, 2 * CELLS_PER_BLOCK)
+    staining = np.log1p(adata.obsm["protein_counts"]).mean(axis=1)
+    for values in (staining, adata.obs["qc_mapped_reads"].to_numpy(), adata.obs["qc_umi_corrected"].to_numpy()):
+        assert abs(np.corrcoef(values[first], values[second])[0, 1]) < 0.2
+
+
 def test_the_quality_metrics_are_named_as_in_the_authors_tables(adata):
     stand_in = presets.preset("standin/pbmc")["loader"]["obs_columns"]  # names of molecule_qc_4k.txt
     assert {*adata.obs.filter(like="qc_")} == {*stand_in}
@@ -101,6 +108,7 @@ def test_bulk_references_rest_on_the_true_frequencies(adata, simulation):
         assert error.std() == pytest.approx(standard_error, rel=0.2)
         p = 2 * stats.t.sf(np.abs(adata.var[f"{name}_t"]), df=8)
         np.testing.assert_allclose(adata.var[f"{name}_P.Value"], p)
+        np.testing.assert_array_equal(np.sign(adata.var[f"{name}_t"]), np.sign(adata.var[f"{name}_logFC"]))
         np.testing.assert_allclose(adata.var[f"{name}_adj.P.Val"], step_up(p))
         found = (adata.var[f"{name}_adj.P.Val"] < 0.05).sum()
         assert 5 < found < adata.n_vars

@@ -82,9 +82,12 @@ def test_what_is_not_clean_is_copied_and_cleaned(tmp_path, X, change):
     np.testing.assert_array_equal(on_disk.indices, changed.indices)
 
 
-@pytest.mark.parametrize("value", [-1, np.nan, np.inf, 1.5])
-def test_the_place_of_a_bad_count_is_the_one_in_the_whole(tmp_path, X, value):
-    bad = X.astype(np.float64)
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(-1, np.int32), (-1, np.float64), (np.nan, np.float64), (np.inf, np.float64), (1.5, np.float64)],
+)
+def test_the_place_of_a_bad_count_is_the_one_in_the_whole(tmp_path, X, value, dtype):
+    bad = X.astype(dtype)
     bad.data[-5] = value
     messages = []
     for matrix in (bad, mapped(tmp_path, bad)):
