@@ -4,7 +4,7 @@ import math
 
 import yaml
 
-from .metrics import METRICS
+from .metrics.registry import METRICS
 from .provenance import ROOT
 
 

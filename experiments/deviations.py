@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .metrics import METRICS
+from .metrics.registry import METRICS
 from .protocols import RUN, WRITTEN, choices
 from .provenance import ROOT
 from .report import number

@@ -18,7 +18,7 @@ import jinja2
 from PIL import Image
 
 from . import claims
-from .metrics import METRICS
+from .metrics.registry import METRICS
 from .store import atomic
 
 

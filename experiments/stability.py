@@ -119,7 +119,7 @@ def figure(table, records):
     """
     import pandas as pd
 
-    from .metrics import METRICS
+    from .metrics.registry import METRICS
     from .plots.curves import Panel, line_panels
     from .plots.style import colour
     from .plots.words import span

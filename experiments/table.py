@@ -43,8 +43,8 @@ def summarise(cells, axes, published, published_as, origin=""):
         published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
         ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
         a qualifier that comes out as "all". ``method`` and ``dataset`` are names other than the label and
-        ``published_as``, ``sign`` is -1 where the paper prints the negative; of a list of mappings the first that is
-        found counts.
+        ``published_as``, ``sign`` is -1 where the paper prints the negative, ``where`` the axes that it speaks of; of
+        a list of mappings the first that is found counts.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
     origin : str
@@ -120,7 +120,9 @@ def _published(numbers, dataset, row, wanted):
     found = []
     for address in wanted if isinstance(wanted, list) else [wanted]:
         address = {"metric": address} if isinstance(address, str) else dict(address)
-        sign = address.pop("sign", 1)
+        sign, where = address.pop("sign", 1), address.pop("where", {})
+        if any(str(row[axis]) != str(value) for axis, value in where.items()):
+            continue
         address = {key: str(value).format(published_as=dataset, **row) for key, value in address.items()}
         address |= {key: "" for key in QUALIFIERS if address.get(key, "all") == "all"}
         address = {"dataset": dataset, "method": row["label"]} | address

@@ -3,7 +3,7 @@
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .bars import CUT, LABEL, PUBLISHED, RIGHT, _Bar, _bars_caption, _longest, _ranked, _scale
 from .style import MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import title_of

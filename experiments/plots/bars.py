@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patheffects import withStroke
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
 from .words import span, title_of
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .style import MARGIN, TITLE, SuiteFigure, colour, in_style, wrap
 from .words import span, title_of
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
 from .words import span, title_of
 

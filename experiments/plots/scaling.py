@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .style import MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches
 from .words import span
 

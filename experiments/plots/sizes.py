@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .style import MARGIN, NUMBER, SuiteFigure, colour, in_style, inches, wrap
 from .words import span
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..metrics import METRICS
+from ..metrics.registry import METRICS
 from .bars import PUBLISHED
 from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import span, title_of

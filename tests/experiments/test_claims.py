@@ -3,7 +3,7 @@
 import pytest
 
 from experiments import claims, table
-from experiments.metrics import METRICS
+from experiments.metrics.registry import METRICS
 from experiments.provenance import ROOT
 
 CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}

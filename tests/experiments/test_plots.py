@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from experiments import table
-from experiments.metrics import METRICS, Metric
+from experiments.metrics.registry import METRICS, Metric
 from experiments.plots import style
 from experiments.plots.bars import CUT, score_bars
 from experiments.plots.density import density_panels

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from experiments import claims, report, table
-from experiments.metrics import Metric
+from experiments.metrics.registry import Metric
 from experiments.plots.bars import score_bars
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
