@@ -98,10 +98,11 @@ class ResidentCounts:
     """All counts on the device, row by row, with the batch of each cell; ``longest`` is the longest row."""
 
     def __init__(self, cells):
-        place = {"device": cells.device, "non_blocking": True}
-        self.indptr = torch.from_numpy(cells.X.indptr.astype("int64")).to(**place)
-        self.genes = torch.from_numpy(cells.X.indices.astype("int32", copy=False)).to(**place)
-        self.counts = torch.from_numpy(cells.X.data).to(**place)
+        X = cells.X
+        arrays = (X.indptr, "int64"), (X.indices, "int32"), (X.data, "int32")
+        # PyTorch takes writable arrays only; those mapped from a file are not.
+        tensors = (torch.from_numpy(np.require(array, dtype, "W")).to(cells.device) for array, dtype in arrays)
+        self.indptr, self.genes, self.counts = tensors
         self.batch, self.longest = cells.batch, int(np.diff(cells.X.indptr).max())
 
 

@@ -53,6 +53,7 @@ def test_cells_become_dense_as_in_scipy(log_input, monkeypatch):
     monkeypatch.setattr(triton_layers, "CELLS", 4)
     cells, rows = some_cells(), torch.tensor([7, 0, 39, 7, 21, 8])  # the last program has cells to spare
     expected = cells.X[rows.numpy()].toarray()
+    cells.X.data.flags.writeable = False  # as one mapped from a file
     counts, inputs, one_hot = torch.full((6, 70), -1.0), torch.full((6, 76), -1.0), torch.full((6, 5), -1.0)
     codes, log_library = torch.zeros(6, dtype=torch.int64), torch.zeros(6)
     places = torch.tensor([[part.data_ptr(), part.stride(0)] for part in (inputs[:, 70:], one_hot)])
