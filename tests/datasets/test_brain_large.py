@@ -129,7 +129,7 @@ def test_a_truncated_file_and_a_web_page(path):
     with pytest.raises(InvalidDataset, match=r"1M\.h5 cannot be read"):
         load(path)
     path.write_text("<html>404</html>")
-    with pytest.raises(InvalidDataset, match=r"1M\.h5 cannot be read"):
+    with pytest.raises(InvalidDataset, match=r"1M\.h5 is a web page"):
         load(path)
 
 
