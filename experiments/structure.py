@@ -119,7 +119,7 @@ def figure(table, records):
         One row per finished cell, with its ``arrays``.
     """
     from .plots.bars import score_bars
-    from .structure_figures import distance_figures, plane_figures
+    from .plots.structure import distance_figures, plane_figures
 
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
     panels = list(shown.itertuples())

@@ -4,7 +4,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ..metrics.registry import METRICS
-from .bars import CUT, LABEL, PUBLISHED, RIGHT, _Bar, _bars_caption, _longest, _ranked, _scale
+from .bar import CUT, LABEL, PUBLISHED, RIGHT, Bar, bars_caption, longest, ranked, scale
 from .style import MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import title_of
 
@@ -41,8 +41,8 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
     """
     axes, panels = [METRICS[name] for name in panels], list(panels.values())
     shown = table[table["score"].isin([score for panel in panels for score in panel])]
-    ranked = _ranked(table[table["score"] == panels[0][-1]], axes[0].better)
-    labels = [*ranked["label"], *(label for label in shown["label"].unique() if label not in set(ranked["label"]))]
+    rows = ranked(table[table["score"] == panels[0][-1]], axes[0].better)
+    labels = [*rows["label"], *(label for label in shown["label"].unique() if label not in set(rows["label"]))]
     fills = list((series or {}).values())
     with in_style():
         names = [wrap(label, NUMBER, LABEL) for label in labels]
@@ -53,15 +53,15 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
         below = 0.3 + 0.14 * max(map(len, what))
         step = max(0.23, 0.12 * max(map(len, names)), 0.09 + BAR * max(map(len, panels)))
         placed = [_bars(shown, panel, labels, fills, digits, BAR / step) for panel in panels]
-        caption = _bars_caption(shown, [bar for bars in placed for bar in bars.values()]) + note
+        caption = bars_caption(shown, [bar for bars in placed for bar in bars.values()]) + note
         figure = SuiteFigure(
-            width, len(labels) * step + below, title=title_of(next(ranked.itertuples()), like), caption=caption,
+            width, len(labels) * step + below, title=title_of(next(rows.itertuples()), like), caption=caption,
             beside_title=0.8 + 0.45 * len(fills),
         )  # fmt: skip
         for p, bars in enumerate(placed):
             at = left + p * (inner + GAP)
             ax = figure.panel(at, below, inner, len(labels) * step)
-            low, unit = _scale(list(bars.values()), inner)
+            low, unit = scale(list(bars.values()), inner)
             ax.set(xlim=(low, low + inner / unit), ylim=(len(labels) - 0.5, -0.5))
             for place, bar in bars.items():
                 bar.draw(ax, place, unit)
@@ -81,14 +81,14 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
 def _bars(table, panel, labels, fills, digits, thick):
     """The bars of one panel by their place, a row of the panel being one unit."""
     rows = table[table["score"].isin(panel)].set_index(["label", "score"], drop=False)
-    longest = CUT * max(_longest(rows[rows["score"] == score]) for score in panel)
+    limit = CUT * max(longest(rows[rows["score"] == score]) for score in panel)
     bars = {}
     for i, label in enumerate(labels):
         for k, score in enumerate(panel):
             if (label, score) in rows.index:
                 row = next(rows.loc[[(label, score)]].itertuples())
                 look = {"thick": 0.9 * thick, "fill": fills[k]} if fills else {}
-                bars[i + (k - (len(panel) - 1) / 2) * thick] = _Bar(row, longest, digits=digits, **look)
+                bars[i + (k - (len(panel) - 1) / 2) * thick] = Bar(row, limit, digits=digits, **look)
     return bars
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
+from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_lines, in_style, inches, wrap
 
 LEFT, BELOW, RIGHT = 0.72, 0.42, 0.12  # inches around a panel
 HEIGHT = 1.55
@@ -86,15 +86,8 @@ def _draw(ax, data, panel, looks):
 def _lines(looks, published, width):
     """Entries of the legend as lines of (start in inches, label, look)."""
     entries = [*looks.items(), *([("published", {"color": "black", **PUBLISHED})] if published else [])]
-    lines, end = [[]], 0.0
-    for label, look in entries:
-        needs = 0.45 + inches(label, NUMBER)
-        if lines[-1] and end + needs > width:
-            lines.append([])
-            end = 0.0
-        lines[-1].append((MARGIN + end, label, look))
-        end += needs
-    return lines
+    lines = in_lines([0.45 + inches(label, NUMBER) for label, _ in entries], width)
+    return [[(MARGIN + start, *entries[i]) for i, start in line] for line in lines]
 
 
 def _key(figure, start, y, label, look):

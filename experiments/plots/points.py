@@ -4,7 +4,7 @@ import numpy as np
 
 from ..metrics.registry import METRICS
 from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
-from .words import span, title_of
+from .words import outcome, seeds_of, title_of
 
 ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
 LABEL = 1.3  # inches: longer labels take a second line
@@ -47,9 +47,9 @@ def score_points(table, marks, *, unit="nats per cell", like=""):
             *([("D", "published")] if table["published"].notna().any() else []),
         ]
         below = 0.34 + 0.15 * len(legend) + 0.12
-        figure = SuiteFigure(
-            COLUMN, below + len(labels) * step, title=title_of(next(table.itertuples()), like), caption=_caption(table)
-        )
+        title = title_of(next(table.itertuples()), like)
+        caption = f"{seeds_of(table)} Point: mean over seeds; line: its 95% bootstrap interval."
+        figure = SuiteFigure(COLUMN, below + len(labels) * step, title=title, caption=caption)
         ax = figure.panel(left, below, COLUMN - left - 0.14, len(labels) * step)
         ax.set(xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))
         for i, label in enumerate(labels):
@@ -94,10 +94,8 @@ def _limits(table):
 
 def _row(ax, i, rows, marks, limits):
     if not rows["mean"].notna().any():
-        words = " and ".join(w for w in ("failed", "timeout", "skipped") if f"{w}:" in rows["status"].iloc[0])
-        ax.text(
-            0.02, i, words or "no result", transform=ax.get_yaxis_transform(), va="center", color=SOFT, style="italic"
-        )
+        words = outcome(rows["status"].iloc[0])
+        ax.text(0.02, i, words, transform=ax.get_yaxis_transform(), va="center", color=SOFT, style="italic")
         return
     present = [row for row in rows.itertuples() if row.n_seeds]
     shifts = np.linspace(-0.18, 0.18, len(present)) if len(present) > 1 else [0.0]
@@ -141,10 +139,3 @@ def _words(rows, marks):
     published = rows["published"].dropna().unique()
     parts += [f"published {value:.1f}" for value in published]
     return f"{rows['label'].iloc[0]}: " + (", ".join(parts) or "no result")
-
-
-def _caption(table):
-    first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
-    noun = "seed" if seeds.max() == 1 else "seeds"
-    caption = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}. "
-    return caption + "Point: mean over seeds; line: its 95% bootstrap interval."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
 
-from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_style, inches, wrap
+from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_lines, in_style, inches, wrap
 from .words import span, title_of
 
 SIDE, GAP, COLUMNS = 1.64, 0.14, 4  # inches: four squares fill the width of a page
@@ -147,16 +147,8 @@ def _points(ax, plane, colour):
 
 
 def legend_lines(names, width):
-    """Lines of (position of the name, inches from the left), filled from left to right."""
-    lines, end = [[]], 0.0
-    for i, name in enumerate(names):
-        needs = 0.2 + inches(str(name), NUMBER) + 0.12
-        if lines[-1] and end + needs > width:
-            lines.append([])
-            end = 0.0
-        lines[-1].append((i, end))
-        end += needs
-    return lines
+    """Lines of (position of the name, inches from the left)."""
+    return in_lines([0.2 + inches(str(name), NUMBER) + 0.12 for name in names], width)
 
 
 def draw_legend(figure, lines, colour, below):

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..metrics.registry import METRICS
-from .style import MARGIN, NUMBER, SuiteFigure, colour, in_style, inches, wrap
-from .words import span
+from .style import MARGIN, NUMBER, SuiteFigure, colour, in_lines, in_style, inches, wrap
+from .words import seeds_of
 
 MARKERS = "os^vDPX*<>"  # tell the variants of a method apart, whose colours are alike
 WIDTH, PANEL, GAP = 7.2, 2.3, 0.62  # inches
@@ -37,7 +37,8 @@ def size_lines(table, scores, *, x, like=""):
         below = 0.5 + 0.15 * len(legend)
         width = (WIDTH - 0.62 - 0.12 - GAP * (len(scores) - 1)) / len(scores)
         title = f"{like}: {first['experiment']} over {x}" if like else f"{first['experiment']} over {x}"
-        figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=_caption(table))
+        caption = f"{seeds_of(table)} Point: mean over seeds; line: its 95% bootstrap interval. Controls are left out."
+        figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=caption)
         for k, score in enumerate(scores):
             ax = figure.panel(0.62 + k * (width + GAP), below, width, PANEL)
             _panel(ax, table[table["score"] == score], labels)
@@ -74,16 +75,10 @@ def _marker(label, labels):
 
 
 def _lines_of(labels, width):
-    """Labels in lines of the legend."""
-    lines, end = [[]], 0.0
-    for label in [*labels, None]:
-        needs = 0.46 + inches(label or "published", NUMBER)
-        if lines[-1] and end + needs > width:
-            lines.append([])
-            end = 0.0
-        lines[-1].append((label, end))
-        end += needs
-    return lines
+    """Lines of the legend: (label, inches from the left), None for the published values."""
+    entries = [*labels, None]
+    widths = [0.46 + inches(label or "published", NUMBER) for label in entries]
+    return [[(entries[i], start) for i, start in line] for line in in_lines(widths, width)]
 
 
 def _legend_line(figure, names, labels, y):
@@ -106,12 +101,3 @@ def _words(table, scores):
         if score in scores:
             values = ", ".join(f"{row.mean:.1f} at {row.size:,.0f}" for row in rows.sort_values("size").itertuples())
             yield f"{METRICS[score].label}, {label}: {values}"
-
-
-def _caption(table):
-    first = table.iloc[0]
-    noun = "seed" if table["n_seeds"].max() == 1 else "seeds"
-    return (
-        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(table['n_seeds'])} {noun}. Point: mean over "
-        "seeds; line: its 95% bootstrap interval. Controls are left out."
-    )

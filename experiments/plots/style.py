@@ -138,6 +138,18 @@ def wrap(text, points, width):
     return lines or [""]
 
 
+def in_lines(widths, width):
+    """Things side by side, from left to right, in lines of ``width`` inches: [[(position in widths, start), …], …]."""
+    lines, end = [[]], 0.0
+    for i, needs in enumerate(widths):
+        if lines[-1] and end + needs > width:
+            lines.append([])
+            end = 0.0
+        lines[-1].append((i, end))
+        end += needs
+    return lines
+
+
 def inches(text, points):
     """Width of ``text`` on paper, with a little air."""
     font = FontProperties(family=STYLE["font.family"], size=points)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.registry import METRICS
-from .bars import PUBLISHED
+from .bar import PUBLISHED
 from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import span, title_of
 

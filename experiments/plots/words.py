@@ -1,4 +1,4 @@
-"""The words that figures of every kind carry: the title, and ranges of numbers."""
+"""The words that figures of every kind carry: the title, the seeds, what became of a method, ranges."""
 
 
 def title_of(row, like):
@@ -15,3 +15,15 @@ def span(values):
     """ "5", or "4–5" where they differ; 0 for none."""
     low, high = (min(values), max(values)) if len(values) else (0, 0)
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
+
+
+def seeds_of(table):
+    """The first sentence of a caption: the data, the protocol, how many seeds the rows of ``table`` are means of."""
+    first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
+    noun = "seed" if seeds.max() == 1 else "seeds"
+    return f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}."
+
+
+def outcome(status):
+    """The outcomes named in a status such as "failed: why; skipped: why"."""
+    return " and ".join(word for word in ("failed", "timeout", "skipped") if f"{word}:" in status) or "no result"

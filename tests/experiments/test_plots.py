@@ -14,7 +14,8 @@ from PIL import Image
 from experiments import table
 from experiments.metrics.registry import METRICS, Metric
 from experiments.plots import style
-from experiments.plots.bars import CUT, score_bars
+from experiments.plots.bar import CUT
+from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]

@@ -17,7 +17,7 @@ from experiments.cell import Seeds
 from experiments.layout import neighbor_graph
 from experiments.metrics.structure import cluster_excess, coordinate_r2
 from experiments.plots.distances import block_distances
-from experiments.structure_figures import CORTEX_ORDER
+from experiments.plots.structure import CORTEX_ORDER
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},

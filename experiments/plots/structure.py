@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .plots.distances import distance_panels
-from .plots.scatter import Categories, Continuous, Overlay, plane_panels
+from .distances import distance_panels
+from .scatter import Categories, Continuous, Overlay, plane_panels
 
 # The colours of Fig 16, the dark ends of its colour maps.
 FATES = {
