@@ -6,6 +6,7 @@ import yaml
 
 from .metrics.registry import METRICS
 from .provenance import ROOT
+from .words import to_float
 
 
 def read():
@@ -54,7 +55,7 @@ def judge(claim, rows):
 
 def _compare(row, side, margin):
     """Verdict and words on one method, from its difference to scVI and the interval of that."""
-    mean, low, high = (_float(row[name]) for name in ("vs_scvi", "vs_scvi_low", "vs_scvi_high"))
+    mean, low, high = (to_float(row[name]) for name in ("vs_scvi", "vs_scvi_low", "vs_scvi_high"))
     if not math.isfinite(mean):
         return "not run", row["status"] if row["status"] != "done" else "scVI was not run on the same seeds"
     sign = 1 if METRICS[row["score"]].better == "lower" else -1  # ahead: how far scVI is the better of the two
@@ -72,7 +73,7 @@ def _compare(row, side, margin):
 
 def _bounded(row, label, above=-math.inf, below=math.inf):
     """Verdict and words on the score of one method, from its interval or, with one seed, from the score itself."""
-    mean, low, high = (_float(row[name]) for name in ("mean", "ci_low", "ci_high"))
+    mean, low, high = (to_float(row[name]) for name in ("mean", "ci_low", "ci_high"))
     if not math.isfinite(mean):
         return "not run", row["status"]
     low, high = (low, high) if math.isfinite(low) else (mean, mean)
@@ -80,10 +81,3 @@ def _bounded(row, label, above=-math.inf, below=math.inf):
     if above < low and high < below:
         return "holds", words
     return ("contradicted" if high <= above or low >= below else "undecided"), words
-
-
-def _float(text):
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return math.nan

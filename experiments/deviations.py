@@ -16,9 +16,9 @@ import numpy as np
 from .metrics.registry import METRICS
 from .protocols import RUN, WRITTEN, choices
 from .provenance import ROOT
-from .report import number
 from .store import atomic
 from .table import interval
+from .words import number
 
 
 def main():

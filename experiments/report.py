@@ -20,6 +20,7 @@ from PIL import Image
 from . import claims
 from .metrics.registry import METRICS
 from .store import atomic
+from .words import duration, number, to_float
 
 
 def write(results_dir):
@@ -152,7 +153,7 @@ def _figures(results_dir, run, notes):
 
 def _row(row, axes, run):
     """One line of a table: what ``experiments.table.summarise`` found, in words and rounded numbers."""
-    ours, low, high, published = (_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
+    ours, low, high, published = (to_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
     metric = METRICS.get(row.get("score"))
     verdict, why = _verdict(ours, low, high, published, row.get("status"), metric)
     if run["stand_in_for"] and verdict in ("reproduced", "differs"):
@@ -171,10 +172,10 @@ def _row(row, axes, run):
         "published_in": row.get("published_in", ""),
         "difference": number(ours - published, "+"),
         "difference_interval": _interval(low - published, high - published, "+"),
-        "vs_scvi": number(_float(row.get("vs_scvi")), "+"),
-        "vs_scvi_interval": _interval(_float(row.get("vs_scvi_low")), _float(row.get("vs_scvi_high")), "+"),
+        "vs_scvi": number(to_float(row.get("vs_scvi")), "+"),
+        "vs_scvi_interval": _interval(to_float(row.get("vs_scvi_low")), to_float(row.get("vs_scvi_high")), "+"),
         "n_seeds": row.get("n_seeds", ""),
-        "n_missing": int(_float(row.get("n_missing", 0))),
+        "n_missing": int(to_float(row.get("n_missing", 0))),
         "verdict": verdict,
         "why": why,
     }
@@ -248,8 +249,8 @@ def _times(cells):
     done = [cell for cell in cells if cell.get("status") == "done"]
     times = []
     for label, group in _groups(done, "label"):
-        seconds = [_float(cell.get("seconds")) for cell in group]
-        memory = max(_float(cell.get("peak_memory_mb")) for cell in group)
+        seconds = [to_float(cell.get("seconds")) for cell in group]
+        memory = max(to_float(cell.get("peak_memory_mb")) for cell in group)
         row = {"label": label, "n": len(group), "memory": f"{memory:,.0f}"}
         times.append(row | {"median": duration(statistics.median(seconds)), "longest": duration(max(seconds))})
     return times
@@ -280,26 +281,3 @@ def _words(value):
     if isinstance(value, list):
         return ", ".join(map(_words, value))
     return str(value)
-
-
-def _float(text):
-    try:
-        return float(text)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def number(value, sign=""):
-    """A number as the page prints it; nothing for NaN."""
-    if not math.isfinite(value):
-        return ""
-    form = ".2e" if 0 < abs(value) < 0.001 else ",.3f" if abs(value) < 100 else ",.1f"
-    return format(value, sign + form).replace("-", "−")
-
-
-def duration(seconds):
-    """Seconds as people say them: 4.2 s, 3 min 05 s, 2 h 10 min."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
-from test_plots import assert_tidy
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import BatchLatent, RandomLatent

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
-from test_plots import assert_tidy
 from test_run import command
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import Oracle, RandomLatent

@@ -7,8 +7,8 @@ import pytest
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
-from test_plots import assert_tidy
 from test_run import command
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import Identity, Oracle, RandomLatent

@@ -275,30 +275,6 @@ def test_each_metric_has_a_tolerance_of_its_own():
     assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher", 0.002))[0] == "differs"
 
 
-@pytest.mark.parametrize(
-    ("value", "sign", "text"),
-    [
-        (2.3254, "", "2.325"),
-        (-0.5, "+", "−0.500"),
-        (0.5, "+", "+0.500"),
-        (-1146.59, "", "−1,146.6"),
-        (1e-5, "", "1.00e−05"),
-        (0.0, "", "0.000"),
-        (NAN, "", ""),
-    ],
-)
-def test_numbers_as_printed(value, sign, text):
-    assert report.number(value, sign) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(4.21, "4.2 s"), (59.97, "1 min 00 s"), (185, "3 min 05 s"), (3599.6, "1 h 00 min"), (7800, "2 h 10 min")],
-)
-def test_durations_as_printed(seconds, text):
-    assert report.duration(seconds) == text
-
-
 def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch):
     claim = {"section": "2.4", "experiment": "imputation", "score": "median_l1"}
     said = [claim | {"says": "scVI imputes better", "better": ["identity", "BISCUIT"]}]

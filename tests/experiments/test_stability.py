@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from test_plots import assert_tidy
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import GeneMean

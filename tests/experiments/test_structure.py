@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from scipy.spatial.distance import cdist
-from test_plots import assert_tidy
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import RandomLatent

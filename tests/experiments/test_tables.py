@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from test_plots import assert_tidy
+from tidy import assert_tidy
 
 from baselines.combat import ComBat
 from datasets import presets
