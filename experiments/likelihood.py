@@ -142,11 +142,11 @@ def figure(table, records):
     from .plots.points import score_points
     from .plots.sizes import size_lines
 
-    figures = {}
-    for size in records["n_train_cells"].unique():
+    figures, sizes = {}, records.groupby("n_train_cells", sort=False)["n_train"].max()
+    for size in sizes.index:
         here = table[table["n_train_cells"] == size]
-        figures[f"heldout_{size}"] = score_points(here, MARKS, like="Fig 9a" if size == "all" else "Table 1")
-    sizes = records.groupby("n_train_cells", sort=False)["n_train"].max()
+        like = "Fig 9a" if len(sizes) == 1 and size == "all" else "Table 1"  # which has several sizes
+        figures[f"heldout_{size}"] = score_points(here, MARKS, like=like)
     if len(sizes) > 1:
         grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
         figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1")

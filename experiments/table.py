@@ -88,7 +88,10 @@ def summarise(cells, axes, published, published_as, origin=""):
 
 
 def interval(values):
-    """95% percentile bootstrap interval of the mean (NaN below two values)."""
+    """95% percentile bootstrap interval of the mean (NaN below two values).
+
+    Of few values it is narrow: of normal ones it holds the true mean in 84% of all cases with 5, in 75% with 3.
+    """
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return np.nan, np.nan
