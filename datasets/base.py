@@ -29,6 +29,7 @@ import scipy.sparse as sp
 from scvi_core.counts import InvalidCounts, check_counts, check_names
 
 BLOCK = 10_000  # cells hashed together, so that counts on disk are hashed in bounded memory
+FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")
 BULK = ("logFC", "P.Value", "adj.P.Val")
 
 
@@ -203,7 +204,7 @@ def _check_source(source):
     for key in ("name", "origin", "sha256", "steps"):
         if key not in source:
             raise InvalidDataset(f"uns['source'] lacks {key!r}: state name, origin, sha256 and steps.")
-    if not re.fullmatch(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*", source["name"]):
+    if not FILE_NAME.fullmatch(source["name"]):
         raise InvalidDataset(
             f"The name {source['name']!r} of the dataset cannot be part of a file name: use letters, digits, - and _, "
             "e.g. dataset.name=my_cells."

@@ -15,7 +15,7 @@ import psutil
 from tqdm import tqdm
 
 from . import cell as cell_module
-from .store import Store
+from .store import Claims, Store
 
 # Imported once, by the server that cells are forked from: everything slow that a cell or the main module imports.
 PRELOAD = ["torch", "anndata", "sklearn.model_selection", "experiments.cell", "experiments.table", "experiments.report"]
@@ -29,7 +29,7 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     Parameters
     ----------
     cells : list of Cell
-        Those that are not finished; a cell that another run finishes meanwhile is passed over.
+        Those that are not finished. A cell that another run is computing is left to it, and taken where that fails.
     results_dir : path
     n_jobs : int or "auto"
         Cells at once; ``auto`` is the number of cores over ``threads``.
@@ -50,27 +50,34 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    waiting, running = list(reversed(cells)), []
+    waiting, running, claims = list(cells), [], Claims(results_dir)
     with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
         try:
             while waiting or running:
-                while waiting and len(running) < n_jobs:
-                    cell = waiting.pop()
+                for cell in list(waiting):
+                    if len(running) == n_jobs:
+                        break
+                    if not claims.take(cell.key):
+                        continue
+                    waiting.remove(cell)
                     store = Store(results_dir, cell.experiment)
                     if store.is_final(cell.key):
+                        claims.release(cell.key)
                         bar.update()
                     else:
                         running.append(_Child(context, cell, store, results_dir, threads))
-                bar.set_postfix_str(", ".join(child.title for child in running), refresh=False)
+                elsewhere = ["waiting for another run"] if waiting and len(running) < n_jobs else []
+                bar.set_postfix_str(", ".join([child.title for child in running] + elsewhere), refresh=False)
                 time.sleep(POLL_SECONDS)
                 for child in list(running):
                     if child.finished(timeout_minutes * 60, memory_gb * 2**30):
                         running.remove(child)
+                        claims.release(child.cell.key)
                         bar.update()
-        except BaseException:
+        finally:
             for child in running:
                 child.stop()
-            raise
+            claims.close()
 
 
 class _Child:

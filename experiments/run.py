@@ -8,6 +8,7 @@ import importlib
 import itertools
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -19,22 +20,22 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from datasets.base import InvalidDataset, content_hash
-from scvi_core.counts import InvalidCounts
+from datasets.base import FILE_NAME, content_hash
 
 from . import report, table
 from .cell import Cell, check_method, load_dataset
 from .local import run_cells
 from .protocols import flip
 from .provenance import ROOT
-from .store import Store, atomic
+from .store import Store, atomic, sweep
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
 TAGGED = ("methods.", "protocol.", "dataset.", "scale=", "flip=")
 UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
-FOR_PEOPLE = (InvalidCounts, InvalidDataset, ValueError, FileNotFoundError, PermissionError)
+FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are ValueErrors
+ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
 
 
 def execute(config, tag=""):
@@ -48,6 +49,7 @@ def execute(config, tag=""):
         Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
+    _require_file_names(config)
     _require_writable(results_dir)
     prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
     if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
@@ -61,7 +63,7 @@ def execute(config, tag=""):
     if not cells:
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
     store = Store(results_dir, experiment["name"])
-    store.sweep()
+    sweep(results_dir)
     if config["fresh"]:
         for cell in cells:
             store.path(cell.key).unlink(missing_ok=True)
@@ -159,7 +161,7 @@ def _distinct(records, name):
 def _save_figures(figures, folder, stem):
     names = []
     for name, figure in figures.items():
-        names.append(f"{stem}_{name}")
+        names.append(f"{stem}_{_as_file_name(name)}")
         for suffix, options in (
             (".png", {"dpi": 200, "metadata": {"Software": None}}),
             (".pdf", {"metadata": {"CreationDate": None}}),
@@ -174,13 +176,25 @@ def _save_figures(figures, folder, stem):
 def _require_writable(folder):
     """Fail before any training where results could not be kept."""
     try:
-        with atomic(folder / ".writable", "w") as file:
-            file.write("")
+        with atomic(folder / ".writable", "wb") as file:
+            file.write(bytes(ROOM))
         (folder / ".writable").unlink()
     except OSError as error:
         raise PermissionError(
-            f"Results cannot be written to {folder} ({error.strerror}): set results_dir=FOLDER."
+            f"Results cannot be written to {folder} ({os.strerror(error.errno)}): make room there or set "
+            "results_dir=FOLDER."
         ) from error
+
+
+def _require_file_names(config):
+    """Refuse names that would lead out of the results folder: they become parts of file names there."""
+    for part in ("experiment", "dataset", "protocol"):
+        name = config[part].get("name")
+        if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+            raise ValueError(
+                f"{part}.name={name!r} cannot be part of a file name: use letters, digits, - and _, "
+                f"e.g. {part}.name=my_{part}."
+            )
 
 
 def _all_methods(required):
@@ -222,7 +236,12 @@ def _tag():
     """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
     overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
     changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED)]
-    return "_".join(sorted(changes)).replace("/", "-").replace(" ", "")
+    return _as_file_name("_".join(sorted(changes)).replace(" ", ""))
+
+
+def _as_file_name(text):
+    """Text that may hold the names of a user's labels or paths, as a part of a file name."""
+    return re.sub(r"[/\\\x00-\x1f]", "-", text)
 
 
 failures = []

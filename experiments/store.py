@@ -1,6 +1,9 @@
 """The record store: one atomic JSON per cell, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
 
 import contextlib
+import errno
+import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -10,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+PARTS = {"seed", "axes", "label", "scores", "facts", "seconds", "peak_memory_mb"}  # older records have no digest
 FINAL = ("done",)  # a cell with another status is computed again at the next run
 
 
@@ -32,22 +37,27 @@ class Store:
         else:
             buffer_path.unlink(missing_ok=True)
         with atomic(self.path(record["key"]), "w") as file:
-            json.dump(record, file, indent=1, sort_keys=True, allow_nan=True)
+            json.dump(record | {"digest": _digest(record)}, file, indent=1, sort_keys=True, allow_nan=True)
 
     def read(self, key):
-        """Return the record, or None; a record that cannot be read is set aside with a warning."""
+        """Return the record, or None; one that is not as it was written is set aside with a warning."""
         path = self.path(key)
         try:
             record = json.loads(path.read_text())
             if record["key"] != key or not isinstance(record["status"], str):
                 raise ValueError("its key or status is wrong")
+            digest = record.pop("digest", None)
+            if digest != _digest(record) and (digest is not None or not record.keys() >= PARTS):
+                raise ValueError("its content is not what was written")
             return record
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             aside = path.with_suffix(".json.damaged")
-            os.replace(path, aside)
-            message = f"The record {path} is damaged ({error}): set aside as {aside.name}, to be computed again."
+            with contextlib.suppress(FileNotFoundError):  # another run was first
+                os.replace(path, aside)
+            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+            message = f"The record {path} is damaged ({reason}): set aside as {aside.name}, to be computed again."
             warnings.warn(message, stacklevel=2)
             return None
 
@@ -70,28 +80,82 @@ class Store:
         with open(self.path(record["key"], ".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in record["arrays"]}
 
-    def sweep(self, older_than=3600.0):
-        """Remove temporary files that a killed run left behind."""
-        for path in self.folder.glob(".*.tmp"):
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > older_than:
-                    path.unlink()
+
+def _digest(record):
+    """sha256 of a record as JSON gives it back: a value changed by hand is not a result."""
+    content = json.dumps(json.loads(json.dumps(record)), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Claims:
+    """Which cells are being computed, by any run on the same results: the second to come leaves a cell to the first.
+
+    A claim is a lock on one byte of a file; the system drops it when its holder ends, however that happens.
+    """
+
+    def __init__(self, results_dir):
+        path = Path(results_dir) / "records" / ".claims"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(path, "ab")  # noqa: SIM115 -- held as long as the claims
+
+    def take(self, key):
+        """Claim a cell; return False where another run has it."""
+        try:
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:  # a file system without locks: both may compute the cell, to the same result
+            return True
+        return True
+
+    def release(self, key):
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _byte(key))
+
+    def close(self):
+        self.file.close()
+
+
+def _byte(key):
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
+
+
+def sweep(results_dir, older_than=1.0):
+    """Remove the temporary files of writers that were killed; one that is being written is locked and stays."""
+    for path in Path(results_dir).rglob(".*.tmp"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if time.time() - path.stat().st_mtime > older_than:  # a younger one may be about to be locked
+                path.unlink()
 
 
 @contextlib.contextmanager
 def atomic(path, mode):
-    """Open a temporary file beside ``path``; on success flush it to disk and rename it into place."""
+    """Open a temporary file beside ``path``; on success flush it to disk and rename it into place.
+
+    Raises
+    ------
+    OSError
+        Names ``path`` where it cannot be written (a full disk, a quota, a folder that is read-only).
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = None
     try:
-        os.fchmod(handle, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(handle, 0o644)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.fsync(handle)
+            os.replace(temporary, path)
+    except BaseException as error:
+        if temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno in UNWRITABLE:
+            reason = f"{path} cannot be written ({os.strerror(error.errno)}): make room there, or write elsewhere"
+            raise type(error)(error.errno, reason) from error
         raise

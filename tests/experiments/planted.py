@@ -1,5 +1,6 @@
 """Methods that misbehave on purpose, for the tests of the run loop."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -77,3 +78,31 @@ class Absent(Identity):
         error = RuntimeError("R package zinbwave is not installed (r_env/README.md)")
         error.skip = True
         raise error
+
+
+class FillsTheDisk(Identity):
+    """Leaves no room for its own record."""
+
+    def __init__(self, path=""):
+        self.path = path
+
+    def fit(self, X, batch=None):
+        with contextlib.suppress(OSError), open(self.path, "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(2**12))
+        return self
+
+
+class Tallied(Noise):
+    """Adds a line to a file at each fit."""
+
+    def __init__(self, tally="", random_state=0):
+        self.tally = tally
+        self.random_state = random_state
+        self.scale = 1.0
+
+    def fit(self, X, batch=None):
+        time.sleep(1)
+        with open(self.tally, "a") as file:
+            file.write(f"{self.random_state}\n")
+        return self

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments.store import Store, atomic
+from experiments.store import Claims, Store, atomic, sweep
 
 RECORD = {"key": "k", "status": "done", "arrays": ["a"]}
 
@@ -39,7 +39,8 @@ def test_only_done_is_final(store, status):
     assert not store.is_final("k")
 
 
-DAMAGED = ["", '{"key": "k", "sta', "[]", '{"key": "other", "status": "done"}', '{"key": "k"}', "\xff"]
+DAMAGED = ["", '{"key": "k", "sta', "[]", '"k"', '{"key": "other", "status": "done"}', '{"key": "k"}', "\xff"]
+DAMAGED += ['{"key": "k", "status": "done", "arrays": []}', "[" * 100_000, '{"key": "k", "status": 3}']
 
 
 @pytest.mark.parametrize("text", DAMAGED)
@@ -49,6 +50,25 @@ def test_a_damaged_record_is_set_aside_and_computed_again(store, text):
         assert not store.is_final("k")
     assert store.path("k", ".json.damaged").exists()
     assert not store.path("k").exists()
+
+
+@pytest.mark.parametrize(("old", "new"), [("2.5", "2.4"), ("done", "gone"), ('"b": 1', '"b": 2'), ("facts", "fact")])
+def test_a_record_changed_by_hand_is_set_aside(store, old, new):
+    record = RECORD | {"scores": {"x": 2.5, "y": float("nan")}, "facts": {10: {"b": 1}, 9: (1, 2)}, "arrays": []}
+    store.write(record, {})
+    assert store.read("k")["scores"]["x"] == 2.5
+    path = store.path("k")
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.warns(UserWarning, match="its content is not what was written"):
+        assert store.read("k") is None
+    assert path.with_suffix(".json.damaged").exists()
+
+
+def test_a_record_older_than_digests_is_taken_as_it_is(store):
+    record = {"key": "k", "status": "done", "arrays": [], "seed": 0, "axes": {}, "label": "PCA", "scores": {}}
+    record |= {"facts": {}, "seconds": {"total": 1.0}, "peak_memory_mb": 3.0}
+    store.path("k").write_text(json.dumps(record))
+    assert store.read("k") == record
 
 
 def test_damaged_arrays_are_computed_again(store):
@@ -92,5 +112,36 @@ def test_kill_while_writing_never_tears_a_record(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert json.loads(store.path("k").read_text())["status"] == "done"
-    store.sweep(older_than=-1)
+    sweep(tmp_path, older_than=0)
     assert [path.name for path in store.folder.iterdir()] == ["k.json"]
+
+
+def test_only_what_nobody_writes_is_swept(tmp_path):
+    stray = tmp_path / "tables" / ".x.csv.abc.tmp"
+    stray.parent.mkdir()
+    stray.write_text("half")
+    os.utime(stray, (time.time() - 60, time.time() - 60))
+    with atomic(tmp_path / "figures" / "y.csv", "w") as file:
+        file.write("half of the new")
+        file.flush()
+        os.utime(file.fileno(), (time.time() - 60, time.time() - 60))
+        sweep(tmp_path)
+        assert not stray.exists()
+    assert (tmp_path / "figures" / "y.csv").read_text() == "half of the new"
+
+
+def test_a_claim_lasts_as_long_as_its_holder(tmp_path):
+    code = (
+        "import sys, time; from experiments.store import Claims\n"
+        "claims = Claims(sys.argv[1]); print(claims.take('k'), flush=True); time.sleep(600)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    with process.stdout as said:
+        assert said.readline() == "True\n"
+        claims = Claims(tmp_path)
+        assert not claims.take("k")
+        assert claims.take("other")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert claims.take("k")
+    claims.close()
