@@ -63,17 +63,23 @@ def _groups(items, key):
 
 
 def _run(file, results_dir):
-    """Everything that the page says about one run."""
+    """Everything that the page says about one run; of one that is damaged, that it is."""
     try:
-        run = json.loads(file.read_text(encoding="utf-8"))
-        stem, config, axes = run["stem"], run["config"], run["axes"]
-        names = {key: config[key]["name"] for key in ("experiment", "dataset", "protocol")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _summary(file, results_dir)
+    except Exception as error:  # whatever a hand or a disk has left in the place of a summary
         note = f"runs/{file.name} cannot be read ({type(error).__name__}: {error}): run the experiment again."
         return _section(file.stem, experiment="unreadable", dataset="", protocol="", notes=[note])
+
+
+def _summary(file, results_dir):
+    run = json.loads(file.read_text(encoding="utf-8"))
+    stem, config, axes = run["stem"], run["config"], run["axes"]
+    if stem != file.stem or any(Path(name).name != name for name in run.get("figures") or []):
+        raise ValueError("it speaks of files that are not its own")
+    names = {key: str(config[key]["name"]) for key in ("experiment", "dataset", "protocol")}
     notes, source = [], run.get("source") or {}
     run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=_stand_in(config, source))
-    cells, table = (_table(results_dir, name, notes) for name in (f"{stem}_cells", stem))
+    cells, table = _table(results_dir, f"{stem}_cells", CELLS, notes), _table(results_dir, stem, ROWS, notes)
     return run_id | {
         "origin": source.get("origin", ""),
         "figures": list(_figures(results_dir, run, notes)),
@@ -114,11 +120,19 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     }
 
 
-def _table(results_dir, name, notes):
+CELLS = {"label", "status", "seed", "seconds", "peak_memory_mb"}
+ROWS = {"label", "score", "status", "mean", "ci_low", "ci_high", "vs_scvi", "vs_scvi_low", "vs_scvi_high"}
+
+
+def _table(results_dir, name, columns, notes):
+    """The lines of a table, none with a note where it is not whole."""
     path = results_dir / "tables" / f"{name}.csv"
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
+            rows = list(csv.DictReader(file))
+        if any(not columns <= row.keys() or None in row or None in row.values() for row in rows):
+            raise ValueError("a column or a field is missing")
+        return rows
     except (OSError, ValueError, csv.Error) as error:
         notes.append(f"tables/{path.name} cannot be read ({type(error).__name__}).")
         return []
@@ -137,7 +151,7 @@ def _figures(results_dir, run, notes):
             with Image.open(path) as image:
                 image.load()
                 (width, height), words = image.size, image.info
-        except (OSError, ValueError, SyntaxError) as error:
+        except Exception as error:  # an image that is damaged can raise nearly anything
             notes.append(f"figures/{path.name} cannot be read ({type(error).__name__}).")
             continue
         title = words.get("Title") or name.removeprefix(run.get("stem", "")).strip("_").replace("_", " ")

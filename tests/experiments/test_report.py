@@ -9,6 +9,8 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from experiments import claims, report, table
 from experiments.metrics.registry import Metric
@@ -229,6 +231,70 @@ def test_a_missing_or_damaged_file_is_named_and_breaks_nothing_else(tmp_path):
     assert "runs/empty.json cannot be read" in page.text
     assert len(page.all("img")) == 1
     assert f"../tables/{other}.csv" in [unquote(link["href"]) for link in page.all("a")]
+
+
+DAMAGE = [
+    "",
+    "[]",
+    "{}",
+    "null",
+    "3",
+    "[" * 100_000,
+    '"x"',
+    "\x00",
+    '{"a": 1e999}',
+    "a,b\n1,2,3\n",
+    "label,status\n1\n",
+]
+
+
+def values_in(node):
+    """Every value inside plain lists and dicts, as (where it is kept, under which key)."""
+    for key in list(node) if isinstance(node, dict) else range(len(node)):
+        yield node, key
+        if isinstance(node[key], dict | list):
+            yield from values_in(node[key])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_no_damage_to_what_a_run_left_breaks_the_page(results, data):
+    """Values of a summary replaced, bytes of any file overwritten: the rest of the page stands."""
+    stem = "imputation_odd_as_written_methods.fa.note=50%25#1?"
+    files = [f"runs/{stem}.json", f"tables/{stem}.csv", f"tables/{stem}_cells.csv", f"figures/{stem}_error_uniform.png"]
+    path = results / data.draw(st.sampled_from(files), label="file")
+    whole = path.read_bytes()
+    if path.suffix == ".json" and data.draw(st.booleans(), label="a value"):
+        content = json.loads(whole)
+        places = list(values_in(content))
+        node, key = places[data.draw(st.integers(0, len(places) - 1), label="place")]
+        node[key] = data.draw(st.sampled_from([None, 3, "../../x", [], {}, [1], {"a": 1}, math.inf]), label="new")
+        damaged = json.dumps(content).encode()
+    else:
+        start = data.draw(st.integers(0, len(whole)), label="from")
+        stop = data.draw(st.integers(start, len(whole)) | st.just(start), label="to")
+        damaged = whole[:start] + data.draw(st.binary(max_size=20), label="new bytes") + whole[stop:]
+    if data.draw(st.integers(0, 9), label="all of it") == 0:
+        damaged = data.draw(st.sampled_from(DAMAGE)).encode()
+    try:
+        path.write_bytes(damaged)
+        page = read(results)
+    finally:
+        path.write_bytes(whole)
+    assert "cortex, as_run" in page.text
+
+
+def test_a_summary_reads_no_files_but_its_own(tmp_path):
+    stem, _ = make_run(tmp_path / "results")
+    other, _ = make_run(tmp_path, dataset="secret")
+    path = tmp_path / "results" / "runs" / f"{stem}.json"
+    run = json.loads(path.read_text())
+    for change in ({"stem": f"../../tables/{other}"}, {"figures": [f"../../figures/{other}_error_uniform"]}):
+        path.write_text(json.dumps(run | change))
+        page = read(tmp_path / "results")
+        assert "it speaks of files that are not its own" in page.text
+        assert "secret" not in page.text.replace(str(tmp_path), "").replace(path.name, "")
+        assert page.all("img") == []
 
 
 def test_no_run_yet(tmp_path):
