@@ -9,6 +9,7 @@ from .words import span
 
 LEFT, INNER, HEIGHT, GAP, BELOW = 0.62, 1.75, 2.4, 0.64, 0.42  # inches
 LINE = 0.155  # inches: a line of the legend
+KNOWN = "published (BRAIN-LARGE; i7, K80)"  # section 2.3: the machine
 APART = 0.26  # inches between the labels of two sizes
 STOPPED = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "linestyle": "none", "zorder": 4}
 PUBLISHED = {"marker": "o", "markersize": 4.2, "markerfacecolor": "none", "markeredgewidth": 0.9, "zorder": 2}
@@ -38,7 +39,7 @@ def scaling_panels(lines, published, records, like=""):
     methods = list(lines.groupby(["label", "role"], sort=False))
     shown = published[published["label"].isin(lines["label"])]
     entries = [_entry(label, rows.iloc[0]) for (label, _), rows in methods]
-    right = 0.42 + max(inches(text, NUMBER) for text in [*entries, "published (BRAIN-LARGE, K80 GPU)"])
+    right = 0.42 + max(inches(text, NUMBER) for text in [*entries, KNOWN])
     width = LEFT + 2 * INNER + GAP + right + MARGIN
     height = max(HEIGHT, LINE * (len(entries) + 4)) + BELOW + 0.08
     first = records.iloc[0]
@@ -67,7 +68,7 @@ def scaling_panels(lines, published, records, like=""):
         ]
         if len(shown):
             handles += panels[0].plot([], [], "--", color=SOFT, linewidth=0.7, **PUBLISHED)
-            entries.append("published (BRAIN-LARGE, K80 GPU)")
+            entries.append(KNOWN)
         if lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=None):
             handles += panels[0].plot([], [], color=SOFT, **STOPPED)
             entries.append("stopped at a limit")
