@@ -17,7 +17,8 @@ from experiments.store import Claims, Store
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 QUICK = ["+exp=imputation", "dataset=h5ad", "experiment.axes.corruption=[uniform]", "~methods.scvi"]
-QUICK += ["~methods.scvi_offset", "~methods.fa", "seeds=[0]"]
+QUICK += ["~methods.scvi_offset", "~methods.fa", "~methods.zifa", "~methods.zinbwave", "~methods.magic"]
+QUICK += ["~methods.biscuit", "seeds=[0]"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
 
 

@@ -110,6 +110,7 @@ def interrupted(tmp_path, small_h5ad):
     command = [sys.executable, "-m", "experiments.run", "--config-dir", str(conf.parent), "+exp=imputation"]
     command += ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", "experiment.axes.corruption=[uniform]"]
     command += ["~methods.scvi", "~methods.scvi_offset", "~methods.fa", "~methods.pca"]
+    command += ["~methods.zifa", "~methods.zinbwave", "~methods.magic", "~methods.biscuit"]
     command += [f"results_dir={tmp_path / 'results'}"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)])}
     options = {"cwd": tmp_path, "env": environment, "text": True}

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
-QUICK = ["seeds=[0,1]", "~methods.scvi", "~methods.scvi_offset", "~methods.fa"]
+SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
+QUICK = ["seeds=[0,1]", *(f"~methods.{name}" for name in SLOW)]
 
 
 def command(*arguments, cwd, path=()):
