@@ -174,6 +174,28 @@ def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
         readers.read(raw.tenx_archive(archive, None, None, None, None, parts=parts))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"3 4 6", b"3 4 5", "has 6 of 5 entries: it is cut off or damaged"),
+        (b"3 4 6", b"3 4 7", "has 6 of 7 entries: it is cut off or damaged"),
+        (b"3 4 6", b"2 4 6", "has an entry outside its 2 × 4"),
+        (b"3 4 6", b"3 4", r"cannot be read \("),
+        (b"\n1 1 1\n", b"\n1 1\n", "has 5 of 6 entries"),
+        (b"\n1 1 1\n", b"\n0 1 1\n", "has an entry outside its 3 × 4"),
+        (b"\n1 1 1\n", b"\n1 1 x\n", r"cannot be read \("),
+        (b"coordinate integer general", b"array integer general", "is 'matrix array integer general', where 10x"),
+        (b"coordinate integer general", b"coordinate integer symmetric", "symmetric', where 10x writes"),
+    ],
+)
+def test_a_matrix_market_file_that_contradicts_itself(tmp_path, raw, old, new, message):
+    for name, content in raw.tenx_parts(COUNTS, CELLS, IDS, SYMBOLS).items():
+        assert name != "matrix.mtx" or old in content
+        (tmp_path / name).write_bytes(content.replace(old, new) if name == "matrix.mtx" else content)
+    with pytest.raises(InvalidDataset, match=message):
+        readers.read(tmp_path)
+
+
 def test_the_damaged_part_of_a_folder_is_named(tmp_path, raw):
     parts = raw.tenx_parts(COUNTS, CELLS, IDS, SYMBOLS)
     for name, content in parts.items():
