@@ -32,7 +32,6 @@ PUBLISHED = {
     "binomial_gap": "binomial_gap",
 }
 SHOWN = ("CD14+ Monocytes", "1")  # the subpopulations of Fig 6a, b and of Fig 13; elsewhere the largest
-AUTHORS_LEFT_OUT = ("Other", "7", "8", "9", "10")  # the first of PBMC, the others of BRAIN-SMALL: its smallest clusters
 AUTHORS_LEFT_OUT = ("Other", "7", "8", "9", "10")  # the first of PBMC, the others the smallest of BRAIN-SMALL
 MIN_CELLS = 10  # of a subpopulation, for a correlation
 N_MOLECULES = 10_000  # in a cell, Fig 6b
