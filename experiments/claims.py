@@ -63,7 +63,7 @@ def _compare(row, side, margin):
     words = f"scVI {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
     if not all(map(math.isfinite, ends)):
         return "undecided", f"{words} (one seed, no interval)"
-    words += f" ({ends[0]:.3g} to {ends[1]:.3g})"
+    words += f" ({_short(ends[0])} to {_short(ends[1])})"
     if side == "worse":
         ends = [-ends[1], -ends[0]]
     if ends[0] > -margin:
@@ -77,7 +77,11 @@ def _bounded(row, label, above=-math.inf, below=math.inf):
     if not math.isfinite(mean):
         return "not run", row["status"]
     low, high = (low, high) if math.isfinite(low) else (mean, mean)
-    words = f"{mean:.3g} ({low:.3g} to {high:.3g})"
+    words = f"{_short(mean)} ({_short(low)} to {_short(high)})"
     if above < low and high < below:
         return "holds", words
     return ("contradicted" if high <= above or low >= below else "undecided"), words
+
+
+def _short(value):
+    return f"{value:.3g}".replace("-", "−")
