@@ -158,7 +158,8 @@ def test_without_r_the_reason_is_said(tmp_path):
     assert python(code, **absent) == (0, "R is not installed (r_env/README.md)", "")
     (tmp_path / "R").touch(mode=0o755)
     hide = "import sys; sys.modules['rpy2'] = None; import importlib.util as u; u.find_spec = lambda name: None; "
-    assert python(hide + code, **absent) == (0, "the Python package rpy2-rinterface is not installed (r_env/README.md)", "")
+    said = "the Python package rpy2-rinterface is not installed (r_env/README.md)"
+    assert python(hide + code, **absent) == (0, said, "")
 
 
 def test_importing_the_bridge_does_not_start_r():
