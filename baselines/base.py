@@ -1,5 +1,7 @@
 """The interface that every method of the suite shares."""
 
+from abc import ABC, abstractmethod
+
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -8,7 +10,7 @@ from scvi_core.counts import InvalidCounts, check_batch, check_counts
 __all__ = ["Method", "check_batch", "check_counts"]
 
 
-class Method(BaseEstimator):
+class Method(BaseEstimator, ABC):
     """A method of the benchmark: a scikit-learn estimator on raw counts.
 
     ``__init__`` only stores its parameters; fitted state ends in an underscore. Stochastic methods take
@@ -36,9 +38,9 @@ class Method(BaseEstimator):
         ``group_b`` are boolean masks over the cells.
     """
 
+    @abstractmethod
     def fit(self, X, batch=None):
         """Fit to raw counts ``X`` (n_cells, n_genes), CSR or dense, with one batch label per cell; return self."""
-        raise NotImplementedError
 
     def _with_known_genes(self, X):
         """Return checked counts ``X``; raise where the method is not fitted or was fitted to other genes."""

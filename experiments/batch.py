@@ -1,26 +1,18 @@
 """Batch effects: Fig 4 and Fig 8d, and the batch row of Fig 8a (paper, sections 2.6 and 4.7)."""
 
-import hashlib
-
 import numpy as np
 from scipy.stats import entropy
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 
+from .hashes import array_sha256
 from .latent import fit_latent, plane
 from .metrics.batch import batch_entropy
-from .metrics.clustering import ari, asw, nmi
+from .metrics.clustering import asw, label_scores
+from .skipped import NotApplicable
 from .split import train_test
 
 REQUIRES = "latent"
 PUBLISHED = {"batch_entropy": "BE", "batch_asw": "BASW", "asw": "ASW", "ari": "ARI", "nmi": "NMI"}
-N_STARTS = 200  # of k-means (section 4.7)
-
-
-class NoBatches(ValueError):
-    """Data from one batch: there is nothing to mix, so that every row is skipped."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -47,12 +39,12 @@ def evaluate(method, adata, protocol, seeds):
 
     Raises
     ------
-    NoBatches
+    NotApplicable
     """
     rows, _ = train_test(adata, protocol, seeds)
     X, batch = adata.X[rows], _codes(adata, "batch", rows)
     if batch is None or len(batch["batch_names"]) < 2:
-        raise NoBatches(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
+        raise NotApplicable(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
     label = _codes(adata, "label", rows) or {}
     given = adata.obs["batch"].to_numpy()[rows]
     n_labels = len(label["label_names"]) if label else None
@@ -64,19 +56,14 @@ def evaluate(method, adata, protocol, seeds):
         "batch_asw": asw(latent=latent, labels=given),
     }
     if label and 1 < n_labels < len(rows):
-        clusters = KMeans(n_labels, n_init=N_STARTS, random_state=seeds.fit).fit_predict(latent)
-        scores |= {
-            "asw": asw(latent=latent, labels=label["label"]),
-            "ari": ari(labels=label["label"], clusters=clusters),
-            "nmi": nmi(labels=label["label"], clusters=clusters),
-        }
+        scores |= label_scores(latent=latent, labels=label["label"], seed=seeds.split)
     facts = {
         "n_cells": len(rows),
         "n_genes": int(X.shape[1]),
         "n_batches": len(batch["batch_names"]),
         "n_labels": n_labels or 0,
         "entropy_of_batches": float(entropy(np.bincount(batch["batch"]))),
-        "cells_sha256": hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest(),
+        "cells_sha256": array_sha256(rows),
     }
     return scores, {"plane": _plane(method, X, given, latent, protocol, seeds), **batch, **label}, facts
 

@@ -1,11 +1,12 @@
 """Cell types in latent space: Fig 8a, b, e–g (paper, sections 2.5 and 4.7)."""
 
 import numpy as np
-from sklearn.cluster import KMeans
 
+from .hashes import array_sha256
 from .latent import fit_latent
-from .metrics.clustering import ari, asw, nmi
-from .split import rows_sha256, train_test
+from .metrics.clustering import label_scores
+from .skipped import NotApplicable
+from .split import train_test
 
 REQUIRES = "latent"
 SCORES = ("asw", "ari", "nmi")
@@ -16,15 +17,8 @@ PUBLISHED |= {
     for score in SCORES
     for cut, n in {"all": 7, 4: 4, 3: 3, 2: 2}.items()
 }
-N_STARTS = 200  # of k-means (section 4.7)
 CUT_COLOURS = ("darkred", "red", "tomato", "salmon")  # the paper's, for 2, 3, 4 and all clusters
 LEGEND = " ARI and NMI are named as they are: the legends of the published figure exchange them."
-
-
-class NoLabels(ValueError):
-    """Data without cell types: there is nothing to hold a clustering against, so that every row is skipped."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -53,12 +47,12 @@ def evaluate(method, adata, protocol, seeds):
 
     Raises
     ------
-    NoLabels
+    NotApplicable
     """
     rows, _ = train_test(adata, protocol, seeds)
     labels = _labels(adata, "label", rows)
     if labels is None:
-        raise NoLabels(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
+        raise NotApplicable(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
     X = adata.X[rows]
     given = "batch" in adata.obs and protocol["clustering"]["use_batch"]
     batch = adata.obs["batch"].to_numpy()[rows] if given else None
@@ -67,9 +61,9 @@ def evaluate(method, adata, protocol, seeds):
     if getattr(method, "sees_truth", False):
         latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type
 
-    scores = label_scores(latent, labels, seeds.split)
+    scores = label_scores(latent=latent, labels=labels, seed=seeds.split)
     coarse = {cut: _labels(adata, f"label_{cut}", rows) for cut in CUTS if f"label_{cut}" in adata.obs}
-    levels = {cut: label_scores(latent, labels, seeds.split) for cut, labels in coarse.items()}
+    levels = {cut: label_scores(latent=latent, labels=labels, seed=seeds.split) for cut, labels in coarse.items()}
     if levels:
         levels["all"] = scores
     scores = scores | {f"{name}_{cut}": value for cut, found in levels.items() for name, value in found.items()}
@@ -78,37 +72,9 @@ def evaluate(method, adata, protocol, seeds):
         "n_genes": int(X.shape[1]),
         "n_labels": int(n_labels),
         "n_latent": int(latent.shape[1]),
-        "cells_sha256": rows_sha256(rows),
+        "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
-
-
-def label_scores(latent, labels, seed):
-    """``asw`` of the labels in the latent space; ``ari`` and ``nmi`` of k-means with as many clusters as labels.
-
-    Parameters
-    ----------
-    latent : array, shape (n_cells, n_latent)
-    labels : array, shape (n_cells,)
-    seed : int
-        Of the 200 starts of k-means, of which the one with the smallest inertia counts.
-
-    Raises
-    ------
-    ValueError
-        There is a single label, or one for every cell.
-    """
-    n_labels = np.unique(labels).size
-    if not 1 < n_labels < len(labels):
-        raise ValueError(
-            f"{n_labels} labels on {len(labels)} cells: clusters need from 2 labels to one less than cells."
-        )
-    clusters = KMeans(n_labels, n_init=N_STARTS, random_state=seed).fit_predict(latent)
-    return {
-        "asw": asw(latent=latent, labels=labels),
-        "ari": ari(labels=labels, clusters=clusters),
-        "nmi": nmi(labels=labels, clusters=clusters),
-    }
 
 
 def _labels(adata, key, rows):

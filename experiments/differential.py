@@ -7,6 +7,7 @@ import numpy as np
 
 from .idr import fit_idr
 from .metrics.differential import adjusted, auroc, called
+from .skipped import NotApplicable
 from .split import train_test
 
 REQUIRES = "compare"
@@ -37,12 +38,6 @@ LIKE = {"BDC": ("Fig 5a", "Fig 5c–f", ""), "CD": ("Fig 5b", "Fig 12a–d", "Fi
 BAYES_FACTOR, LEVEL = 3.0, 0.05  # section 2.7: what counts as evidence
 IDR_START = {"mu": 1.0, "sigma": 0.5, "rho": 0.5}  # of the authors' call
 FEWEST = 4  # cells of a group
-
-
-class NotCompared(LookupError):
-    """The data have no such bulk reference: the row is skipped, it has not failed."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds, *, comparison):
@@ -126,7 +121,7 @@ def _reference(adata, comparison):
     names = adata.uns.get("comparisons", {}).get(comparison)
     columns = [f"{comparison}_{name}" for name in ("adj.P.Val", "logFC")]
     if names is None or not set(columns) <= set(adata.var) or "label" not in adata.obs:
-        raise NotCompared(f"The data have no labelled groups with a bulk reference for the comparison {comparison}.")
+        raise NotApplicable(f"The data have no labelled groups with a bulk reference for the comparison {comparison}.")
     return list(names), dict(zip(("adjusted", "fold"), adata.var[columns].to_numpy(dtype=float).T, strict=True))
 
 

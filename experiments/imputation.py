@@ -1,6 +1,5 @@
 """Imputation of hidden counts: Fig 2, 9b–d, 10 and 11 (paper, sections 2.4 and 4.7)."""
 
-import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +7,7 @@ import scipy.sparse as sp
 from scipy.stats import gaussian_kde
 
 from .corrupt import corrupt
+from .hashes import matrix_sha256
 from .metrics.imputation import median_l1
 from .split import train_test
 
@@ -118,7 +118,7 @@ def hide(adata, protocol, seeds, corruption):
             "n_genes": int(X.shape[1]),
             "n_scored": int(scored.sum()),
             "n_emptied_cells": int((~alive).sum()),
-            "corrupted_sha256": _hash(X_corrupted),
+            "corrupted_sha256": matrix_sha256(X_corrupted),
         },
     )
 
@@ -136,13 +136,6 @@ def _density(original, imputed):
         "slope": np.float64(original @ imputed / (original @ original)),
         "n_shown": np.int64(original.size),
     }
-
-
-def _hash(X):
-    digest = hashlib.sha256(repr(X.shape).encode())
-    for part in (X.indptr, X.indices, X.data):
-        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
-    return digest.hexdigest()
 
 
 def figure(table, records):

@@ -5,7 +5,9 @@ import hashlib
 
 import numpy as np
 
+from .hashes import matrix_sha256
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
+from .skipped import NotApplicable
 from .split import train_test
 
 REQUIRES = "loglik"
@@ -15,12 +17,6 @@ TABLE_1 = [
 ]
 PUBLISHED = {"loglik": TABLE_1, "loglik_tuned": TABLE_1, "loglik_marginal": "loglik_marginal"}
 N_DRAWS = 1000  # of the latent variables, per cell, where they cannot be integrated out in closed form
-
-
-class TooFewCells(ValueError):
-    """A training size beyond what the data have: nothing that a method could do about it."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds, *, n_train_cells):
@@ -54,13 +50,13 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
 
     Raises
     ------
-    TooFewCells
+    NotApplicable
     """
     choices = protocol["likelihood"]
     train, test = train_test(adata, protocol, seeds)
     if n_train_cells != "all":
         if n_train_cells > train.size:
-            raise TooFewCells(f"{n_train_cells:,} training cells were asked for and the data have {train.size:,}.")
+            raise NotApplicable(f"{n_train_cells:,} training cells were asked for and the data have {train.size:,}.")
         train = train[:n_train_cells]
     if choices["test_cells"] == "at_most_train":
         test = test[: train.size]
@@ -70,7 +66,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
 
     arrays = {"loglik": np.asarray(fitted.loglik(X, batch=batch), dtype=np.float64)}
     scores = {"loglik": nats_per_cell(loglik=arrays["loglik"])}
-    facts = {"n_train": train.size, "n_test": test.size, "n_genes": adata.n_vars, "test_sha256": _hash(X)}
+    facts = {"n_train": train.size, "n_test": test.size, "n_genes": adata.n_vars, "test_sha256": matrix_sha256(X)}
     proposal = fitted
     if hasattr(fitted, "tune_encoder"):
         tuned = _tuned(fitted, X, batch, choices)
@@ -112,13 +108,6 @@ def _generative_hash(network):
     for name, tensor in sorted(network.state_dict().items()):
         if not name.startswith("encoder_"):
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _hash(X):
-    digest = hashlib.sha256(repr(X.shape).encode())
-    for part in (X.indptr, X.indices, X.data):
-        digest.update(np.ascontiguousarray(part, dtype=np.int64).tobytes())
     return digest.hexdigest()
 
 

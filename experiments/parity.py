@@ -1,16 +1,11 @@
 """Whether `scvi_core` learns what scvi-tools learns: same cells, settings, initial weights, schedule and epochs."""
 
-import numpy as np
-from sklearn.cluster import KMeans
-
 from . import peers
-from .metrics.clustering import ari, asw, nmi
-from .speed import PEER, prepare
+from .metrics.clustering import label_scores
 from .split import train_test
 
-__all__ = ["prepare"]
-
 REQUIRES = "fit"
+prepare = peers.prepare
 CLUSTERING = ("asw", "ari", "nmi")
 PUBLISHED = dict.fromkeys(  # a comparison of programs, of which the paper has none
     ["elbo", "elbo_scvi_tools", "difference_percent", *CLUSTERING, *(f"{score}_scvi_tools" for score in CLUSTERING)], ""
@@ -29,7 +24,7 @@ def evaluate(method, adata, protocol, seeds, *, peer):
         ``split`` of conf/protocol/.
     seeds : experiments.cell.Seeds
     peer : str
-        From `speed.prepare`; ``"missing"`` raises PeerMissing.
+        From `peers.prepare`; ``"missing"`` raises PeerMissing.
 
     Returns
     -------
@@ -43,7 +38,7 @@ def evaluate(method, adata, protocol, seeds, *, peer):
     if peer == "missing":
         raise peers.PeerMissing("There is nothing to compare with: run once with peers=install.")
     train, test = train_test(adata, protocol, seeds)
-    with peers.side_by_side(["ours", PEER], method, adata.X[train], adata.X[test]) as (programs, _):
+    with peers.side_by_side(["ours", peers.PEER], method, adata.X[train], adata.X[test]) as (programs, _):
         peers.train_in_turns(programs, method)
         ours, theirs = (program.ask("elbo")["result"] for program in programs)
         latent = [program.array("latent") for program in programs]
@@ -55,20 +50,9 @@ def evaluate(method, adata, protocol, seeds, *, peer):
     if "label" in adata.obs:
         labels = adata.obs["label"].to_numpy()[train]
         for suffix, positions in zip(("", "_scvi_tools"), latent, strict=True):
-            found = clustering(positions, labels, seeds.fit)
+            found = label_scores(latent=positions, labels=labels, seed=seeds.split)
             scores |= {f"{name}{suffix}": found[name] for name in CLUSTERING}
     return scores, {}, {"n_cells": len(train), "n_heldout_cells": len(test), "n_genes": adata.n_vars}
-
-
-def clustering(latent, labels, seed):
-    """Scores of a latent space: of the labels themselves (asw), and of as many clusters as there are labels."""
-    n_clusters = len(np.unique(labels))
-    found = KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(latent)
-    return {
-        "asw": asw(latent=latent, labels=labels),
-        "ari": ari(labels=labels, clusters=found),
-        "nmi": nmi(labels=labels, clusters=found),
-    }
 
 
 def figure(table, records):

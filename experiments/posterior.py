@@ -1,10 +1,9 @@
 """Posterior draws beside the counts: Fig 7 (paper, section 2.4)."""
 
-import hashlib
-
 import numpy as np
 
 from .authors_draws import authors_draws
+from .hashes import array_sha256
 from .metrics.posterior import coverage, crps
 from .split import train_test
 
@@ -74,7 +73,7 @@ def evaluate(method, adata, protocol, seeds):
         "n_draws": N_DRAWS,
         "gene": name,
         "normalised": choices["normalised"],
-        "entries_sha256": hashlib.sha256(np.stack([rows, columns]).astype(np.int64).tobytes()).hexdigest(),
+        "entries_sha256": array_sha256(np.stack([rows, columns])),
     }
     return scores, arrays, facts
 

@@ -1,18 +1,14 @@
 """Neighbours in latent space against neighbours in protein space: Fig 8c (paper, sections 2.5 and 4.7)."""
 
+from .hashes import array_sha256
 from .latent import fit_latent
 from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
-from .split import rows_sha256, train_test
+from .skipped import NotApplicable
+from .split import train_test
 
 REQUIRES = "latent"
 PUBLISHED = {"protein_spearman": "protein_knn_spearman", "protein_fold": "protein_knn_fold_enrichment"}
 N_NEIGHBORS = 100
-
-
-class NoProteins(ValueError):
-    """Data without measured proteins: there is nothing to compare with, so that every row is skipped."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -39,10 +35,10 @@ def evaluate(method, adata, protocol, seeds):
 
     Raises
     ------
-    NoProteins
+    NotApplicable
     """
     if "protein" not in adata.obsm:
-        raise NoProteins(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
+        raise NotApplicable(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
     rows, _ = train_test(adata, protocol, seeds)
     X, protein = adata.X[rows], adata.obsm["protein"][rows]
     batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
@@ -59,7 +55,7 @@ def evaluate(method, adata, protocol, seeds):
         "n_genes": int(X.shape[1]),
         "n_proteins": int(protein.shape[1]),
         "n_latent": int(latent.shape[1]),
-        "cells_sha256": rows_sha256(rows),
+        "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
 

@@ -10,6 +10,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from .measure import measure
 from .metrics.scalability import growth_exponent
 from .provenance import ROOT
+from .skipped import NotApplicable
 from .split import train_test
 
 REQUIRES = "fit"
@@ -21,12 +22,6 @@ PUBLISHED = {  # our score -> its name in results/published.json
 }
 OUTPUTS = ("latent", "impute")  # what is asked of a fitted method: the first that it can do
 SECONDS = 60.0
-
-
-class NotAtThisSize(ValueError):
-    """The data are too small, or the method only fits: the row is skipped, it has not failed."""
-
-    skip = True
 
 
 def evaluate(method, adata, protocol, seeds, *, n_cells, n_genes):
@@ -57,7 +52,7 @@ def evaluate(method, adata, protocol, seeds, *, n_cells, n_genes):
     """
     output = next((name for name in OUTPUTS if hasattr(method, name)), None)
     if output is None:
-        raise NotAtThisSize(f"{type(method).__name__} has neither latent() nor impute().")
+        raise NotApplicable(f"{type(method).__name__} has neither latent() nor impute().")
     X = _select(adata, protocol, seeds, n_cells, n_genes)
     _, fit = measure(lambda: method.fit(X))
     _, after = measure(lambda: getattr(method, output)(X))
@@ -80,7 +75,7 @@ def _select(adata, protocol, seeds, n_cells, n_genes):
     """The first cells and their most variable genes, in the order of the data; cells left without counts go."""
     rows = train_test(adata, protocol, seeds)[0] if "split" in adata.obs else np.arange(adata.n_obs)
     if len(rows) < n_cells or adata.n_vars < n_genes:
-        raise NotAtThisSize(
+        raise NotApplicable(
             f"The data have {len(rows):,} cells to fit and {adata.n_vars:,} genes: larger settings of the data set "
             f"(dataset.n_cells, dataset.n_genes) give {n_cells:,} × {n_genes:,}."
         )

@@ -12,6 +12,7 @@ from . import peers
 from .split import train_test
 
 REQUIRES = "fit"
+prepare = peers.prepare
 PUBLISHED = dict.fromkeys(  # nothing in the paper: its times are of another machine and another program
     [
         *("cells_per_s", "ratio_vs_scvi_tools", "gemm_share", "elbo", "elbo_scvi_tools", "first_epoch_ratio"),
@@ -19,23 +20,10 @@ PUBLISHED = dict.fromkeys(  # nothing in the paper: its times are of another mac
     ],
     "",
 )
-PEER = "scvi_tools"
 ROUNDS = 5  # of each question to a trained model
 FEW = 500  # held-out cells, of simulated counts
 LOGLIK_ENTRIES = 1_000_000  # counts whose importance-weighted likelihood is timed
 QUESTIONS = {"compare": {"n_groups": 8, "n_draws": 5000}, "latent": {}, "impute": {}}
-
-
-def prepare(config):
-    """Install scvi-tools where asked for, and note in the axes, so in every row, what there is to compare with."""
-    if config["peers"] not in (None, "install"):
-        raise ValueError(f"peers={config['peers']}: choose peers=install, or leave it out.")
-    if config["peers"] == "install" and peers.version() is None:
-        peers.install()
-    version = peers.version()
-    if version is None:
-        print("scvi-tools is not installed beside: the ratios are missing (peers=install makes .venv-peers).")
-    config["experiment"]["axes"]["peer"] = ["missing" if version is None else f"scvi-tools {version}"]
 
 
 def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
@@ -68,7 +56,7 @@ def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
     X, heldout = _counts(adata, protocol, seeds, shape)
     few = min(heldout.shape[0], max(2, LOGLIK_ENTRIES // X.shape[1]))
     questions = QUESTIONS | {"loglik": {"n_cells": few, "n_samples": 100}}
-    names = ["ours"] if peer == "missing" else ["ours", PEER]
+    names = ["ours"] if peer == "missing" else ["ours", peers.PEER]
     with peers.side_by_side(names, method, X, heldout, n_threads=threads, pinned=True) as (programs, loading):
         products = []
         epochs = peers.train_in_turns(programs, method, lambda: products.append(programs[0].ask("gemm_peak")["result"]))
@@ -87,14 +75,14 @@ def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
         "memory_mb": trained["ours"]["memory_mb"],
     }
     scores |= {f"{what}_seconds": _median(given["ours"], "seconds") for what, given in answers.items()}
-    if PEER in names:
+    if peers.PEER in names:
         scores |= {
-            "cells_per_s_scvi_tools": rate[PEER],
-            "ratio_vs_scvi_tools": rate["ours"] / rate[PEER],
+            "cells_per_s_scvi_tools": rate[peers.PEER],
+            "ratio_vs_scvi_tools": rate["ours"] / rate[peers.PEER],
             "cpu_ratio_vs_scvi_tools": _ratio(timed, "cpu_seconds"),
-            "elbo_scvi_tools": trained[PEER]["result"],
-            "first_epoch_ratio": first[PEER] / first["ours"],
-            "memory_share": trained["ours"]["memory_mb"] / trained[PEER]["memory_mb"],
+            "elbo_scvi_tools": trained[peers.PEER]["result"],
+            "first_epoch_ratio": first[peers.PEER] / first["ours"],
+            "memory_share": trained["ours"]["memory_mb"] / trained[peers.PEER]["memory_mb"],
         }
         scores |= {f"{what}_ratio": _ratio(given, "seconds") for what, given in answers.items()}
         scores |= {f"{what}_cpu_ratio": _ratio(given, "cpu_seconds") for what, given in answers.items()}
@@ -118,7 +106,7 @@ def _median(answers, what):
 
 
 def _ratio(answers, what):
-    return _median(answers[PEER], what) / _median(answers["ours"], what)
+    return _median(answers[peers.PEER], what) / _median(answers["ours"], what)
 
 
 def figure(table, records):

@@ -1,7 +1,5 @@
 """Which cells a method is fitted to and which it never sees: one split for all methods and experiments of a seed."""
 
-import hashlib
-
 import numpy as np
 from sklearn.model_selection import train_test_split
 
@@ -48,8 +46,3 @@ def _given(side):
     if not (train.size and test.size):
         raise ValueError(f"obs['split'] has {train.size} training and {test.size} test cells: both are needed.")
     return train, test
-
-
-def rows_sha256(rows):
-    """Hash of the chosen rows, a fact of a record: equal for all methods of one seed."""
-    return hashlib.sha256(np.ascontiguousarray(rows, dtype=np.int64).tobytes()).hexdigest()

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.base import clone
 
-from .clustering import label_scores
 from .imputation import hide
+from .metrics.clustering import label_scores
 from .metrics.imputation import median_l1
 from .split import train_test
 
@@ -65,7 +65,9 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
         if labelled:
             X, batch = _cells(adata, train)
             latent = np.asarray(fitted.latent(X, batch=batch), dtype=np.float64)
-            scores |= label_scores(latent, adata.obs["label"].astype(str).to_numpy()[train], seeds.split)
+            scores |= label_scores(
+                latent=latent, labels=adata.obs["label"].astype(str).to_numpy()[train], seed=seeds.split
+            )
     return scores, arrays, task.facts
 
 

@@ -1,11 +1,10 @@
 """What a latent space makes of types, a continuum and noise: Fig 3, 15 and 16 (paper, section 2.5)."""
 
-import hashlib
-
 import numpy as np
 
 from baselines.simlr_n_clusters import estimate_n_clusters
 
+from .hashes import array_sha256
 from .latent import fit_latent, plane
 from .layout import neighbor_graph, spring_layout
 from .metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
@@ -79,7 +78,7 @@ def evaluate(method, adata, protocol, seeds):
         "n_cells": len(rows),
         "n_genes": int(X.shape[1]),
         "n_kmeans": k_means["n_clusters"],
-        "cells_sha256": hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest(),
+        "cells_sha256": array_sha256(rows),
     }
     return scores, arrays, facts
 

@@ -1,10 +1,9 @@
 """What the parameters of scVI say of technical variability: Fig 6 and 13 (paper, section 2.8)."""
 
-import hashlib
-
 import numpy as np
 from scipy.special import gamma, logit
 
+from .hashes import array_sha256
 from .metrics.technical import binomial_zero, hypergeometric_zero, mean_gap, nb_share, signed_log10_p, underflows
 from .split import train_test
 
@@ -139,7 +138,7 @@ def evaluate(method, adata, protocol, seeds):
         "n_shown": int(own.sum()),
         "mean_umi": used,
         "n_underflows": int(underflows(score=np.nan_to_num(signed)).sum()),
-        "cells_sha256": hashlib.sha256(np.asarray(rows, dtype=np.int64).tobytes()).hexdigest(),
+        "cells_sha256": array_sha256(rows),
     }
     return scores, arrays, facts
 

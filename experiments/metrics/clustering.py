@@ -1,7 +1,10 @@
 """Scores of a latent space and of a clustering against known labels (paper, section 4.7)."""
 
 import numpy as np
+from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
+
+N_STARTS = 200  # of k-means (section 4.7)
 
 
 def asw(*, latent, labels):
@@ -21,3 +24,31 @@ def ari(*, labels, clusters):
 def nmi(*, labels, clusters):
     """Normalised mutual information I / √(H H): the geometric mean of the paper's formula, 0 to 1."""
     return float(normalized_mutual_info_score(np.asarray(labels), np.asarray(clusters), average_method="geometric"))
+
+
+def label_scores(*, latent, labels, seed, n_starts=N_STARTS):
+    """``asw`` of the labels in the latent space; ``ari`` and ``nmi`` of k-means with as many clusters as labels.
+
+    Parameters
+    ----------
+    latent : array, shape (n_cells, n_latent)
+    labels : array, shape (n_cells,)
+    seed : int
+        Of the ``n_starts`` of k-means, of which the one with the smallest inertia counts.
+
+    Raises
+    ------
+    ValueError
+        There is a single label, or one for every cell.
+    """
+    n_labels = np.unique(labels).size
+    if not 1 < n_labels < len(labels):
+        raise ValueError(
+            f"{n_labels} labels on {len(labels)} cells: clusters need from 2 labels to one less than cells."
+        )
+    clusters = KMeans(n_labels, n_init=n_starts, random_state=seed).fit_predict(latent)
+    return {
+        "asw": asw(latent=latent, labels=labels),
+        "ari": ari(labels=labels, clusters=clusters),
+        "nmi": nmi(labels=labels, clusters=clusters),
+    }

@@ -21,6 +21,7 @@ from ..provenance import ROOT
 # Run as scripts; imported here, they count in the hash of the code behind a record.
 from . import ours, scvi_tools, worker  # noqa: F401
 
+PEER = "scvi_tools"  # the worker of this folder that runs the other program
 FOLDER = Path(__file__).parent
 ENVIRONMENT = ROOT / ".venv-peers"
 PYTHON = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -51,6 +52,18 @@ def install():
     subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
     same_torch = "torch==" + torch.__version__.split("+")[0]
     subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "scvi-tools", same_torch], check=True)
+
+
+def prepare(config):
+    """Install scvi-tools where asked for, and note in the axes, so in every row, what there is to compare with."""
+    if config["peers"] not in (None, "install"):
+        raise ValueError(f"peers={config['peers']}: choose peers=install, or leave it out.")
+    if config["peers"] == "install" and version() is None:
+        install()
+    found = version()
+    if found is None:
+        print("scvi-tools is not installed beside: the ratios are missing (peers=install makes .venv-peers).")
+    config["experiment"]["axes"]["peer"] = ["missing" if found is None else f"scvi-tools {found}"]
 
 
 class Program:

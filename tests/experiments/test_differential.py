@@ -14,6 +14,7 @@ from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPVal
 from baselines.mast import MAST
 from experiments import differential
 from experiments.cell import Seeds
+from experiments.skipped import NotApplicable
 from experiments.table import summarise
 
 WRITTEN = {
@@ -162,13 +163,11 @@ def test_swapped_labels_make_a_method_worse(adata):
 
 
 def test_what_the_data_lack_is_skipped(adata):
-    with pytest.raises(
-        differential.NotCompared, match="no labelled groups with a bulk reference for the comparison CD"
-    ):
+    with pytest.raises(NotApplicable, match="no labelled groups with a bulk reference for the comparison CD"):
         differential.evaluate(Spy(), adata, WRITTEN, SEEDS, comparison="CD")
     with pytest.raises(NoSuchStudy, match="no bulk study BDC2"):
         differential.evaluate(BulkReference(study="2"), adata, WRITTEN, SEEDS, comparison="BDC")
-    assert differential.NotCompared.skip
+    assert NotApplicable.skip
     assert NoSuchStudy.skip
 
 

@@ -6,8 +6,10 @@ import math
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from experiments.metrics.clustering import ari, asw, nmi
+from experiments.metrics import clustering as metrics
+from experiments.metrics.clustering import ari, asw, label_scores, nmi
 
 
 @pytest.fixture(scope="module", params=[0, 1, 2])
@@ -65,3 +67,23 @@ def test_a_perfect_and_a_random_clustering():
     for score in (ari, nmi):
         assert score(labels=labels, clusters=renamed) == pytest.approx(1)
         assert abs(score(labels=labels, clusters=shuffled)) < 0.01
+
+
+def test_ari_and_nmi_are_not_swapped(monkeypatch):
+    """With the clusters of k-means replaced by known ones, each score is the one of its name."""
+    rng = np.random.default_rng(1)
+    truth, known, starts = rng.integers(3, size=120), rng.integers(3, size=120), []
+
+    class Known:
+        def __init__(self, n_clusters, *, n_init, random_state):
+            starts.append((n_clusters, n_init))
+
+        def fit_predict(self, X):
+            return known
+
+    monkeypatch.setattr(metrics, "KMeans", Known)
+    scores = label_scores(latent=rng.normal(size=(120, 2)), labels=truth, seed=0)
+    assert starts == [(3, 200)]
+    assert scores["ari"] == pytest.approx(adjusted_rand_score(truth, known))
+    assert scores["nmi"] == pytest.approx(normalized_mutual_info_score(truth, known, average_method="geometric"))
+    assert scores["ari"] != pytest.approx(scores["nmi"], abs=1e-6)

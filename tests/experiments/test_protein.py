@@ -14,6 +14,7 @@ from baselines.base import Method
 from baselines.controls import Identity, Oracle, RandomLatent
 from experiments import protein, table
 from experiments.cell import Seeds
+from experiments.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
 SEEDS = Seeds(1, 2, 3)
@@ -78,7 +79,7 @@ def test_the_controls_bracket_the_scores_and_a_broken_method_is_worse(adata):
 
 
 def test_data_without_proteins_are_skipped(adata):
-    with pytest.raises(protein.NoProteins, match="planted has no proteins") as caught:
+    with pytest.raises(NotApplicable, match="planted has no proteins") as caught:
         protein.evaluate(Spy(), ad.AnnData(adata.X, uns=adata.uns), PROTOCOL, SEEDS)
     assert caught.value.skip
 

@@ -13,6 +13,7 @@ from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
 from experiments.cell import Seeds
+from experiments.skipped import NotApplicable
 from experiments.table import summarise
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
@@ -66,9 +67,9 @@ def test_a_split_that_belongs_to_the_data_gives_the_cells(adata):
 
 
 def test_data_that_are_too_small_skip_the_row(adata):
-    with pytest.raises(scalability.NotAtThisSize, match=r"The data have 90 cells to fit and 30 genes.*100 × 30"):
+    with pytest.raises(NotApplicable, match=r"The data have 90 cells to fit and 30 genes.*100 × 30"):
         scalability.evaluate(Spy(), adata, PROTOCOL, SEEDS, n_cells=100, n_genes=30)
-    assert scalability.NotAtThisSize.skip
+    assert NotApplicable.skip
 
 
 def test_the_published_run_times_are_found():

@@ -6,7 +6,8 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from experiments.cell import Seeds
-from experiments.split import rows_sha256, train_test
+from experiments.hashes import array_sha256
+from experiments.split import train_test
 
 SEEDS = Seeds(5, 6, 7)
 
@@ -60,5 +61,5 @@ def test_a_given_split_that_cannot_be_used_is_said(side, said):
 
 def test_the_hash_tells_rows_apart_and_not_their_type():
     rows = np.array([3, 1, 2])
-    assert rows_sha256(rows) == rows_sha256(rows.astype(np.int32))
-    assert rows_sha256(rows) != rows_sha256(rows[::-1])
+    assert array_sha256(rows) == array_sha256(rows.astype(np.int32))
+    assert array_sha256(rows) != array_sha256(rows[::-1])
