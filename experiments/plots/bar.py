@@ -50,9 +50,8 @@ class Bar:
     def number_at(self, unit):
         """Where the number starts: after the bar, or after the published value where that would be in its way."""
         room = (self.published - self.end) * unit - HALF_DIAMOND  # inches from the end of the bar to the diamond
-        if -2 * HALF_DIAMOND - PAD < room < 2 * PAD + inches(self.number, NUMBER):
-            return self.published + (HALF_DIAMOND + PAD) / unit
-        return self.end + PAD / unit
+        beyond = self.published + HALF_DIAMOND / unit if room < 2 * PAD + inches(self.number, NUMBER) else self.end
+        return max(self.end, beyond) + PAD / unit
 
     def draw(self, ax, i, unit):
         row = self.row
