@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from scvi_core.stored import StoredCounts
+
 from .base import InvalidDataset, as_categories, check_dataset
 
 HEADER_BYTES = 128
@@ -134,11 +136,12 @@ def open_store(folder, rows=None):
     folder : str or Path
     rows : array of int, optional
         Cells to take, in this order, into memory. None maps all of them: nothing is read before it is used.
+        (`scvi_core.StoredCounts.open` opens the counts of a store without mapping them.)
     """
     folder = Path(folder)
     about = json.loads((folder / "about.json").read_text())
     shape = tuple(about["shape"])
-    X = _mapped(folder, shape) if rows is None else _taken(folder, np.asarray(rows), shape[1])
+    X = _mapped(folder, shape) if rows is None else StoredCounts.open(folder)[np.asarray(rows)].tocsr()
     cells = np.array((folder / "cells.txt").read_text().split("\n")[:-1], dtype=object)
     obs = {name: np.load(folder / f"obs.{name}.npy", mmap_mode="r") for name in about["obs"]}
     if rows is not None:
@@ -160,21 +163,3 @@ def _mapped(folder, shape):
     if data.size <= INT32_MAX:
         indptr = indptr.astype(np.int32)  # as wide as the indices, so that scipy takes the arrays as they are
     return sp.csr_matrix((data, indices, indptr), shape=shape, copy=False)
-
-
-def _taken(folder, rows, n_genes):
-    """Some rows, read one by one: neither the memory nor the address space of the whole is needed."""
-    starts = np.load(folder / "indptr.npy")
-    starts, sizes = starts[rows], np.diff(starts)[rows]
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    parts = []
-    for name in ("data", "indices"):
-        with open(folder / f"{name}.npy", "rb") as file:
-            np.lib.format.read_magic(file)
-            dtype = np.lib.format.read_array_header_1_0(file)[2]
-            values = np.empty(indptr[-1], dtype=dtype)
-            for row in np.argsort(starts):  # front to back through the file, whatever the order asked for
-                file.seek(HEADER_BYTES + starts[row] * dtype.itemsize)
-                file.readinto(values[indptr[row] : indptr[row + 1]])
-        parts.append(values)
-    return sp.csr_matrix((*parts, indptr), shape=(len(rows), n_genes))

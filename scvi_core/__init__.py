@@ -2,6 +2,7 @@
 
 from .counts import InvalidCounts
 from .model import SCVI
+from .stored import StoredCounts
 from .training import TrainingDiverged
 
-__all__ = ["SCVI", "InvalidCounts", "TrainingDiverged"]
+__all__ = ["SCVI", "InvalidCounts", "StoredCounts", "TrainingDiverged"]

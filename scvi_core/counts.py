@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
-MAPPED_BLOCK = 1 << 22  # counts of a file mapped into memory that are looked at together
+from .stored import StoredCounts
+
+BLOCK = 1 << 20  # counts on disk that are looked at together
 
 
 class InvalidCounts(ValueError):
@@ -17,7 +19,7 @@ def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
 
     Parameters
     ----------
-    X : array or sparse matrix, shape (n_cells, n_genes)
+    X : array, sparse matrix or StoredCounts, shape (n_cells, n_genes)
         Raw counts of any numeric type. Never modified.
     cells, genes : sequence of str, optional
         Names of the rows and columns; used in messages and checked for length and duplicates.
@@ -28,19 +30,28 @@ def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):
     -------
     scipy.sparse.csr_matrix, shape (n_cells, n_genes), int32 (int64 where a count does not fit)
         Sorted, without duplicates or stored zeros. A copy, except where a matrix that is mapped from a file already is
-        all that: it is checked block by block, in bounded memory, and returned as it stands on disk.
+        all that: it is checked block by block, in bounded memory, and returned as it stands on disk. So is a
+        `StoredCounts`, which has to be all that.
 
     Raises
     ------
     InvalidCounts
         Names the first offending row and column and the way to repair it.
     """
-    X = _as_csr(X)
+    X = X if isinstance(X, StoredCounts) else _as_csr(X)
     n_cells, n_genes = X.shape
     if n_cells == 0 or n_genes == 0:
         raise InvalidCounts(f"The count matrix is {n_cells} cells × {n_genes} genes: it needs at least one of each.")
     names = check_names(cells, n_cells, "cell"), check_names(genes, n_genes, "gene")
-    if not (_is_mapped(X) and _is_canonical(X, *names)):
+    if isinstance(X, StoredCounts):
+        if not _is_canonical(X, *names):
+            raise InvalidCounts(
+                "The counts on disk are not 32-bit integers, cell by cell in the order of the genes, without zeros and "
+                "duplicates: write them anew."
+            )
+    elif _is_mapped(X) and _is_canonical(X, *names):
+        X.has_canonical_format = True
+    else:
         X = _canonical(X, *names)
     empty = np.flatnonzero(np.diff(X.indptr) == 0)
     if empty.size and not allow_empty_cells:
@@ -80,16 +91,16 @@ def _canonical(X, cells, genes, first_row=0):
 
 def _is_canonical(X, cells, genes):
     """Whether a matrix on disk is already what its checked copy would be; looks at a block of rows at a time."""
-    bounds = np.searchsorted(X.indptr, np.arange(MAPPED_BLOCK, X.indptr[-1], MAPPED_BLOCK))
+    indptr = X.indptr
+    bounds = np.searchsorted(indptr, np.arange(BLOCK, indptr[-1], BLOCK))
     bounds = np.unique([0, *bounds, X.shape[0]])
     for start, stop in itertools.pairwise(bounds):
-        part = slice(X.indptr[start], X.indptr[stop])
-        indptr = X.indptr[start : stop + 1] - X.indptr[start]
-        block = sp.csr_matrix((X.data[part], X.indices[part], indptr), shape=(stop - start, X.shape[1]))
+        block = X[start:stop].tocsr()
+        if block.nnz and not 0 <= block.indices.min() <= block.indices.max() < X.shape[1]:
+            return False
         checked = _canonical(block, cells, genes, first_row=int(start))
         if checked.dtype != X.dtype or not np.array_equal(checked.indices, block.indices):
             return False
-    X.has_canonical_format = True
     return True
 
 
@@ -127,7 +138,9 @@ def check_batch(batch, n_cells):
     batch = np.asarray(batch)
     if batch.shape != (n_cells,):
         raise InvalidCounts(f"The batch labels have shape {batch.shape} for {n_cells} cells: pass one label per cell.")
-    missing = np.array([label is None or label != label for label in batch.tolist()])  # NaN differs from itself
+    missing = batch != batch  # NaN differs from itself
+    if batch.dtype == object:
+        missing = np.array([label is None or label != label for label in batch])
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InvalidCounts(f"The batch label of the cell at row {row} is missing: label or remove the cell.")

@@ -31,6 +31,7 @@ from .fused import Pass
 from .fused_layers import Hidden, Minibatch
 from .fused_parameters import ParameterVector
 from .networks import Noise, draw_noise
+from .stored import StoredCounts
 
 
 class CudaStep:
@@ -48,7 +49,9 @@ class CudaStep:
         device = torch.device(cells.device)
         if device.type != "cuda" or torch.version.cuda is None or cells.dtype != torch.float32:
             return "it is for single precision on an NVIDIA GPU"
-        if cells.X.data.dtype != "int32":
+        if isinstance(cells.X, StoredCounts):
+            return "it is for counts that the GPU's memory holds"
+        if cells.X.dtype != "int32":
             return "it is for counts below 2^31"
         if options.mmd_weight:
             return "it is for training without the penalty on the difference between batches"

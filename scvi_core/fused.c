@@ -369,10 +369,10 @@ typedef struct { int32_t cell; float value; } input_t;
 
 /* All that is known of the cells in the given rows: their counts by rows, with log(1 + count) or the count itself as the
  * encoders read it, and these inputs gene by gene as well: those of gene g from starts[g] to starts[g + 1]. */
-void take(int64_t n, int64_t n_genes, const int64_t *indptr, const int32_t *genes, const int32_t *counts,
-          const int64_t *codes, const float *log_library, const double *constants, int log_input, int64_t *indptr_out,
-          int32_t *genes_out, float *counts_out, float *inputs_out, int32_t *starts, input_t *by_gene,
-          int64_t *codes_out, float *log_library_out, double *constants_out, const int64_t *rows) {
+void take(int64_t n, int64_t n_genes, int log_input, int64_t *indptr_out, int32_t *genes_out, float *counts_out,
+          float *inputs_out, int32_t *starts, input_t *by_gene, int64_t *codes_out, float *log_library_out,
+          double *constants_out, const int64_t *indptr, const int32_t *genes, const int32_t *counts,
+          const int64_t *codes, const float *log_library, const double *constants, const int64_t *rows) {
     int64_t end = indptr_out[0] = 0;
     memset(starts, 0, (n_genes + 1) * sizeof(int32_t));
     for (int64_t i = 0; i < n; i++) {

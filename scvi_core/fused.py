@@ -17,10 +17,11 @@ from .fused_layers import Decoder, Encoder, Minibatch, at
 from .fused_parameters import ParameterVector
 from .mmd import mmd
 from .networks import draw_noise
+from .stored import StoredCounts
 
 SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argument
     "describe_cells": "qpppp",
-    "take": "qqppppppippppppppp" + "p",
+    "take": "qqippppppppp" + "ppppppp",
     "one_hot": "qqqqpp",
     "sparse_forward": "iqqqqppppppp" + "p",
     "sparse_backward": "iqqqqppppp" + "p",
@@ -74,7 +75,7 @@ class FusedStep:
     def refuses(network, cells, options):
         if torch.device(cells.device).type != "cpu" or cells.dtype != torch.float32:
             return "it is for single precision on the CPU"
-        if cells.X.data.dtype != "int32":
+        if cells.X.dtype != "int32":
             return "it is for counts below 2^31"
         try:
             load("fused.c")
@@ -87,11 +88,7 @@ class FusedStep:
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
         self.kernels, self.n_threads = Kernels(), torch.get_num_threads()
         self._place_parameters()
-        self.indptr = torch.from_numpy(cells.X.indptr.astype("int64"))
-        self.genes = torch.from_numpy(cells.X.indices.astype("int32", copy=False))
-        self.counts = torch.from_numpy(cells.X.data)
-        self.log_library, self.constants = torch.empty(len(cells)), torch.empty(len(cells), dtype=torch.float64)
-        self.kernels.bind("describe_cells", len(cells), self.indptr, self.counts, self.log_library, self.constants)()
+        self.resident = None if isinstance(cells.X, StoredCounts) else Counts(self.kernels, cells.X, cells.batch)
         self._passes = {}  # by number of cells: two sizes occur in training
 
     def _place_parameters(self):
@@ -117,12 +114,29 @@ class FusedStep:
         self._move(adam.lr, 0.9, 0.999, adam.eps, 1 / (1 - 0.9**adam.n_steps), 1 / (1 - 0.999**adam.n_steps))
         return loss if self.finite else loss * math.nan
 
+    def counts_of(self, rows):
+        """`Counts` with the given cells, and their rows in there."""
+        if self.resident is not None:
+            return self.resident, rows
+        return Counts(self.kernels, self.cells.X[rows.numpy()].tocsr(), self.cells.batch[rows]), torch.arange(len(rows))
+
     def state(self):
         """What `Adam` keeps between steps, in the order of the network's parameters."""
         return self.optimiser.state()
 
     def restore(self, state):
         self.optimiser.restore(state)
+
+
+class Counts:
+    """The counts of some cells as the kernels read them, and what of the likelihood they alone decide."""
+
+    def __init__(self, kernels, X, batch):
+        indptr, counts = torch.from_numpy(X.indptr.astype("int64")), torch.from_numpy(X.data)
+        genes = torch.from_numpy(X.indices.astype("int32", copy=False))
+        log_library, constants = torch.empty(len(batch)), torch.empty(len(batch), dtype=torch.float64)
+        kernels.bind("describe_cells", len(batch), indptr, counts, log_library, constants)()
+        self.arrays = indptr, genes, counts, batch, log_library, constants
 
 
 class Pass:

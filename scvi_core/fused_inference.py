@@ -49,7 +49,7 @@ def encoded(network, cells, library=True):
     encoder_l = network.encoder_l if library else None
     encoders = [(e, _with_bias(e.hidden[0].linear)) for e in (network.encoder_z, encoder_l) if e is not None]
     for rows in cells.row_chunks():
-        X, codes = cells.X[int(rows[0]) : int(rows[-1]) + 1], cells.batch[rows]
+        X, codes = cells.X[int(rows[0]) : int(rows[-1]) + 1].tocsr(), cells.batch[rows]
         size = torch.from_numpy(X.sum(axis=1, dtype="float32").reshape(-1, 1))
         s = network.one_hot(codes) if arch.encode_batch else size[:, :0]
         q_z, *q_l = (_encode(arch, encoder, first, X, codes, s) for encoder, first in encoders)

@@ -28,20 +28,20 @@ class Minibatch:
     def __init__(self, step, n):
         self.n, self.arch, self.step = n, step.network.arch, step
         n_genes = self.arch.n_genes
-        room = n * int(step.indptr.diff().max())  # memory that is not touched is not taken
+        room = n * n_genes  # memory that is not touched is not taken
         self.indptr, self.genes = torch.empty(n + 1, dtype=torch.int64), torch.empty(room, dtype=torch.int32)
         self.counts, self.inputs = torch.empty(room), torch.empty(room)
         self.starts, self.by_gene = torch.empty(n_genes + 1, dtype=torch.int32), torch.empty(room, dtype=torch.int64)
         self.codes, self.log_library = torch.empty(n, dtype=torch.int64), torch.empty(n)
         self.constants = torch.empty(n, dtype=torch.float64)
-        given = (step.indptr, step.genes, step.counts, step.cells.batch, step.log_library, step.constants)
         by_row = (self.indptr, self.genes, self.counts, self.inputs)
         by_gene = (self.starts, self.by_gene)
         of_cells = (self.codes, self.log_library, self.constants)
-        self._take = self.bind("take", n, n_genes, *given, self.arch.log_input, *by_row, *by_gene, *of_cells)
+        self._take = self.bind("take", n, n_genes, self.arch.log_input, *by_row, *by_gene, *of_cells)
 
     def take(self, rows):
-        self._take(rows)
+        counts, rows = self.step.counts_of(rows)
+        self._take(*counts.arrays, rows)
 
     def bind(self, kernel, *arguments):
         return self.step.kernels.bind(kernel, *arguments)

@@ -15,19 +15,21 @@ class Inference:
     All take raw counts ``X`` (n_cells, n_genes) with the genes of `fit` and one batch label per cell among those of
     `fit`, and raise `InvalidCounts` where they are not. The networks are in evaluation mode: no dropout, running batch
     statistics. An expectation under q is over ``n_samples`` draws of z; with ``point="sample"`` it is a single draw.
-    Draws start from ``random_state`` at every call, so that a call can be repeated.
+    Draws start from ``random_state`` at every call, so that a call can be repeated. Cells are looked at a few at a
+    time; where ``out`` is given, an array of the shape of the answer (mapped from a file, say), it is written there.
     """
 
     @torch.no_grad()
-    def latent(self, X, batch=None):
+    def latent(self, X, batch=None, *, out=None):
         """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
-        generator = self._generator()
-        parts = []
-        for _, q, _, _ in self._encoded(self._cells(X, batch), library=False):
-            parts.append(draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean)
-        return torch.cat(parts).cpu().numpy()
+        generator, cells = self._generator(), self._cells(X, batch)
+        out = _empty((len(cells), self.network_.arch.n_latent), out)
+        for rows, q, _, _ in self._encoded(cells, library=False):
+            z = draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean
+            out[rows[0] : rows[-1] + 1] = z.cpu()
+        return out
 
-    def impute(self, X, batch=None, n_samples=25):
+    def impute(self, X, batch=None, n_samples=25, *, out=None):
         """Return the expected counts before dropout, (n_cells, n_genes): the mean l rho of the negative binomial.
 
         Not multiplied by 1 - pi: a dropped entry is what imputation is to restore. q is mean-field, so that the
@@ -40,9 +42,9 @@ class Inference:
         def expected(size, codes, q, draws, generator):
             return mean_rho([(z, codes, 1 / len(draws)) for z in draws]).mul_(self._scale(size, q, generator))
 
-        return self._map(X, batch, n_samples, expected)
+        return self._map(X, batch, n_samples, expected, out)
 
-    def normalized(self, X, batch=None, decode_batch=None, n_samples=25):
+    def normalized(self, X, batch=None, decode_batch=None, n_samples=25, *, out=None):
         """Return the expected frequencies rho, (n_cells, n_genes); each row sums to one.
 
         Parameters
@@ -57,7 +59,7 @@ class Inference:
             weighted = [(codes, 1.0)] if targets is None else [(torch.full_like(codes, c), w) for c, w in targets]
             return mean_rho([(z, s, w / len(draws)) for z in draws for s, w in weighted])
 
-        return self._map(X, batch, n_samples, expected)
+        return self._map(X, batch, n_samples, expected, out)
 
     def dropout_probability(self, X, batch=None, n_samples=25):
         """Return the expected probability pi that an entry is dropped, (n_cells, n_genes)."""
@@ -195,10 +197,10 @@ class Inference:
         return y
 
     @torch.no_grad()
-    def _map(self, X, batch, n_samples, function):
+    def _map(self, X, batch, n_samples, function, out=None):
         """Stack ``function(number of counts, codes, q, draws of z, generator)`` over chunks of the cells."""
         generator, cells = self._generator(), self._cells(X, batch)
-        out = np.empty(cells.X.shape, dtype=np.float32)
+        out = _empty(cells.X.shape, out)
         for rows, q, size, codes in self._encoded(cells):
             n = 1 if self.point == "sample" else n_samples
             draws = [draw(q.z_mean, q.z_logvar, generator) for _ in range(n)]
@@ -276,6 +278,15 @@ class Inference:
     def _generator(self):
         self._check_fitted()
         return torch.Generator(self.device_).manual_seed(self._seeds(1)[0])
+
+
+def _empty(shape, out):
+    """``out``, a new array of single precision where it is None."""
+    if out is None:
+        return np.empty(shape, dtype=np.float32)
+    if out.shape != shape:
+        raise ValueError(f"The array out has shape {out.shape}: the answer has {shape}.")
+    return out
 
 
 def draw(mean, logvar, generator):

@@ -1,22 +1,28 @@
 """Where the cells of a step come from: which rows, and their counts as a dense tensor."""
 
+import itertools
+
 import numpy as np
+import scipy.sparse as sp
 import torch
+
+from .stored import StoredCounts
 
 
 class Cells:
-    """Counts kept sparse in memory; a few rows at a time become dense on the device.
+    """Counts kept sparse in memory or on disk; a few rows at a time become dense on the device.
 
     Parameters
     ----------
-    X : scipy.sparse.csr_matrix, shape (n_cells, n_genes)
-        Checked counts.
+    X : scipy.sparse.csr_matrix or StoredCounts, shape (n_cells, n_genes)
+        Checked counts. Those of a file mapped into memory are read from the file, so that it does not fill the memory.
     batch : array of int, shape (n_cells,)
         Batch codes.
     """
 
     def __init__(self, X, batch, device="cpu", dtype=torch.float32):
-        self.X, self.device, self.dtype = X, device, dtype
+        self.X = (StoredCounts.of_mapped(X) or X) if sp.issparse(X) else X
+        self.device, self.dtype = device, dtype
         self.batch = torch.as_tensor(np.asarray(batch), dtype=torch.int64, device=device)
 
     def __len__(self):
@@ -27,9 +33,28 @@ class Cells:
         x = torch.from_numpy(self.X[rows.cpu().numpy()].toarray())
         return x.to(self.device, self.dtype), self.batch[rows.to(self.device)]
 
+    def sizes(self):
+        """Number of counts of each cell, array (n_cells,)."""
+        sizes = np.empty(len(self))
+        for rows in self.row_chunks():
+            sizes[rows] = self.X[int(rows[0]) : int(rows[-1]) + 1].tocsr().sum(axis=1).ravel()
+        return sizes
+
+    def minibatches(self, sampling, batch_size, generator):
+        """Rows of the minibatches of one epoch, on the device; ``sampling`` as in `SCVI`."""
+        how = len(self), batch_size, generator, self.device
+        if sampling == "blocks":
+            return in_blocks(*how, ahead=self._read_ahead)
+        return {"shuffle": shuffled, "replacement": replaced}[sampling](*how)
+
+    def _read_ahead(self, rows):
+        if isinstance(self.X, StoredCounts):
+            self.X[rows.numpy()].read_ahead()
+
     def row_chunks(self, entries=2_000_000):
         """Consecutive rows, at most ``entries`` counts of them at a time (at least one cell)."""
-        return torch.arange(len(self)).split(max(1, entries // self.X.shape[1]))
+        size = max(1, entries // self.X.shape[1])
+        return (torch.arange(start, min(start + size, len(self))) for start in range(0, len(self), size))
 
     def chunks(self):
         """Rows, counts and batch codes of `row_chunks`."""
@@ -47,6 +72,38 @@ def shuffled(n_cells, batch_size, generator, device="cpu"):
     if len(batches) > 1 and len(batches[-1]) == 1:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
+
+
+def in_blocks(n_cells, batch_size, generator, device="cpu", *, block_size=256, buffer_size=65_536, ahead=None):
+    """Rows of one pass over all cells in an order that reads them from disk a block at a time.
+
+    Blocks of ``block_size`` consecutive cells come in random order, and the cells of as many blocks as ``buffer_size``
+    holds are shuffled together. As in `shuffled` every cell is seen once and none is alone in a minibatch.
+
+    Parameters
+    ----------
+    ahead : callable, optional
+        Called with the rows of the first buffer, and with those of the next one when the rows of a buffer begin.
+    """
+
+    def rows_of(blocks):
+        rows = (blocks[:, None] + torch.arange(block_size)).flatten()
+        return rows[rows < n_cells]
+
+    starts = torch.randperm(-(-n_cells // block_size), generator=generator) * block_size
+    buffers = starts.split(max(1, buffer_size // block_size))
+    if ahead is not None:
+        ahead(rows_of(buffers[0]))
+    rest = torch.empty(0, dtype=torch.int64)
+    for blocks, later in itertools.zip_longest(buffers, buffers[1:]):
+        if ahead is not None and later is not None:
+            ahead(rows_of(later))
+        rows = rows_of(blocks)
+        rest = torch.cat([rest, rows[torch.randperm(len(rows), generator=generator)]])
+        while len(rest) > batch_size + 1:  # two cells or more are left, in the end as well
+            yield rest[:batch_size].to(device)
+            rest = rest[batch_size:]
+    yield rest.to(device)
 
 
 def replaced(n_cells, batch_size, generator, device="cpu"):

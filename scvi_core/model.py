@@ -24,7 +24,7 @@ OPTIONS = {
     "library_encoder": ("free", "prior", "offset"),
     "init": ("torch", "authors"),
     "dropout_on": ("hidden", "input"),
-    "sampling": ("shuffle", "replacement"),
+    "sampling": ("shuffle", "blocks", "replacement"),
     "kl_warmup_of": ("all", "z"),
     "early_stopping": (None, "authors", "patience"),
     "point": ("mean", "sample"),
@@ -77,8 +77,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
     n_epochs, batch_size : int
     lr, adam_eps : float
         Step size and epsilon of Adam.
-    sampling : {"shuffle", "replacement"}
-        An epoch is a pass over the cells, or floor(n / batch_size) - 1 minibatches drawn with replacement.
+    sampling : {"shuffle", "blocks", "replacement"}
+        An epoch is a pass over the cells in random order; one in the order of `scvi_core.minibatch.in_blocks`, which
+        reads counts on disk a block at a time; or floor(n / batch_size) - 1 minibatches drawn with replacement.
     kl_warmup_epochs : int, optional
         The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
         default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
@@ -202,7 +203,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
 
         Parameters
         ----------
-        X : array or sparse matrix, shape (n_cells, n_genes)
+        X : array, sparse matrix or StoredCounts, shape (n_cells, n_genes)
             Raw counts, at least two cells, none of them empty.
         batch : array of labels, shape (n_cells,), optional
         gene_names : sequence of str, optional
@@ -322,7 +323,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self._history = []
 
     def _set_library_prior(self, cells):
-        log_size = torch.from_numpy(np.log(np.asarray(cells.X.sum(axis=1), dtype=np.float64).ravel()))
+        log_size = torch.from_numpy(np.log(cells.sizes()))
         codes = cells.batch.cpu()
         for code in range(len(self.batches_)):
             own = log_size[codes == code] if self.library_prior == "per_batch" else log_size
@@ -345,7 +346,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
         n = min(max(1, round(self.validation_size * X.shape[0])), X.shape[0] - 2)
         seed = self._seeds(4)[3]  # not the generator of the order: a resumed fit holds out the same cells
         rows = torch.randperm(X.shape[0], generator=torch.Generator().manual_seed(seed)).numpy()
-        return X[rows[n:]], codes[rows[n:]], Cells(X[rows[:n]], codes[rows[:n]], self.device_)
+        held_out, kept = np.sort(rows[:n]), np.sort(rows[n:])  # read front to back where they are on disk
+        return X[kept], codes[kept], Cells(X[held_out], codes[held_out], self.device_)
 
     def _loss_of(self, network, cells):
         """Mean loss of cells in evaluation mode, with the same draws at every call so that epochs compare."""

@@ -6,8 +6,6 @@ import time
 
 import torch
 
-from .minibatch import replaced, shuffled
-
 
 class TrainingDiverged(RuntimeError):
     """The objective is no longer finite; the model keeps the parameters of the last good epoch."""
@@ -59,7 +57,7 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
     step : a step of `scvi_core.engine`
     epochs : range
         Numbers of the epochs to run, counted from zero over all calls.
-    sampling : {"shuffle", "replacement"}
+    sampling : {"shuffle", "blocks", "replacement"}
     generator : torch.Generator
         Draws the rows; on the CPU.
     weights : callable
@@ -73,14 +71,13 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
     TrainingDiverged
         The loss is not finite; the network is left as it was after the last good epoch.
     """
-    draw = {"shuffle": shuffled, "replacement": replaced}[sampling]
     bar = _progress(epochs) if verbose else None
     for epoch in epochs if bar is None else bar:
         start = time.perf_counter()
         last_good = copy.deepcopy(step.network.state_dict())
         weight_z, weight_l = weights(epoch)
         losses = []
-        for rows in draw(len(step.cells), batch_size, generator, step.cells.device):
+        for rows in step.cells.minibatches(sampling, batch_size, generator):
             loss = step.step(rows, weight_z, weight_l)
             losses.append(loss)
             if loss.device.type == "cpu" and not math.isfinite(loss):  # elsewhere looking at it would stall the device

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def X(monkeypatch):
-    monkeypatch.setattr(counts, "MAPPED_BLOCK", 20)  # many blocks
+    monkeypatch.setattr(counts, "BLOCK", 20)  # many blocks
     dense = np.random.default_rng(0).poisson(0.4, size=(60, 9)) + np.eye(60, 9, dtype=int)
     dense[:, 3] += dense.sum(axis=1) == 0
     return sp.csr_matrix(dense.astype(np.int32))
@@ -117,7 +117,7 @@ import scipy.sparse as sp
 sys.path.insert(0, sys.argv[2])
 from scvi_core import counts
 
-counts.MAPPED_BLOCK = 1 << 18
+counts.BLOCK = 1 << 18
 parts = [np.load(f"{sys.argv[1]}/{name}.npy", mmap_mode="r") for name in ("data", "indices")]
 indptr = np.arange(0, len(parts[0]) + 1, 100, dtype=np.int32)
 X = sp.csr_matrix((*parts, indptr), shape=(len(indptr) - 1, 100), copy=False)
