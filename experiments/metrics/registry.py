@@ -86,6 +86,7 @@ METRICS |= {
     "impute_ratio": Metric("imputation, times as fast", "higher"),
     "memory_share": Metric("peak memory, share of that of scvi-tools", "lower"),
     "elbo": Metric("bound of held-out cells (nats per cell)", "higher"),
+    "step_difference": Metric("losses of the same steps, largest difference (ppm)", "lower"),
     "difference_percent": Metric("bound, percent above that of scvi-tools", "higher"),
 }
 METRICS |= {

@@ -35,6 +35,31 @@ class Ours(Worker):
 
         self.model.set_params(n_epochs=n_epochs, kl_schedule=schedule, kl_warmup_of="z").fit(self.X)
 
+    def steps(self, n_steps, noise):
+        """Losses of some steps from the initial weights; the rows and all that is random go into the file ``noise``."""
+        import copy
+
+        import numpy as np
+        import torch
+
+        from scvi_core.engine import StepOptions, make_step
+        from scvi_core.minibatch import Cells
+        from scvi_core.networks import draw_noise
+
+        model, generator = copy.deepcopy(self.model), torch.Generator().manual_seed(self.model.random_state)
+        cells = Cells(self.X, np.zeros(self.X.shape[0]))
+        step = make_step(model.engine, model.network_, cells, generator, StepOptions(model.lr, model.adam_eps))
+        losses, drawn = [], {}
+        for i in range(n_steps):
+            rows = torch.randperm(len(cells), generator=generator)[: model.batch_size]
+            once = draw_noise(model.network_.arch, len(rows), generator)
+            losses.append(float(step.step(rows, noise=once)))
+            encoders = [*once.masks_z, once.eps_z], [*once.masks_l, once.eps_l]
+            in_order = [rows, *encoders[0], *(encoders[1] if once.eps_l is not None else [])]
+            drawn |= {f"{i}.{k}": array.numpy() for k, array in enumerate(in_order)}
+        np.savez(noise, **drawn)
+        return losses
+
     def gemm_peak(self):
         """Operations per second of a square product, and of the large products of training per cell."""
         from scvi_core.bench import flops_per_cell, gemm_peak

@@ -91,6 +91,41 @@ class ScviTools(Worker):
             },
         )
 
+    def steps(self, n_steps, noise):
+        """Losses of the same steps as ours, on the rows and with the masks and normal draws in the file ``noise``."""
+        import copy
+        from unittest import mock
+
+        import numpy as np
+        import torch
+
+        module, drawn, losses = copy.deepcopy(self.model.module).train(), np.load(noise), []
+        optimiser = torch.optim.Adam(module.parameters(), lr=self.parameters["lr"], eps=self.parameters["adam_eps"])
+        for i in range(n_steps):
+            n_drawn = sum(name.startswith(f"{i}.") for name in drawn.files)
+            rows, *left = (torch.from_numpy(drawn[f"{i}.{k}"]) for k in range(n_drawn))
+            x = torch.from_numpy(self.adata.X[rows.numpy()].toarray())
+            none = torch.zeros(len(x), 1, dtype=torch.int64)
+
+            def normal(shape, dtype, device, left=left):
+                return left.pop(0).reshape(shape)
+
+            def dropout(h, p, training, inplace, left=left):
+                return h * left.pop(0) if p > 0 else h
+
+            with (
+                mock.patch("torch.distributions.normal._standard_normal", normal),
+                mock.patch("torch.nn.functional.dropout", dropout),
+            ):
+                _, _, result = module({"X": x, "batch": none, "labels": none}, loss_kwargs={"kl_weight": 1.0})
+            if left:
+                raise RuntimeError(f"scvi-tools drew {len(left)} fewer random arrays than scvi_core")
+            optimiser.zero_grad()
+            result.loss.backward()
+            optimiser.step()
+            losses.append(float(result.loss))
+        return losses
+
     def elbo(self):
         """Mean over the held-out cells, nats."""
         return float(self.model.get_elbo(self.heldout))

@@ -34,6 +34,8 @@ class StandIn(Worker):
             time.sleep({seconds})
     def gemm_peak(self):
         return {{"peak": 2e9, "per_cell": 1e6}}
+    def steps(self, n_steps, noise):
+        return [{elbo} for _ in range(n_steps)]
     def elbo(self):
         return {elbo}
     def loglik(self, n_cells, n_samples):
@@ -107,6 +109,7 @@ def test_parity_is_the_difference_in_percent_and_in_clustering(stand_ins):
     adata.obs["label"] = pd.Categorical(labels)
     scores, _, _ = parity.evaluate(SCVI(n_epochs=2), adata, SPLIT, SEEDS, peer="scvi-tools 0")
     assert scores["difference_percent"] == pytest.approx(1)
+    assert scores["step_difference"] == pytest.approx(1e4)
     assert (scores["ari"], scores["nmi"], scores["asw_scvi_tools"]) == (1, 1, 1)
     with pytest.raises(peers.PeerMissing, match="peers=install"):
         parity.evaluate(SCVI(), adata, SPLIT, SEEDS, peer="missing")
