@@ -16,7 +16,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.utils import get_class
+from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -24,7 +24,6 @@ from datasets.base import FILE_NAME, content_hash
 
 from . import report, table
 from .cell import Cell, check_method, load_dataset
-from .local import run_cells
 from .protocols import flip
 from .provenance import ROOT
 from .store import Store, atomic, sweep
@@ -69,7 +68,9 @@ def execute(config, tag=""):
             store.path(cell.key).unlink(missing_ok=True)
     todo = [cell for cell in cells if not store.is_final(cell.key)]
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
-    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **config["executor"])
+    options = dict(config["executor"])
+    run_cells = get_method(options.pop("_target_"))  # a module of experiments/executors/
+    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **options)
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
     return _draw(config, records, store, source, tag)
@@ -235,7 +236,7 @@ def _resolve(config: DictConfig):
 def _tag():
     """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
     overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
-    changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED)]
+    changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED) and "._resources_" not in o]
     return _as_file_name("_".join(sorted(changes)).replace(" ", ""))
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from experiments.cell import Cell
-from experiments.local import run_cells
+from experiments.executors.local import run_cells
 from experiments.store import Store
 
 PROTOCOL = {

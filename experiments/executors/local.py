@@ -14,8 +14,9 @@ import warnings
 import psutil
 from tqdm import tqdm
 
-from . import cell as cell_module
-from .store import Claims, Store
+from .. import cell as cell_module
+from ..store import Claims, Store
+from . import record_failure, resources
 
 # Imported once, by the server that cells are forked from: everything slow that a cell or the main module imports.
 PRELOAD = ["torch", "anndata", "sklearn.model_selection", "experiments.cell", "experiments.table", "experiments.report"]
@@ -34,7 +35,7 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     n_jobs : int or "auto"
         Cells at once; ``auto`` is the number of cores over ``threads``.
     threads : int
-        CPU threads of one cell.
+        CPU threads of one cell; one that asks for more (``_resources_``) takes the place of several.
     timeout_minutes, memory_gb : float
         Limits of one cell; ``memory_gb`` is resident memory, ``auto`` is 80% of the machine's over ``n_jobs``.
 
@@ -48,6 +49,8 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     n_jobs = max(1, (os.cpu_count() or 1) // threads) if n_jobs == "auto" else int(n_jobs)
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
+    limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
+    asked = {cell.key: resources(cell, **limits) for cell in cells}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     waiting, running, claims = list(cells), [], Claims(results_dir)
@@ -55,7 +58,8 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
         try:
             while waiting or running:
                 for cell in list(waiting):
-                    if len(running) == n_jobs:
+                    busy = sum(child.asked.cpus for child in running)
+                    if running and busy + asked[cell.key].cpus > n_jobs * threads:
                         break
                     if not claims.take(cell.key):
                         continue
@@ -65,12 +69,12 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
                         claims.release(cell.key)
                         bar.update()
                     else:
-                        running.append(_Child(context, cell, store, results_dir, threads))
+                        running.append(_Child(context, cell, store, results_dir, asked[cell.key]))
                 elsewhere = ["waiting for another run"] if waiting and len(running) < n_jobs else []
                 bar.set_postfix_str(", ".join([child.title for child in running] + elsewhere), refresh=False)
                 time.sleep(POLL_SECONDS)
                 for child in list(running):
-                    if child.finished(timeout_minutes * 60, memory_gb * 2**30):
+                    if child.finished():
                         running.remove(child)
                         claims.release(child.cell.key)
                         bar.update()
@@ -83,25 +87,28 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
 class _Child:
     """A running cell, its log, its peak memory."""
 
-    def __init__(self, context, cell, store, results_dir, threads):
-        self.cell, self.store, self.threads = cell, store, threads
+    def __init__(self, context, cell, store, results_dir, asked):
+        self.cell, self.store, self.results_dir, self.asked = cell, store, results_dir, asked
         self.title = f"{cell.label} {'/'.join(map(str, cell.axes.values()))} seed {cell.seed}"
         self.log = store.path(cell.key, ".log")
         self.started, self.peak = time.monotonic(), 0
         store.path(cell.key).unlink(missing_ok=True)  # an old failure must not be taken for this run's outcome
-        self.process = context.Process(target=_main, args=(cell, str(results_dir), threads, str(self.log)))
+        self.process = context.Process(target=_main, args=(cell, str(results_dir), asked.cpus, str(self.log)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # preloaded libraries hold idle threads
             self.process.start()
 
-    def finished(self, seconds, memory):
+    def finished(self):
         """Whether the cell has ended, ending it where it is past a limit; then its record is in the store."""
         if self.process.is_alive():
             self.peak = max(self.peak, _resident(self.process.pid))
-            if time.monotonic() - self.started > seconds:
-                self._end("timeout", f"stopped after {seconds / 60:.1f} minutes (executor.timeout_minutes)")
-            elif self.peak > memory:
-                self._end("failed", f"memory: {self.peak / 2**30:.1f} GB in use, limit {memory / 2**30:.1f} GB")
+            minutes, gigabytes = self.asked.timeout_minutes, self.asked.memory_gb
+            if time.monotonic() - self.started > minutes * 60:
+                own = "timeout_minutes" in (self.cell.config.get("_resources_") or {})
+                limit = f"{'_resources_' if own else 'executor'}.timeout_minutes"
+                self._end("timeout", f"stopped after {minutes:.1f} minutes ({limit})")
+            elif self.peak > gigabytes * 2**30:
+                self._end("failed", f"memory: {self.peak / 2**30:.1f} GB in use, limit {gigabytes:.1f} GB")
             else:
                 return False
             return True
@@ -128,11 +135,9 @@ class _Child:
         self._record(status, reason)
 
     def _record(self, status, reason):
-        log = self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
-        seconds = {"total": time.monotonic() - self.started}
-        outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": seconds}
-        outcome |= {"traceback": log, "peak_memory_mb": self.peak / 2**20}
-        self.store.write(cell_module.describe(self.cell, self.threads) | outcome, {})
+        log = self.log.read_text(errors="replace") if self.log.exists() else ""
+        seconds, peak = time.monotonic() - self.started, self.peak / 2**20
+        record_failure(self.cell, self.results_dir, self.asked.cpus, status, reason, log, seconds, peak)
 
 
 def _main(cell, results_dir, threads, log):

@@ -1,0 +1,113 @@
+"""The Slurm executor: every cell a job, submitted with submitit, computed on its node by the local executor."""
+
+import math
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+
+from . import local, supervise
+
+POLL_SECONDS = 3.0
+STARTING_MINUTES = 5  # of a job, beyond its cell's time: imports, and the limit of the cell must strike first
+STARTING_GB = 1.0  # the process that watches over the cell
+
+
+def run_cells(
+    cells,
+    results_dir,
+    *,
+    n_jobs="auto",
+    threads=1,
+    gpus=0,
+    timeout_minutes=120,
+    memory_gb=8,
+    retries=2,
+    partition=None,
+    account=None,
+    options=None,
+    setup=None,
+    verbose=True,
+):
+    """Compute ``cells`` on a cluster; each leaves a record in the store (conf/executor/slurm.yaml has the parameters).
+
+    Raises
+    ------
+    OSError
+        Where submitit or Slurm's commands are missing, or Slurm refuses a job.
+    """
+    limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
+    if not cells:
+        return
+    with tempfile.TemporaryDirectory(dir=results_dir, prefix=".slurm-", ignore_cleanup_errors=True) as folder:
+        more = dict(options or {}) | {"requeue": True}
+        more |= {name: value for name, value in {"partition": partition, "account": account}.items() if value}
+        engine = _Slurm(folder, Path(results_dir).resolve(), limits, more, setup)
+        supervise(engine, cells, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
+
+
+class _Slurm:
+    poll_seconds = POLL_SECONDS
+
+    def __init__(self, folder, results_dir, limits, options, setup):
+        try:
+            import submitit
+        except ImportError as error:
+            raise OSError(
+                "executor=slurm needs submitit, which is not installed: pip install -c constraints.txt -e '.[slurm]'."
+            ) from error
+        missing = [command for command in ("sbatch", "srun", "squeue", "scancel") if not shutil.which(command)]
+        if missing:
+            raise OSError(
+                f"executor=slurm needs Slurm's {missing[0]}, which is not on this machine: start the run on a login node "
+                "of the cluster, or install Slurm's commands (Debian: slurm-client)."
+            )
+        self.results_dir, self.limits, self.setup, self.options = results_dir, limits, setup, options
+        self.name = f"cells-{uuid.uuid4().hex[:10]}"  # of the jobs of this run and no other
+        self.executor = submitit.SlurmExecutor(folder=folder)
+        self.refused = submitit.core.utils.FailedJobError
+        self.jobs = {}
+
+    def submit(self, cell, asked):
+        parameters = {"cpus_per_task": asked.cpus, "srun_args": [f"--cpus-per-task={asked.cpus}"]}
+        parameters |= {"time": math.ceil(asked.timeout_minutes + STARTING_MINUTES), "job_name": self.name}
+        if asked.memory_gb != "auto":
+            parameters["mem"] = f"{round((asked.memory_gb + STARTING_GB) * 1024)}M"
+        if asked.gpus:
+            parameters["gpus_per_node"] = asked.gpus
+        self.executor.parameters.clear()
+        self.executor.update_parameters(**parameters, setup=self.setup, additional_parameters=self.options)
+        try:
+            job = self.executor.submit(_on_node, cell, str(self.results_dir), self.limits)
+        except self.refused as error:
+            raise OSError(
+                f"Slurm refuses the job of {cell.label} ({' '.join(str(error).split())}): change what it asks for "
+                "(executor.partition, methods.NAME._resources_), or submit fewer at once (executor.n_jobs)."
+            ) from error
+        self.jobs[job.job_id] = job
+        return job.job_id
+
+    def states(self, jobs):
+        """From squeue: sacct needs a database that a small cluster does not have."""
+        command = ["squeue", "--noheader", "--name", self.name, "--format", "%i %T"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if said.returncode:  # the controller restarts: nothing is known, so nothing has ended
+            return dict.fromkeys(jobs, "unknown: squeue does not answer")
+        return dict(line.lower().split() for line in said.stdout.splitlines())
+
+    def why(self, job):
+        log = self.jobs[job].stderr() or self.jobs[job].stdout() or ""
+        return f"job {job} of Slurm ended early", log
+
+    def cancel(self, jobs):
+        """By name: it finds a job too that was submitted in the moment of the Ctrl-C."""
+        subprocess.run(["scancel", "--quiet", "--name", self.name], capture_output=True, check=False)
+
+
+def _on_node(cell, results_dir, limits):
+    """The job: one cell under the local executor."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # scancel: leave as at Ctrl-C, the cell stops
+    local.run_cells([cell], results_dir, n_jobs=1, verbose=False, **limits)
