@@ -1,8 +1,8 @@
-"""Executors: where the cells of an experiment run. conf/executor/*.yaml names the ``run_cells`` of one of these modules.
+"""Executors: where the cells of an experiment run. A yaml in conf/executor/ names ``run_cells`` of one of these modules.
 
-``local`` computes cells on this machine. ``slurm`` and ``ray`` hand each cell to a node, which computes it with ``local``:
-limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``, ``why``
-and ``cancel`` for ``supervise``, and one yaml.
+``local`` computes cells on this machine. ``slurm`` and ``ray`` hand each cell to a node that computes it with ``local``,
+so limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``,
+``why`` and ``cancel`` for ``supervise``, and one yaml.
 """
 
 import math
@@ -51,8 +51,9 @@ def supervise(engine, cells, results_dir, *, n_jobs, retries, verbose, **default
     Parameters
     ----------
     engine : object
-        ``submit(cell, resources)`` returns a job; ``states(jobs)`` the state of each job that has not ended; ``why(job)``
-        what is known of one that ended without a record; ``cancel(jobs)`` ends jobs; ``poll_seconds``.
+        ``submit(cell, resources)`` returns a job; ``states(jobs)`` the state of each job that has not ended;
+        ``why(job)`` a reason and a log for one that ended without a record; ``cancel(jobs)`` ends jobs;
+        ``poll_seconds`` is how long it is left alone.
     n_jobs : int or "auto"
         Jobs submitted at once; ``auto`` is all of them.
     defaults
@@ -88,7 +89,7 @@ def supervise(engine, cells, results_dir, *, n_jobs, retries, verbose, **default
                             waiting.append(cell)
                         else:
                             reason, log = engine.why(job)
-                            reason = f"submitted {losses[cell.key]} times and lost each time (executor.retries): {reason}"
+                            reason = f"lost {losses[cell.key]} times (executor.retries={retries}): {reason}"
                             record_failure(cell, results_dir, asked[cell.key].cpus, "failed", reason, log)
                     del running[job]
                 counts = Counter(states.values()) + Counter({"to submit": len(waiting)})

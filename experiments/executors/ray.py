@@ -2,7 +2,6 @@
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 from . import local, supervise
@@ -24,7 +23,7 @@ def run_cells(
     retries=2,
     verbose=True,
 ):
-    """Compute ``cells`` on a Ray cluster; each leaves a record in the store (conf/executor/ray.yaml has the parameters).
+    """Compute ``cells`` on a Ray cluster; each leaves a record in the store. Parameters: conf/executor/ray.yaml.
 
     Raises
     ------

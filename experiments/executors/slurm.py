@@ -32,7 +32,7 @@ def run_cells(
     setup=None,
     verbose=True,
 ):
-    """Compute ``cells`` on a cluster; each leaves a record in the store (conf/executor/slurm.yaml has the parameters).
+    """Compute ``cells`` on a Slurm cluster; each leaves a record in the store. Parameters: conf/executor/slurm.yaml.
 
     Raises
     ------
@@ -62,8 +62,8 @@ class _Slurm:
         missing = [command for command in ("sbatch", "srun", "squeue", "scancel") if not shutil.which(command)]
         if missing:
             raise OSError(
-                f"executor=slurm needs Slurm's {missing[0]}, which is not on this machine: start the run on a login node "
-                "of the cluster, or install Slurm's commands (Debian: slurm-client)."
+                f"executor=slurm needs Slurm's {missing[0]}, which is not on this machine: start the run on a login "
+                "node of the cluster, or install Slurm's commands (Debian: slurm-client)."
             )
         self.results_dir, self.limits, self.setup, self.options = results_dir, limits, setup, options
         self.name = f"cells-{uuid.uuid4().hex[:10]}"  # of the jobs of this run and no other

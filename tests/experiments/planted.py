@@ -106,3 +106,15 @@ class Tallied(Noise):
         with open(self.tally, "a") as file:
             file.write(f"{self.random_state}\n")
         return self
+
+
+class Stalls(Hangs):
+    """Hangs at its first fit with a seed, not at the second."""
+
+    def __init__(self, folder="", random_state=0):
+        self.folder = folder
+        self.random_state = random_state
+
+    def fit(self, X, batch=None):
+        self.pid_file = os.path.join(self.folder, str(self.random_state))
+        return self if os.path.exists(self.pid_file) else super().fit(X)

@@ -88,7 +88,7 @@ def test_a_hang_ends_with_all_its_children(compute, tmp_path):
 
 
 def test_exhausted_memory_ends_the_cell(compute):
-    record = compute("Hungry", limits={"memory_gb": 1.0})["Hungry"]
+    record = compute("Hungry", _resources_={"memory_gb": 1.0})["Hungry"]
     assert record["status"] == "failed"
     assert record["reason"].startswith("memory: 1.")
     assert record["peak_memory_mb"] > 1024
