@@ -1,6 +1,6 @@
-"""Executors: where the cells of an experiment run. A yaml in conf/executor/ names ``run_cells`` of one of these modules.
+"""Executors: where the cells of an experiment run; a yaml in conf/executor/ names ``run_cells`` of a module.
 
-``local`` computes cells on this machine. ``slurm`` and ``ray`` hand each cell to a node that computes it with ``local``,
+``local`` computes cells on this machine. ``slurm`` and ``ray`` hand each cell to a node that computes it by ``local``,
 so limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``,
 ``why`` and ``cancel`` for ``supervise``, and one yaml.
 """
