@@ -101,9 +101,14 @@ def make_step(engine, network, cells, generator, options):
             if reason is None:
                 return kind(network, cells, generator, options)
             logging.getLogger(__name__).info("The engine %r is not used: %s.", kind.name, reason)
-    kind = {kind.name: kind for kind in ENGINES}.get(engine)
+    kinds = {kind.name: kind for kind in ENGINES}
+    if engine == "distributed":  # never by itself: it waits for other processes
+        from .distributed import DistributedStep
+
+        kinds[engine] = DistributedStep
+    kind = kinds.get(engine)
     if kind is None:
-        known = ", ".join(repr(kind.name) for kind in ENGINES)
+        known = ", ".join(map(repr, [*kinds, "distributed"]))
         raise ValueError(f"SCVI(engine={engine!r}) is not known: choose 'auto' or one of {known}.")
     reason = kind.refuses(network, cells, options)
     if reason is not None:

@@ -5,8 +5,10 @@ import copy
 import numpy as np
 import torch
 
+from .checkpoint import Checkpoint, Log, existing, go_on
 from .counts import InvalidCounts, check_counts, check_names
 from .differential import Differential
+from .distributed import Processes
 from .elbo import bound_of_cells
 from .engine import PlainStep, StepOptions, make_step
 from .estimator import Estimator
@@ -101,14 +103,15 @@ class SCVI(Inference, Differential, Storage, Estimator):
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
     engine : str
         How a training step is computed (`scvi_core.engine`): "plain", "fused" on a CPU, "cuda" on a GPU, or "auto" for
-        the fastest that serves the options. The fitted ``engine_`` names it.
+        the fastest that serves the options; "distributed" by several processes (`scvi_core.distributed`). The fitted
+        ``engine_`` names it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool
         `fit` goes on from the last fit, from the epoch it had reached up to ``n_epochs``.
     random_state : int, RandomState or None
     verbose : bool
-        Show a progress bar.
+        Show a progress bar with the time left and the ELBO (with the KL weight of the epoch, nats per cell).
 
     Attributes
     ----------
@@ -198,7 +201,18 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X, batch=None, *, gene_names=None, validation=None):
+    def fit(
+        self,
+        X,
+        batch=None,
+        *,
+        gene_names=None,
+        validation=None,
+        checkpoint=None,
+        checkpoint_every=60.0,
+        resume=False,
+        log=None,
+    ):
         """Fit to raw counts.
 
         Parameters
@@ -209,6 +223,15 @@ class SCVI(Inference, Differential, Storage, Estimator):
         gene_names : sequence of str, optional
         validation : tuple (X, batch), optional
             Cells for early stopping; ``batch`` may be None.
+        checkpoint : path, optional
+            Save the model here while it is trained, at the end of an epoch, and when it is done. `load` reads it.
+        checkpoint_every : float
+            Seconds between two checkpoints, at least.
+        resume : bool
+            Go on from ``checkpoint`` where it is there, and end as if nothing had come between: on a CPU, with the same
+            number of threads, to the bit.
+        log : path, optional
+            Append one JSON object per epoch to this file.
 
         Returns
         -------
@@ -218,32 +241,51 @@ class SCVI(Inference, Differential, Storage, Estimator):
         ------
         InvalidCounts
             ``X``, ``batch`` or the names are not what they should be.
+        ValueError
+            The checkpoint is of other parameters or data.
+        OSError
+            The checkpoint or the log cannot be written; the checkpoint before it is whole.
         TrainingDiverged
             The objective became infinite or nan.
         """
         self._check_parameters()
+        if resume and checkpoint is None:
+            raise ValueError("fit(resume=True) does not say from where: pass checkpoint=.")
         X = check_counts(X, genes=gene_names)
         batch = self._labels(batch, X.shape[0])
         if X.shape[0] < 2:
             raise InvalidCounts("There is one cell: batch normalisation needs at least two to train on.")
-        resume = self.warm_start and hasattr(self, "network_")
-        if not resume:
+        processes = Processes(self.engine == "distributed")
+        warm = self.warm_start and hasattr(self, "network_")
+        if not warm:
             self._start(X, batch, gene_names)
         codes = self._codes(batch)
         X, codes, validation = self._hold_out(X, codes, validation)
         cells = Cells(X, codes, self.device_)
-        if not resume:
+        if not warm:
             self._set_library_prior(cells)
         options = StepOptions(self.lr, self.adam_eps, self.mmd_weight, self.mmd_kernel)
         step = make_step(self.engine, self.network_, cells, self._noise_generator, options)
-        if resume:
+        if warm:
             step.restore(self._optimiser_state)
         self.engine_ = step.name
         stopping = None
         if self.early_stopping is not None:
-            stopping = Stopping(
-                self.early_stopping, self.patience, self.network_, self._loss_of(self.network_, validation)
-            )
+            loss = processes.agreed(self._loss_of(self.network_, validation))
+            stopping = Stopping(self.early_stopping, self.patience, self.network_, loss)
+
+        def keep():
+            self._optimiser_state = step.state()
+            self._stopping_state = stopping.state() if stopping else None
+
+        if resume:
+            saved = processes.from_first(lambda: existing(checkpoint))
+            if saved is not None:
+                go_on(self, step, stopping, saved, checkpoint)
+        reports = []
+        if processes.first:
+            reports += [Log(log)] if log is not None else []
+            reports += [Checkpoint(self, keep, checkpoint, checkpoint_every)] if checkpoint is not None else []
         try:
             train(
                 step,
@@ -254,13 +296,16 @@ class SCVI(Inference, Differential, Storage, Estimator):
                 weights=self._kl_weights(),
                 history=self._history,
                 stopping=stopping,
-                verbose=self.verbose,
+                verbose=self.verbose and processes.first,
+                reports=reports,
             )
         finally:
-            self._optimiser_state = step.state()
+            keep()
             for parameter in self.network_.parameters():  # an engine may have laid them out in its own way
                 parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
             self.network_.eval()
+        if checkpoint is not None and processes.first:
+            self.save(checkpoint)
         return self
 
     def tune_encoder(self, X, batch=None, *, n_epochs=100, lr=1e-3, adam_eps=0.1):

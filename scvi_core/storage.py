@@ -1,12 +1,17 @@
 """Saving and loading: tensors and one JSON string in a file that can hold no code."""
 
+import contextlib
+import io
 import json
+import os
 import platform
+from pathlib import Path
 
 import numpy as np
 import scipy
 import torch
 
+from .genes import matched
 from .networks import Architecture, Network
 
 FORMAT = "scvi_core 1"
@@ -18,7 +23,8 @@ class Storage:
     def save(self, path):
         """Write the fitted model to one file that holds tensors and text, no code.
 
-        A ``kl_schedule`` is a function and is not saved: pass it again with ``set_params`` before resuming.
+        The file is replaced as a whole or, where the disk is full, not at all. A ``kl_schedule`` is a function and is
+        not saved: pass it again with ``set_params`` before resuming.
         """
         self._check_fitted()
         _save(self, path)
@@ -47,17 +53,40 @@ class Storage:
         SCVI
             The fitted model.
         """
-        if layer is not None and layer not in adata.layers:
-            raise KeyError(
-                f"There is no layer {layer!r}: the AnnData has {', '.join(map(str, adata.layers)) or 'none'}."
-            )
-        if batch_key is not None and batch_key not in adata.obs:
-            raise KeyError(f"There is no column {batch_key!r} in obs: it has {', '.join(adata.obs.columns) or 'none'}.")
-        X = adata.X if layer is None else adata.layers[layer]
-        batch = None if batch_key is None else np.asarray(adata.obs[batch_key])
+        X, batch = counts_of(adata, layer, batch_key)
         model = cls(**parameters).fit(X, batch, gene_names=list(adata.var_names))
         adata.obsm["X_scVI"] = model.latent(X, batch)
         return model
+
+    def read_anndata(self, adata, *, layer=None, batch_key=None, reorder=False):
+        """Return (X, batch) of an AnnData for any method of the fitted model: ``model.latent(*model.read_anndata(a))``.
+
+        Parameters
+        ----------
+        adata, layer, batch_key
+            As in `from_anndata`.
+        reorder : bool
+            Put the genes into the order of the model, and leave out those that it does not know.
+
+        Raises
+        ------
+        InvalidCounts
+            The genes are not those of the model; names the first that differs.
+        """
+        self._check_fitted()
+        X, batch = counts_of(adata, layer, batch_key)
+        return matched(self, X, adata.var_names, reorder=reorder), batch
+
+
+def counts_of(adata, layer=None, batch_key=None):
+    """Return (X, batch) of an AnnData: what is in ``layer``, and the column ``batch_key`` of obs or None."""
+    if layer is not None and layer not in adata.layers:
+        raise KeyError(f"There is no layer {layer!r}: the AnnData has {', '.join(map(str, adata.layers)) or 'none'}.")
+    if batch_key is not None and batch_key not in adata.obs:
+        raise KeyError(f"There is no column {batch_key!r} in obs: it has {', '.join(adata.obs.columns) or 'none'}.")
+    X = adata.X if layer is None else adata.layers[layer]
+    batch = None if batch_key is None else np.asarray(adata.obs[batch_key])
+    return X, batch
 
 
 def _save(model, path):
@@ -90,23 +119,46 @@ def _save(model, path):
         "optimiser": model._optimiser_state,
         "order": model._order_generator.get_state(),
         "noise": model._noise_generator.get_state(),
+        "stopping": model._stopping_state,
     }
-    torch.save(content, path)
+    whole = io.BytesIO()
+    torch.save(content, whole)
+    replace(path, whole.getbuffer())
 
 
-def _load(cls, path, device):
-    """Read a model written by `_save`. Nothing in the file is executed."""
+def replace(path, content):
+    """Write bytes to a file so that at every moment, even when the machine stops, the old or the new one is whole."""
+    path = Path(os.path.realpath(path))  # what a link points to
+    new = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
+        with open(new, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        kept = "what was there before is whole" if path.exists() else "nothing was written"
+        raise OSError(error.errno, f"{path} could not be written ({error.strerror}): {kept}") from error
+
+
+def read(content, path):
+    """Tensors and description of the bytes of a file written by `_save`. Nothing in them is executed."""
+    try:
+        content = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle with code, a broken archive, another kind of file
         raise ValueError(
             f"{path} is not a model saved by SCVI.save: {type(error).__name__} while reading it."
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a model saved by SCVI.save (format {FORMAT!r}): save the model again.")
-    about = json.loads(content["about"])
+    return content, json.loads(content["about"])
+
+
+def _load(cls, path, device):
+    """Read a model written by `_save`."""
+    content, about = read(Path(path).read_bytes(), path)
     model = cls(**about["parameters"])
     if device is not None:
         model.device = device
@@ -118,14 +170,18 @@ def _load(cls, path, device):
     model.engine_ = about["engine"]
     model.device_ = model._resolve_device()
     model.versions_ = about["versions"]
-    model._history = about["history"]
-    model.network_ = Network(arch)
+    model.network_ = Network(arch).to(model.device_)
+    model._order_generator, model._noise_generator = torch.Generator(), torch.Generator(model.device_)
+    restore(model, content, about)
+    model.network_.eval()
+    return model
+
+
+def restore(model, content, about):
+    """Put what training moves, as it is in a file, into a model that has its networks and generators."""
     model.network_.load_state_dict(content["network"])
-    model.network_.to(model.device_).eval()
-    model._optimiser_state = content["optimiser"]
-    model._order_generator = torch.Generator()
+    model._history = about["history"]
+    model._optimiser_state, model._stopping_state = content["optimiser"], content.get("stopping")
     model._order_generator.set_state(content["order"])
-    model._noise_generator = torch.Generator(model.device_)
     if model._noise_generator.get_state().shape == content["noise"].shape:  # a CPU's state does not fit a GPU's
         model._noise_generator.set_state(content["noise"])
-    return model

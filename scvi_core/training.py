@@ -47,9 +47,16 @@ class Stopping:
     def finish(self):
         if self.best_state is not None:
             self.network.load_state_dict(self.best_state)
+            self.best_state = None
+
+    def state(self):
+        return {"best": self.best, "counter": self.counter, "best_state": self.best_state}
+
+    def restore(self, state):
+        self.best, self.counter, self.best_state = state["best"], state["counter"], state["best_state"]
 
 
-def train(step, epochs, *, sampling, batch_size, generator, weights, history, stopping=None, verbose=False):
+def train(step, epochs, *, sampling, batch_size, generator, weights, history, stopping=None, verbose=False, reports=()):
     """Run ``step`` over the given epochs and append one row per epoch to ``history``.
 
     Parameters
@@ -65,6 +72,10 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
     history : list of dict
         Columns: epoch, loss (mean of the minibatch losses), kl_weight, validation_loss (nan without), seconds.
     stopping : Stopping, optional
+    verbose : bool
+        Show a progress bar with the time left and the ELBO (with the KL weight of the epoch, nats per cell).
+    reports : sequence of callables
+        Called with the new row after each epoch.
 
     Raises
     ------
@@ -73,6 +84,8 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
     """
     bar = _progress(epochs) if verbose else None
     for epoch in epochs if bar is None else bar:
+        if stopping and stopping.done:
+            break
         start = time.perf_counter()
         last_good = copy.deepcopy(step.network.state_dict())
         weight_z, weight_l = weights(epoch)
@@ -91,9 +104,9 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
         row["seconds"] = time.perf_counter() - start
         history.append(row)
         if bar is not None:
-            bar.set_postfix(loss=f"{row['loss']:.1f}")
-        if stopping and stopping.done:
-            break
+            bar.set_postfix(elbo=f"{-row['loss']:.1f}")
+        for report in reports:
+            report(row)
     if stopping:
         stopping.finish()
     step.network.eval()
@@ -113,4 +126,4 @@ def _diagnosis(epoch, losses):
 def _progress(epochs):
     from tqdm.auto import tqdm
 
-    return tqdm(epochs, desc="scVI", unit="epoch")
+    return tqdm(epochs, desc="scVI", unit="epoch", initial=epochs.start, total=epochs.stop)

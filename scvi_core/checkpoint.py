@@ -1,0 +1,105 @@
+"""Fits that outlive their process: checkpoints to go on from, and a log that others can read along."""
+
+import json
+import math
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from .storage import read, restore
+
+# What may change between a checkpoint and the fit that goes on from it; everything else decides what is learned.
+FREE = {"n_epochs", "kl_schedule", "point", "engine", "device", "warm_start", "verbose"}
+
+
+class Checkpoint:
+    """Saves the model at the end of an epoch, if the last time is at least so many seconds ago.
+
+    Parameters
+    ----------
+    model : SCVI
+    keep : callable
+        Puts what resuming needs, as it is now, on the model.
+    path : path
+    every : float, seconds
+    """
+
+    def __init__(self, model, keep, path, every):
+        self.model, self.keep, self.path, self.every = model, keep, path, every
+        self.write()  # a folder that is not there or not writable is found now and not after hours
+
+    def __call__(self, row):
+        if time.monotonic() - self.written >= self.every:
+            self.write()
+
+    def write(self):
+        self.keep()
+        self.model.save(self.path)
+        self.written = time.monotonic()
+
+
+class Log:
+    """Appends each epoch to a text file as one JSON object: the row of the history, the ELBO and the time."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __call__(self, row):
+        row = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "elbo": -row["loss"]} | row
+        row = {name: None if value != value else value for name, value in row.items()}  # JSON knows no nan
+        with open(self.path, "a") as file:  # closed, and with that handed on, after every line
+            file.write(json.dumps(row) + "\n")
+
+
+def existing(path):
+    """The bytes of a checkpoint, None where there is none."""
+    return Path(path).read_bytes() if Path(path).exists() else None
+
+
+def go_on(model, step, stopping, saved, path):
+    """Bring a model that is about to be fitted into the state of a checkpoint, or raise ValueError: it is of another.
+
+    Parameters
+    ----------
+    model : SCVI
+        With its networks and the prior of its library size, not yet trained.
+    step, stopping
+        Of this fit; ``stopping`` may be None.
+    saved : bytes
+        Of the checkpoint.
+    """
+    content, about = read(saved, path)
+    difference = _difference(model, content, about)
+    if difference:
+        raise ValueError(f"{path} cannot be resumed: {difference}. Name another checkpoint, or pass resume=False.")
+    restore(model, content, about)
+    step.restore(model._optimiser_state)
+    if stopping:
+        stopping.restore(model._stopping_state)
+
+
+def _difference(model, content, about):
+    """What a checkpoint and a model do not have in common, in words; None if nothing."""
+    mine = json.loads(json.dumps(model.get_params(), default=repr))
+    for name, value in about["parameters"].items():
+        if name not in FREE and mine.get(name) != value:
+            return f"it was trained with {name}={value!r} and this model has {name}={mine.get(name)!r}"
+    n_genes = about["architecture"]["n_genes"]
+    if n_genes != model.n_features_in_:
+        return f"it has {n_genes} genes and the data have {model.n_features_in_}"
+    theirs, ours = about["gene_names"] or [None] * n_genes, model.gene_names_ or [None] * n_genes
+    for column, (their, our) in enumerate(zip(theirs, ours, strict=True)):
+        if their != our:
+            return f"its gene in column {column} is {their!r} and that of the data {our!r}"
+    if about["batches"] != model.batches_.tolist():
+        return f"its batches are {about['batches']} and those of the data {model.batches_.tolist()}"
+    if not np.allclose(about["batch_frequency"], model.batch_frequency_):
+        return "its batches have other shares of the cells than those of the data"
+    for name in ("library_mean", "library_var"):
+        theirs, ours = content["network"][name].tolist(), getattr(model.network_, name).tolist()
+        for their, our in zip(theirs, ours, strict=True):
+            if not math.isclose(their, our, rel_tol=1e-5):
+                return f"it was trained on other cells ({name.replace('_', ' ')} {their:.6g}, of the data {our:.6g})"
+    return None
