@@ -17,7 +17,6 @@ from .fused_layers import Decoder, Encoder, Minibatch, at
 from .fused_parameters import ParameterVector
 from .mmd import mmd
 from .networks import draw_noise
-from .stored import StoredCounts
 
 SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argument
     "describe_cells": "qpppp",
@@ -88,7 +87,7 @@ class FusedStep:
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
         self.kernels, self.n_threads = Kernels(), torch.get_num_threads()
         self._place_parameters()
-        self.resident = None if isinstance(cells.X, StoredCounts) else Counts(self.kernels, cells.X, cells.batch)
+        self.counts = None
         self._passes = {}  # by number of cells: two sizes occur in training
 
     def _place_parameters(self):
@@ -116,9 +115,11 @@ class FusedStep:
 
     def counts_of(self, rows):
         """`Counts` with the given cells, and their rows in there."""
-        if self.resident is not None:
-            return self.resident, rows
-        return Counts(self.kernels, self.cells.X[rows.numpy()].tocsr(), self.cells.batch[rows]), torch.arange(len(rows))
+        X, owners, where = self.cells.find(rows)
+        if self.counts is None or self.counts.X is not X:
+            self.counts = None  # let go of what it holds before there is more
+            self.counts = Counts(self.kernels, X, self.cells.batch[owners])
+        return self.counts, where
 
     def state(self):
         """What `Adam` keeps between steps, in the order of the network's parameters."""
@@ -136,7 +137,7 @@ class Counts:
         genes = torch.from_numpy(X.indices.astype("int32", copy=False))
         log_library, constants = torch.empty(len(batch)), torch.empty(len(batch), dtype=torch.float64)
         kernels.bind("describe_cells", len(batch), indptr, counts, log_library, constants)()
-        self.arrays = indptr, genes, counts, batch, log_library, constants
+        self.X, self.arrays = X, (indptr, genes, counts, batch, log_library, constants)
 
 
 class Pass:

@@ -22,15 +22,36 @@ class Cells:
 
     def __init__(self, X, batch, device="cpu", dtype=torch.float32):
         self.X = (StoredCounts.of_mapped(X) or X) if sp.issparse(X) else X
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self._held = device, dtype, None
         self.batch = torch.as_tensor(np.asarray(batch), dtype=torch.int64, device=device)
 
     def __len__(self):
         return self.X.shape[0]
 
+    def find(self, rows):
+        """Where the given rows, a tensor on the CPU, are in memory; cells on disk are read unless they are there.
+
+        Returns
+        -------
+        X : csr_matrix
+        owners : tensor of int or slice
+            The cells in the rows of ``X``.
+        where : tensor of int
+            The rows of ``X`` that are asked for.
+        """
+        if sp.issparse(self.X):
+            return self.X, slice(None), rows
+        if self._held is not None:
+            X, owners = self._held
+            where = torch.searchsorted(owners, rows).clamp(max=len(owners) - 1)
+            if torch.equal(owners[where], rows):
+                return X, owners, where
+        return self.X[rows.numpy()].tocsr(), rows, torch.arange(len(rows))
+
     def take(self, rows):
         """Counts (cells, genes) and batch codes (cells,) of the given rows, an integer tensor."""
-        x = torch.from_numpy(self.X[rows.cpu().numpy()].toarray())
+        X, _, where = self.find(rows.cpu())
+        x = torch.from_numpy(X[where.numpy()].toarray())
         return x.to(self.device, self.dtype), self.batch[rows.to(self.device)]
 
     def sizes(self):
@@ -42,14 +63,20 @@ class Cells:
 
     def minibatches(self, sampling, batch_size, generator):
         """Rows of the minibatches of one epoch, on the device; ``sampling`` as in `SCVI`."""
-        how = len(self), batch_size, generator, self.device
         if sampling == "blocks":
-            return in_blocks(*how, ahead=self._read_ahead)
-        return {"shuffle": shuffled, "replacement": replaced}[sampling](*how)
+            return self._from_buffers(in_blocks(len(self), batch_size, generator))
+        return {"shuffle": shuffled, "replacement": replaced}[sampling](len(self), batch_size, generator, self.device)
 
-    def _read_ahead(self, rows):
-        if isinstance(self.X, StoredCounts):
-            self.X[rows.numpy()].read_ahead()
+    def _from_buffers(self, buffers):
+        """The minibatches of the buffers; of counts on disk a buffer is in memory, and the next one on the way."""
+        for now, later in itertools.pairwise(itertools.chain(buffers, [None])):
+            if isinstance(self.X, StoredCounts):
+                self._held = None
+                rows = torch.cat(now).sort().values
+                self._held = self.X[rows.numpy()].tocsr(), rows
+                if later:
+                    self.X[torch.cat(later).sort().values.numpy()].read_ahead()
+            yield from (rows.to(self.device) for rows in now)
 
     def row_chunks(self, entries=2_000_000):
         """Consecutive rows, at most ``entries`` counts of them at a time (at least one cell)."""
@@ -74,36 +101,27 @@ def shuffled(n_cells, batch_size, generator, device="cpu"):
     return batches
 
 
-def in_blocks(n_cells, batch_size, generator, device="cpu", *, block_size=256, buffer_size=65_536, ahead=None):
+def in_blocks(n_cells, batch_size, generator, block_size=256, buffer_size=32_768):
     """Rows of one pass over all cells in an order that reads them from disk a block at a time.
 
     Blocks of ``block_size`` consecutive cells come in random order, and the cells of as many blocks as ``buffer_size``
     holds are shuffled together. As in `shuffled` every cell is seen once and none is alone in a minibatch.
 
-    Parameters
-    ----------
-    ahead : callable, optional
-        Called with the rows of the first buffer, and with those of the next one when the rows of a buffer begin.
+    Yields
+    ------
+    list of tensors
+        The minibatches of a buffer; the first begins with the few cells that the buffer before has left over.
     """
-
-    def rows_of(blocks):
-        rows = (blocks[:, None] + torch.arange(block_size)).flatten()
-        return rows[rows < n_cells]
-
-    starts = torch.randperm(-(-n_cells // block_size), generator=generator) * block_size
-    buffers = starts.split(max(1, buffer_size // block_size))
-    if ahead is not None:
-        ahead(rows_of(buffers[0]))
+    starts = torch.randperm(-(-n_cells // block_size), generator=generator)[:, None] * block_size
     rest = torch.empty(0, dtype=torch.int64)
-    for blocks, later in itertools.zip_longest(buffers, buffers[1:]):
-        if ahead is not None and later is not None:
-            ahead(rows_of(later))
-        rows = rows_of(blocks)
+    for blocks in starts.split(max(1, buffer_size // block_size)):
+        rows = (blocks + torch.arange(block_size)).flatten()
+        rows = rows[rows < n_cells]
         rest = torch.cat([rest, rows[torch.randperm(len(rows), generator=generator)]])
-        while len(rest) > batch_size + 1:  # two cells or more are left, in the end as well
-            yield rest[:batch_size].to(device)
-            rest = rest[batch_size:]
-    yield rest.to(device)
+        n_whole = max(0, len(rest) - 2) // batch_size  # two cells or more are left, in the end as well
+        *minibatches, rest = rest.tensor_split([batch_size * (i + 1) for i in range(n_whole)])
+        yield minibatches
+    yield [rest]
 
 
 def replaced(n_cells, batch_size, generator, device="cpu"):

@@ -1,5 +1,6 @@
 """Counts on disk: the same answers as in memory, without holding the files."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -8,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
-from scvi_core import SCVI, InvalidCounts, StoredCounts
+from scvi_core import SCVI, InvalidCounts, StoredCounts, minibatch
 from scvi_core.counts import check_counts
 from scvi_core.minibatch import Cells
 
@@ -166,6 +168,20 @@ def test_answers_are_written_where_they_are_wanted(tmp_path, question):
         getattr(model, question)(X, out=np.empty((600, 2)))
 
 
+def test_cells_of_a_buffer_are_held_and_others_are_read(tmp_path):
+    X = counts()
+    cells = Cells(write(tmp_path, X), BATCH)
+    for n_seen, rows in enumerate(cells.minibatches("blocks", 50, torch.Generator().manual_seed(0))):
+        held, owners, where = cells.find(rows)
+        np.testing.assert_array_equal(held[where.numpy()].toarray(), X[rows.numpy()].toarray())
+        np.testing.assert_array_equal(owners[where], rows)
+        if n_seen < 11:  # the last ones are a buffer of their own
+            assert held.shape[0] == 550
+            other = torch.tensor([rows[0], *({*range(600)} - {*owners.tolist()})])
+            np.testing.assert_array_equal(cells.take(other)[0], X[other.numpy()].toarray())
+            assert cells.find(rows)[0] is held
+
+
 def test_cells_of_a_chunk_are_read_in_one_go(tmp_path, monkeypatch):
     from scvi_core.stored import Column
 
@@ -177,15 +193,17 @@ def test_cells_of_a_chunk_are_read_in_one_go(tmp_path, monkeypatch):
 
 
 LIMITED = """
+import functools
 import resource
 import sys
 
 import torch
 
 sys.path.insert(0, sys.argv[2])
-from scvi_core import SCVI, StoredCounts
+from scvi_core import SCVI, StoredCounts, minibatch
 from scvi_core.bench import simulate
 
+minibatch.in_blocks = functools.partial(minibatch.in_blocks, buffer_size=1024)
 torch.set_num_threads(1)
 small, _ = simulate(300, 500, 0.5)
 SCVI(n_epochs=1, n_hidden=16).fit(small).history_  # all that is loaded at first use is there
@@ -202,7 +220,7 @@ except MemoryError:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of the address space is Linux's")
-def test_training_on_three_times_the_memory(tmp_path):
+def test_training_on_three_times_the_memory(tmp_path, monkeypatch):
     """The address space may grow by a third of what the counts take; the same model comes out as in memory."""
     X = sp.csr_matrix(np.tile(counts(100, 500).toarray() + 1, (250, 1)))  # without zeros: many bytes, few cells
     write(tmp_path, X)
@@ -210,6 +228,7 @@ def test_training_on_three_times_the_memory(tmp_path):
     call = [sys.executable, "-c", LIMITED, str(tmp_path), str(ROOT), str(size // 3)]
     done = subprocess.run(call, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    monkeypatch.setattr(minibatch, "in_blocks", functools.partial(minibatch.in_blocks, buffer_size=1024))
     model = SCVI(n_epochs=1, n_hidden=16, sampling="blocks").fit(X)
     loss, latent = float(model.history_["loss"][0]), float(model.latent(X[::50]).sum())
     assert done.stdout.split() == [repr(loss), repr(latent), "limited"]
