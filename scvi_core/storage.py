@@ -137,10 +137,11 @@ def replace(path, content):
             os.fsync(file.fileno())
         os.replace(new, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink()
         kept = "what was there before is whole" if path.exists() else "nothing was written"
         raise OSError(error.errno, f"{path} could not be written ({error.strerror}): {kept}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            new.unlink()
 
 
 def read(content, path):

@@ -11,19 +11,29 @@ import inspect
 import os
 import signal
 import sys
+from pathlib import Path
 
+import numpy as np
 import scipy.sparse as sp
 import torch.distributed as dist
 
 from .model import OPTIONS, SCVI
 from .storage import counts_of
+from .stored import StoredCounts
 from .training import TrainingDiverged
 
 
 def read_counts(path, layer=None, batch_key=None):
-    """Return counts, batch labels and gene names of an .h5ad, or the counts of an .npz written by scipy (CSR)."""
+    """Return counts, batch labels and gene names of an .h5ad, a folder of `StoredCounts` or a scipy .npz (counts only).
+
+    Those of a folder stay on disk; its batches are the codes that it has of them.
+    """
     if path.endswith(".npz"):
         return sp.load_npz(path), None, None
+    folder = Path(path)
+    if folder.is_dir():
+        batch = None if batch_key is None else np.load(folder / f"obs.{batch_key}.npy")
+        return StoredCounts.open(folder), batch, (folder / "genes.txt").read_text().splitlines()
     import anndata
 
     adata = anndata.read_h5ad(path)
@@ -33,7 +43,7 @@ def read_counts(path, layer=None, batch_key=None):
 def parser():
     """The options: those of a run written out, those of the model from its signature."""
     parser = argparse.ArgumentParser("scvi_core.train", description=__doc__.splitlines()[0])
-    parser.add_argument("counts", help=".h5ad, or .npz of a scipy.sparse.csr_matrix")
+    parser.add_argument("counts", help=".h5ad, a folder of counts on disk, or .npz of a CSR matrix (scipy)")
     parser.add_argument("--out", required=True, help="the model, written while it is trained")
     parser.add_argument("--layer", help="where an .h5ad has the counts, if not in X")
     parser.add_argument("--batch-key", help="column of obs with the batches")
