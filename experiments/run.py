@@ -31,7 +31,7 @@ from .store import Store, atomic, sweep
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
-TAGGED = ("methods.", "protocol.", "dataset.", "scale=", "flip=")
+TAGGED = ("methods.", "methods=", "protocol.", "dataset.", "scale=", "flip=")
 UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
 FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are ValueErrors
 ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
