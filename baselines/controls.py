@@ -87,6 +87,8 @@ class RandomLatent(Method):
 
     def fit(self, X, batch=None):
         check_counts(X)
+        if self.n_latent < 1:
+            raise ValueError(f"RandomLatent cannot give n_latent={self.n_latent} coordinates: choose at least 1.")
         return self
 
     def latent(self, X, batch=None):

@@ -62,6 +62,11 @@ class MNN(Transductive):
         """Correct counts ``X`` (n_cells, n_genes) for ``batch`` (n_cells,); a single batch is left as it is."""
         counts = check_counts(X)
         batch = check_batch(batch, counts.shape[0])
+        if not 1 <= self.n_latent <= min(counts.shape):
+            raise ValueError(
+                f"MNN cannot give n_latent={self.n_latent} components of {counts.shape[0]} cells × {counts.shape[1]} "
+                f"genes: choose 1 to {min(counts.shape)}."
+            )
         corrected = normalize(np.log1p(counts.toarray()))  # cosine normalisation: every cell of length one
         self.batches_ = np.unique(batch)
         merged, self.pairs_ = np.flatnonzero(batch == self.batches_[0]), []

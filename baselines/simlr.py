@@ -3,6 +3,8 @@
 Wang et al. 2017, in the large-scale form of the R package SIMLR 1.38.0 (``SIMLR_Large_Scale``); paper, section 4.6.
 """
 
+from numbers import Integral
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import eigsh
@@ -57,7 +59,9 @@ class SIMLR(Transductive):
     magnitude is positive at first, and later eigenvectors point the way of the previous F.
     """
 
-    def __init__(self, n_clusters=10, n_neighbors=30, n_components=200, random_state=0, verbose=False):
+    def __init__(
+        self, n_clusters: int | str | None = 10, n_neighbors=30, n_components=200, random_state=0, verbose=False
+    ):
         self.n_clusters = n_clusters
         self.n_neighbors = n_neighbors
         self.n_components = n_components
@@ -77,7 +81,7 @@ class SIMLR(Transductive):
         n_clusters = self.n_clusters
         if n_clusters is None:
             n_clusters = int(estimate_n_clusters(log_counts, verbose=self.verbose)["K1"].idxmin())
-        if not 1 <= n_clusters < n_cells:
+        if not (isinstance(n_clusters, Integral) and 1 <= n_clusters < n_cells):
             raise ValueError(
                 f"SIMLR cannot find n_clusters={n_clusters} blocks in {n_cells} cells: choose 1 to {n_cells - 1}."
             )

@@ -1,5 +1,7 @@
 """Selection of genes by the spread of their raw counts, as every dataset of the paper needs it."""
 
+from numbers import Integral
+
 import numpy as np
 
 from .base import InvalidDataset
@@ -23,8 +25,10 @@ def top_genes(X, n_genes):
     """
     if n_genes is None:
         return np.arange(X.shape[1])
-    if not 1 <= n_genes <= X.shape[1]:
-        raise InvalidDataset(f"n_genes={n_genes} is asked for and the data have {X.shape[1]} genes: choose fewer.")
+    if not (isinstance(n_genes, Integral) and 1 <= n_genes <= X.shape[1]):
+        raise InvalidDataset(
+            f"n_genes={n_genes} is asked for and the data have {X.shape[1]} genes: choose fewer."
+        )
     total, squares = moments(X)
     return rank_by_variance(X.shape[0], total, squares)[:n_genes]
 

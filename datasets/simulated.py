@@ -5,7 +5,8 @@ import json
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,6 +46,11 @@ class Simulation:
     seed: int = 0
 
     def __post_init__(self):
+        for field in fields(self):
+            value, kind = getattr(self, field.name), Integral if field.type is int else Real
+            if not isinstance(value, kind) or isinstance(value, bool) or value < 0:
+                what = "an integer" if kind is Integral else "a number"
+                raise InvalidDataset(f"{field.name}={value!r} is asked for: choose {what} of at least 0.")
         for name in ("n_cells", "n_genes", "n_clusters", "n_batches", "n_latent"):
             if getattr(self, name) < 1:
                 raise InvalidDataset(f"{name}={getattr(self, name)} is asked for: choose at least 1.")
@@ -155,6 +161,9 @@ def load(on_disk=None, workers=None, data_dir=None, **settings):
         between the two clusters farthest apart; ``obsm``: ``protein`` (centred log-ratios), ``protein_counts``,
         ``protein_clr``, with names in ``uns["proteins"]`` (see :mod:`datasets.simulated_annotations`).
     """
+    known = {field.name for field in fields(Simulation)}
+    if unknown := sorted(settings.keys() - known):
+        raise InvalidDataset(f"A simulation has no {unknown[0]}; it has: {', '.join(sorted(known))}.")
     simulation = Simulation(**settings)
     if on_disk is None:
         on_disk = simulation.n_cells * simulation.n_genes > IN_MEMORY

@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 import traceback
+from numbers import Integral, Real
 from typing import NamedTuple
 
 from hydra.utils import get_class, get_method
@@ -97,18 +98,38 @@ def check_method(name, config):
         cls = get_class(target)
     except Exception as error:
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
-    known = [p for p in inspect.signature(cls).parameters if p not in ("self", "args", "kwargs")]
-    unknown = [key for key in config if not key.startswith("_") and key not in known]
-    if unknown:
-        raise ValueError(
-            f"methods.{name}.{unknown[0]} is not a parameter of {cls.__name__}; it has: {', '.join(known) or 'none'}."
+    check_values(f"methods.{name}", cls, {key: value for key, value in config.items() if not key.startswith("_")})
+
+
+def check_values(where, function, values):
+    """Raise ValueError in one sentence where ``function`` has no such parameter, or its default is of another kind."""
+    parameters = inspect.signature(function).parameters
+    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    for key, value in values.items():
+        if key not in parameters and len(known) == len(parameters):
+            raise ValueError(
+                f"{where}.{key} is not a parameter of {function.__name__}; it has: {', '.join(known) or 'none'}."
+            )
+        stated = key not in parameters or parameters[key].annotation is not inspect.Parameter.empty
+        kind = None if stated else type(parameters[key].default)  # one that states its types is left to the method
+        allowed, said = {bool: (bool, "true or false"), int: (Integral, "an integer"), float: (Real, "a number")}.get(
+            kind, (object, "")
         )
+        is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
+        if not isinstance(value, allowed) or is_switch or value != value:
+            raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
 
 
 def load_dataset(config):
     """The AnnData that a resolved conf/dataset block describes, with a contract check by the loader."""
-    arguments = dict(config["loader"])
-    adata = get_method(arguments.pop("_target_"))(**arguments)  # hydra's instantiate would wrap the loader's sentence
+    try:
+        arguments = dict(config["loader"])
+        load = get_method(arguments.pop("_target_"))  # hydra's instantiate would wrap the loader's sentence
+    except (TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"dataset.loader._target_ does not name a function that reads data ({reason}).") from error
+    check_values("dataset.loader", load, arguments)
+    adata = load(**arguments)
     return subsample(adata, config["max_cells"]) if config.get("max_cells") else adata
 
 
@@ -124,7 +145,7 @@ def run(cell, results_dir, threads):
             arrays = _evaluate(cell, outcome, details)
     except Exception as error:
         outcome["status"] = "skipped" if getattr(error, "skip", False) else "failed"
-        outcome["reason"] = str(error) or type(error).__name__
+        outcome["reason"] = f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
         if outcome["status"] == "failed":
             details["traceback"] = traceback.format_exc()
     details["seconds"]["total"] = time.perf_counter() - started

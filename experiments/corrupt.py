@@ -33,7 +33,15 @@ def corrupt(X, *, kind, rng, **settings):
     Returns
     -------
     Corruption
+
+    Raises
+    ------
+    ValueError
+        A setting is not a share.
     """
+    for name, share in settings.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"protocol.corruption.{kind}.{name}={share} is not a share: choose from 0 to 1.")
     return {"uniform": _uniform, "binomial": _binomial}[kind](X, rng=rng, **settings)
 
 

@@ -1,9 +1,13 @@
 """The two protocols as lists of choices: what the paper's text says, what the authors' code did (conf/protocol/)."""
 
+import contextlib
+import math
+from numbers import Real
 from typing import NamedTuple
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from .provenance import ROOT
 
@@ -53,6 +57,49 @@ def flip(config):
         for part in key.split("."):
             value = value[part]
         OmegaConf.update(config.protocol, key, value, merge=False)
+
+
+def check(config):
+    """Raise ValueError where ``config.protocol`` lacks a choice, or has made one that is neither side's.
+
+    What is a word in conf/protocol/ must be a word of one side, what is a number any number, a switch a switch: a
+    misspelt word would otherwise pass for the other side.
+    """
+    sides = []
+    for name in (WRITTEN, RUN):
+        other = config.copy()
+        OmegaConf.set_struct(other, False)
+        other.protocol = OmegaConf.load(_path(name))
+        sides.append(_values(other.protocol))
+    made = _values(config.protocol)
+    for key in sides[0].keys() & sides[1].keys() - {"name"}:
+        known = [side[key] for side in sides]
+        if key not in made or not _of_a_kind(made[key], known):
+            there = " or ".join(dict.fromkeys("a block" if isinstance(k, DictConfig) else repr(k) for k in known))
+            said = f"={made[key]!r} is not known" if key in made else " is missing"
+            raise ValueError(f"protocol.{key}{said}: conf/protocol/ has {there}.")
+
+
+def _values(block, key=""):
+    """{key: value} of a block and of all that is in it, but for what the data set of this run does not fill in."""
+    found = {}
+    for name in block:
+        with contextlib.suppress(OmegaConfBaseException):
+            value = found[f"{key}{name}"] = block[name]
+            if isinstance(value, DictConfig):
+                found |= _values(value, f"{key}{name}.")
+    return found
+
+
+def _of_a_kind(value, known):
+    def number(x):
+        return isinstance(x, Real) and not isinstance(x, bool) and math.isfinite(x)
+
+    if any(isinstance(k, DictConfig) for k in known):
+        return isinstance(value, DictConfig)
+    if any(map(number, known)) and number(value):
+        return True
+    return any(value == k and type(value) is type(k) for k in known)
 
 
 def _path(protocol):

@@ -23,8 +23,8 @@ from omegaconf.errors import OmegaConfBaseException
 from datasets.base import FILE_NAME, content_hash
 
 from . import report, table
-from .cell import Cell, check_method, load_dataset
-from .protocols import flip
+from .cell import Cell, check_method, check_values, load_dataset
+from .protocols import check, flip
 from .provenance import ROOT
 from .store import Store, atomic, sweep
 
@@ -70,6 +70,10 @@ def execute(config, tag=""):
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
     options = dict(config["executor"])
     run_cells = get_method(options.pop("_target_"))  # a module of experiments/executors/
+    check_values("executor", run_cells, options)
+    for name in ("n_jobs", "memory_gb"):
+        if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
+            raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
     run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **options)
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
@@ -110,7 +114,7 @@ def _as_now(record, cell):
 
 
 def _draw(config, records, store, source, tag):
-    """Table, figures, run summary and report from the records of this run; return how many cells failed."""
+    """Table, figures, run summary and report from the records of this run; return how much failed."""
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
@@ -137,10 +141,13 @@ def _draw(config, records, store, source, tag):
     for name in figures:
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {page}")
+    differing = table.differing(cells, axes)
+    for sentence in differing:
+        print(f"error: {sentence}", file=sys.stderr)
     failed = cells[cells["status"].isin(["failed", "timeout"])]
     for row in failed.drop_duplicates(["method", "reason"]).itertuples():
         print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)
-    return len(failed)
+    return len(failed) + len(differing)
 
 
 def _for_report(config):
@@ -225,12 +232,27 @@ def _resolve(config: DictConfig):
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
     if config.dataset.name == "h5ad" and config.dataset.path:
         config.dataset.name = Path(config.dataset.path).stem  # files of the user's own do not share tables
+    check(config)
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     config["dataset"]["max_cells"] = config["scale"]["max_cells"]
-    seeds = config["seeds"]
+    _require_cells(config)
+    return config
+
+
+def _require_cells(config):
+    """Refuse settings of which cells to compute that are no lists, or that would count a cell twice."""
+    seeds, axes, most = config["seeds"], config["experiment"].get("axes") or {}, config["scale"]["max_cells"]
     if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
         raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")
-    return config
+    if not isinstance(axes, dict):
+        raise ValueError(f"experiment.axes={axes}: give a list of values for every axis, e.g. experiment.axes.x=[1,2].")
+    for name, values in axes.items():
+        if not isinstance(values, list) or len(set(map(str, values))) < len(values):
+            raise ValueError(f"experiment.axes.{name}={values}: give a list of different values.")
+    if not (most is None or (isinstance(most, int) and most > 1)):
+        raise ValueError(f"scale.max_cells={most!r}: give a number of cells, or null for all of them.")
+    if not isinstance(config["fresh"], bool):
+        raise ValueError(f"fresh={config['fresh']!r}: choose true or false.")
 
 
 def _tag():

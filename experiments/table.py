@@ -12,6 +12,7 @@ CONFIDENCE = 0.95
 QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
 REFERENCE = "scVI"  # the method that all others are compared with, seed by seed
 RESAMPLES = 9999
+OF_THE_METHOD = ("generative_sha256", "generative_sha256_tuned")  # hashes of what was fitted, not of the task
 
 
 def frame(records):
@@ -27,6 +28,25 @@ def frame(records):
         row |= {"seconds": record["seconds"]["total"], "peak_memory_mb": record["peak_memory_mb"]}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def differing(cells, axes):
+    """One sentence for each task that was not the same for all methods: their scores cannot be set side by side.
+
+    What tells a task is the facts that end in ``_sha256`` (`experiments.hashes`): the cells, the corrupted counts.
+    """
+    said = []
+    for name in [column for column in cells if column.endswith("_sha256") and column not in OF_THE_METHOD]:
+        for values, group in cells[cells["status"] == "done"].groupby([*axes, "seed"], sort=False):
+            if group[name].nunique() > 1:
+                where = ", ".join(f"{key} {value}" for key, value in zip([*axes, "seed"], values, strict=True))
+                usual = group[name].mode()[0]
+                odd = ", ".join(group.loc[group[name] != usual, "label"])
+                said.append(
+                    f"{name} of {odd} is not that of the other methods ({where}): they did not see the same, run it "
+                    "again with fresh=true."
+                )
+    return said
 
 
 def summarise(cells, axes, published, published_as, origin=""):

@@ -1,6 +1,7 @@
 """scVI (Lopez et al. 2018) as one scikit-learn style estimator on raw counts."""
 
 import copy
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ OPTIONS = {
     "point": ("mean", "sample"),
     "mmd_kernel": ("fourier", "rbf"),
 }
+SMALLEST = {"n_latent": 1, "n_hidden": 1, "n_layers": 1, "n_epochs": 0, "batch_size": 2, "patience": 1}
+BELOW = {"dropout": 1, "validation_size": 1, "lr": np.inf, "adam_eps": np.inf, "mmd_weight": np.inf}
 
 
 class SCVI(Inference, Differential, Storage, Estimator):
@@ -347,8 +350,15 @@ class SCVI(Inference, Differential, Storage, Estimator):
     def _check_parameters(self):
         for name, allowed in OPTIONS.items():
             check_choice("SCVI", name, getattr(self, name), allowed)
-        if self.batch_size < 2:
-            raise ValueError(f"SCVI(batch_size={self.batch_size}): batch normalisation needs at least 2 cells.")
+        for name, smallest in SMALLEST.items():
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < smallest:
+                raise ValueError(f"SCVI({name}={value!r}) will not do: choose an integer of at least {smallest}.")
+        for name, below in BELOW.items():
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and 0 <= value < below):
+                limit = "" if below == np.inf else f" below {below}"
+                raise ValueError(f"SCVI({name}={value!r}) will not do: choose a number from 0{limit}.")
 
     def _start(self, X, batch, gene_names):
         """Everything a fit from scratch begins with: batches, networks with initial weights, generators."""
