@@ -11,7 +11,6 @@ import resource
 import sys
 import time
 import traceback
-from numbers import Integral, Real
 from typing import NamedTuple
 
 from hydra.utils import get_class, get_method
@@ -20,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from datasets.base import subsample
 
 from .provenance import code_version, git_commit, machine, versions
+from .settings import check_values
 from .store import Store
 
 RECORD_FORMAT = 1  # raised when the meaning of a record changes: old records are then computed again
@@ -99,25 +99,6 @@ def check_method(name, config):
     except Exception as error:
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
     check_values(f"methods.{name}", cls, {key: value for key, value in config.items() if not key.startswith("_")})
-
-
-def check_values(where, function, values):
-    """Raise ValueError in one sentence where ``function`` has no such parameter, or its default is of another kind."""
-    parameters = inspect.signature(function).parameters
-    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
-    for key, value in values.items():
-        if key not in parameters and len(known) == len(parameters):
-            raise ValueError(
-                f"{where}.{key} is not a parameter of {function.__name__}; it has: {', '.join(known) or 'none'}."
-            )
-        stated = key not in parameters or parameters[key].annotation is not inspect.Parameter.empty
-        kind = None if stated else type(parameters[key].default)  # one that states its types is left to the method
-        allowed, said = {bool: (bool, "true or false"), int: (Integral, "an integer"), float: (Real, "a number")}.get(
-            kind, (object, "")
-        )
-        is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
-        if not isinstance(value, allowed) or is_switch or value != value:
-            raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
 
 
 def load_dataset(config):

@@ -72,7 +72,7 @@ def check(config):
         other.protocol = OmegaConf.load(_path(name))
         sides.append(_values(other.protocol))
     made = _values(config.protocol)
-    for key in sides[0].keys() & sides[1].keys() - {"name"}:
+    for key in [key for key in sides[0] if key in sides[1] and key != "name"]:
         known = [side[key] for side in sides]
         if key not in made or not _of_a_kind(made[key], known):
             there = " or ".join(dict.fromkeys("a block" if isinstance(k, DictConfig) else repr(k) for k in known))

@@ -20,12 +20,13 @@ from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from datasets.base import FILE_NAME, content_hash
+from datasets.base import content_hash
 
 from . import report, table
-from .cell import Cell, check_method, check_values, load_dataset
+from .cell import Cell, check_method, load_dataset
 from .protocols import check, flip
 from .provenance import ROOT
+from .settings import check_blocks, check_cells, check_executor, check_file_names
 from .store import Store, atomic, sweep
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -48,7 +49,7 @@ def execute(config, tag=""):
         Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
-    _require_file_names(config)
+    check_file_names(config)
     _require_writable(results_dir)
     prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
     if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
@@ -70,10 +71,7 @@ def execute(config, tag=""):
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
     options = dict(config["executor"])
     run_cells = get_method(options.pop("_target_"))  # a module of experiments/executors/
-    check_values("executor", run_cells, options)
-    for name in ("n_jobs", "memory_gb"):
-        if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
-            raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
+    check_executor(run_cells, options)
     run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **options)
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
@@ -194,17 +192,6 @@ def _require_writable(folder):
         ) from error
 
 
-def _require_file_names(config):
-    """Refuse names that would lead out of the results folder: they become parts of file names there."""
-    for part in ("experiment", "dataset", "protocol"):
-        name = config[part].get("name")
-        if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
-            raise ValueError(
-                f"{part}.name={name!r} cannot be part of a file name: use letters, digits, - and _, "
-                f"e.g. {part}.name=my_{part}."
-            )
-
-
 def _all_methods(required):
     """Every method of conf/method/, the user's --config-dir included, that can do the task: the folder is the registry.
 
@@ -227,6 +214,7 @@ def _method(name, overrides):
 def _resolve(config: DictConfig):
     if config.get("experiment") is None:
         raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
+    check_blocks(config)
     flip(config)
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
@@ -235,24 +223,8 @@ def _resolve(config: DictConfig):
     check(config)
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     config["dataset"]["max_cells"] = config["scale"]["max_cells"]
-    _require_cells(config)
+    check_cells(config)
     return config
-
-
-def _require_cells(config):
-    """Refuse settings of which cells to compute that are no lists, or that would count a cell twice."""
-    seeds, axes, most = config["seeds"], config["experiment"].get("axes") or {}, config["scale"]["max_cells"]
-    if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
-        raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")
-    if not isinstance(axes, dict):
-        raise ValueError(f"experiment.axes={axes}: give a list of values for every axis, e.g. experiment.axes.x=[1,2].")
-    for name, values in axes.items():
-        if not isinstance(values, list) or len(set(map(str, values))) < len(values):
-            raise ValueError(f"experiment.axes.{name}={values}: give a list of different values.")
-    if not (most is None or (isinstance(most, int) and most > 1)):
-        raise ValueError(f"scale.max_cells={most!r}: give a number of cells, or null for all of them.")
-    if not isinstance(config["fresh"], bool):
-        raise ValueError(f"fresh={config['fresh']!r}: choose true or false.")
 
 
 def _tag():

@@ -11,7 +11,7 @@ import anndata as ad
 import pandas as pd
 import pytest
 
-from experiments.run import _require_file_names
+from experiments.settings import check_file_names
 from experiments.store import Claims, Store
 
 ROOT = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
 def test_a_name_that_leads_elsewhere_is_refused(part, name):
     config = {key: {"name": "fine"} for key in ("experiment", "dataset", "protocol")} | {part: {"name": name}}
     with pytest.raises(ValueError, match=rf"{part}\.name=.* cannot be part of a file name: use letters"):
-        _require_file_names(config)
+        check_file_names(config)
 
 
 def test_a_dataset_never_leads_out_of_the_results(tmp_path):

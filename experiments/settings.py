@@ -1,0 +1,72 @@
+"""What the settings of a run must be, checked before anything is computed; each refusal is one sentence."""
+
+import inspect
+from numbers import Integral, Real
+
+from omegaconf import DictConfig
+
+from datasets.base import FILE_NAME
+
+
+def check_blocks(config):
+    """Refuse a value where a configuration has a block, e.g. ``executor=2`` for ``executor.threads=2``."""
+    blocks = {name: config[name] for name in ("dataset", "executor", "experiment", "methods", "protocol", "scale")}
+    if isinstance(config.methods, DictConfig):
+        blocks |= {f"methods.{name}": config.methods[name] for name in config.methods}
+    for name, block in blocks.items():
+        if not isinstance(block, DictConfig) and (name, block) != ("methods", "all"):
+            raise ValueError(f"{name}={block!r} is no block of settings: name a file of conf/ or a key of the block.")
+
+
+def check_values(where, function, values):
+    """Raise ValueError in one sentence where ``function`` has no such parameter, or its default is of another kind."""
+    parameters = inspect.signature(function).parameters
+    known = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    for key, value in values.items():
+        if key not in parameters and len(known) == len(parameters):
+            raise ValueError(
+                f"{where}.{key} is not a parameter of {function.__name__}; it has: {', '.join(known) or 'none'}."
+            )
+        stated = key not in parameters or parameters[key].annotation is not inspect.Parameter.empty
+        kind = None if stated else type(parameters[key].default)  # one that states its types is left to the method
+        allowed, said = {bool: (bool, "true or false"), int: (Integral, "an integer"), float: (Real, "a number")}.get(
+            kind, (object, "")
+        )
+        is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
+        if not isinstance(value, allowed) or is_switch or value != value:
+            raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
+
+
+def check_file_names(config):
+    """Refuse names that would lead out of the results folder: they become parts of file names there."""
+    for part in ("experiment", "dataset", "protocol"):
+        name = config[part].get("name")
+        if not isinstance(name, str) or not FILE_NAME.fullmatch(name):
+            raise ValueError(
+                f"{part}.name={name!r} cannot be part of a file name: use letters, digits, - and _, "
+                f"e.g. {part}.name=my_{part}."
+            )
+
+
+def check_cells(config):
+    """Refuse settings of which cells to compute that are no lists, or that would count a cell twice."""
+    seeds, axes, most = config["seeds"], config["experiment"].get("axes") or {}, config["scale"]["max_cells"]
+    if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
+        raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")
+    if not isinstance(axes, dict):
+        raise ValueError(f"experiment.axes={axes}: give a list of values for every axis, e.g. experiment.axes.x=[1,2].")
+    for name, values in axes.items():
+        if not isinstance(values, list) or len(set(map(str, values))) < len(values):
+            raise ValueError(f"experiment.axes.{name}={values}: give a list of different values.")
+    if not (most is None or (isinstance(most, int) and most > 1)):
+        raise ValueError(f"scale.max_cells={most!r}: give a number of cells, or null for all of them.")
+    if not isinstance(config["fresh"], bool):
+        raise ValueError(f"fresh={config['fresh']!r}: choose true or false.")
+
+
+def check_executor(run_cells, options):
+    """Refuse an executor's options of the wrong kind before the first cell starts."""
+    check_values("executor", run_cells, options)
+    for name in ("n_jobs", "memory_gb"):
+        if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
+            raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
