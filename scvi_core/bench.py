@@ -26,13 +26,15 @@ SHAPES = ("3000x558:0.48", "20000x720:0.28", "5000x10000:0.06")
 TOLERANCE = 1e-4  # of loss and gradient; rounding is below 1e-5
 
 
-def simulate(n_cells, n_genes, density, n_clusters=8, n_batches=2, seed=0):
+def simulate(n_cells, n_genes, density, n_clusters=8, n_batches=2, seed=0, in_order=False):
     """Zero-inflated negative binomial counts of cells in clusters and batches.
 
     Parameters
     ----------
     density : float
         Share of the entries that are not zero, met by the choice of the library sizes.
+    in_order : bool
+        Sort the cells by cluster and batch.
 
     Returns
     -------
@@ -59,7 +61,8 @@ def simulate(n_cells, n_genes, density, n_clusters=8, n_batches=2, seed=0):
         x = rng.poisson(rng.gamma(theta, mu / theta)) * (rng.random(mu.shape) < keep)
         x[x.sum(axis=1) == 0, 0] = 1
         blocks.append(sp.csr_matrix(x.astype(np.int32)))
-    return sp.vstack(blocks, format="csr"), batch
+    order = np.lexsort((batch, cluster)) if in_order else slice(None)
+    return sp.vstack(blocks, format="csr")[order], batch[order]
 
 
 def start(X, batch, library, seed=0):

@@ -64,10 +64,10 @@ class Cells:
     def minibatches(self, sampling, batch_size, generator):
         """Rows of the minibatches of one epoch, on the device; ``sampling`` as in `SCVI`."""
         if sampling == "blocks":
-            return self._from_buffers(in_blocks(len(self), batch_size, generator))
+            return self.from_buffers(in_blocks(len(self), batch_size, generator))
         return {"shuffle": shuffled, "replacement": replaced}[sampling](len(self), batch_size, generator, self.device)
 
-    def _from_buffers(self, buffers):
+    def from_buffers(self, buffers):
         """The minibatches of the buffers; of counts on disk a buffer is in memory, and the next one on the way."""
         for now, later in itertools.pairwise(itertools.chain(buffers, [None])):
             if isinstance(self.X, StoredCounts):
@@ -101,11 +101,11 @@ def shuffled(n_cells, batch_size, generator, device="cpu"):
     return batches
 
 
-def in_blocks(n_cells, batch_size, generator, block_size=256, buffer_size=32_768):
+def in_blocks(n_cells, batch_size, generator, block_size=64, buffer_size=32_768):
     """Rows of one pass over all cells in an order that reads them from disk a block at a time.
 
-    Blocks of ``block_size`` consecutive cells come in random order, and the cells of as many blocks as ``buffer_size``
-    holds are shuffled together. As in `shuffled` every cell is seen once and none is alone in a minibatch.
+    Blocks of ``block_size`` consecutive cells come in random order, and the cells of so many of them are shuffled
+    together that there are about ``buffer_size``, in as many buffers as it takes. As in `shuffled` every cell is seen once and none is alone in a minibatch.
 
     Yields
     ------
@@ -114,13 +114,14 @@ def in_blocks(n_cells, batch_size, generator, block_size=256, buffer_size=32_768
     """
     starts = torch.randperm(-(-n_cells // block_size), generator=generator)[:, None] * block_size
     rest = torch.empty(0, dtype=torch.int64)
-    for blocks in starts.split(max(1, buffer_size // block_size)):
+    for blocks in starts.tensor_split(-(-n_cells // buffer_size)):  # all of about the same size, the last one too
         rows = (blocks + torch.arange(block_size)).flatten()
         rows = rows[rows < n_cells]
         rest = torch.cat([rest, rows[torch.randperm(len(rows), generator=generator)]])
         n_whole = max(0, len(rest) - 2) // batch_size  # two cells or more are left, in the end as well
         *minibatches, rest = rest.tensor_split([batch_size * (i + 1) for i in range(n_whole)])
-        yield minibatches
+        if minibatches:
+            yield minibatches
     yield [rest]
 
 

@@ -16,7 +16,7 @@ def seeded(seed=0):
 
 
 @pytest.mark.parametrize("n_cells", [2, 127, 128, 129, 130, 257, 1025])
-@pytest.mark.parametrize(("block_size", "buffer_size"), [(1, 1), (16, 64), (100, 250), (256, 65_536)])
+@pytest.mark.parametrize(("block_size", "buffer_size"), [(1, 1), (16, 64), (100, 250), (100, 10), (256, 65_536)])
 def test_every_cell_once_and_none_alone(n_cells, block_size, buffer_size):
     sizes = {"block_size": block_size, "buffer_size": buffer_size}
     batches = minibatches(n_cells, 128, seeded(), **sizes)
@@ -30,8 +30,8 @@ def test_every_cell_once_and_none_alone(n_cells, block_size, buffer_size):
 
 
 def test_a_minibatch_has_cells_from_all_over():
-    """With 64 of 400 blocks in the buffer, 128 cells come from as many of them as independent draws do."""
-    n_blocks, block_size, buffer = 400, 50, 64
+    """With 64 of 384 blocks in the buffer, 128 cells come from as many of them as independent draws do."""
+    n_blocks, block_size, buffer = 384, 50, 64
     batches = minibatches(n_blocks * block_size, 128, seeded(), block_size=block_size, buffer_size=50 * buffer)
     blocks = [len(set((rows // block_size).tolist())) for rows in batches]
     expected = buffer * (1 - (1 - 1 / buffer) ** 128)

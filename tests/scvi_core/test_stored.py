@@ -182,6 +182,13 @@ def test_cells_of_a_buffer_are_held_and_others_are_read(tmp_path):
             assert cells.find(rows)[0] is held
 
 
+@pytest.mark.parametrize("n_cells", [2, 128, 130])
+def test_fewer_cells_than_a_buffer_holds(tmp_path, n_cells):
+    stored = write(tmp_path, counts(n_cells))
+    seen = torch.cat(list(Cells(stored, BATCH[:n_cells]).minibatches("blocks", 128, torch.Generator())))
+    assert sorted(seen.tolist()) == list(range(n_cells))
+
+
 def test_cells_of_a_chunk_are_read_in_one_go(tmp_path, monkeypatch):
     from scvi_core.stored import Column
 
