@@ -104,8 +104,8 @@ def shuffled(n_cells, batch_size, generator, device="cpu"):
 def in_blocks(n_cells, batch_size, generator, block_size=64, buffer_size=32_768):
     """Rows of one pass over all cells in an order that reads them from disk a block at a time.
 
-    Blocks of ``block_size`` consecutive cells come in random order, and the cells of so many of them are shuffled
-    together that there are about ``buffer_size``, in as many buffers as it takes. As in `shuffled` every cell is seen once and none is alone in a minibatch.
+    Blocks of ``block_size`` consecutive cells come in random order, and about ``buffer_size`` cells at a time, whole
+    blocks, are shuffled together. As in `shuffled` every cell is seen once and none is alone in a minibatch.
 
     Yields
     ------
