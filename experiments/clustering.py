@@ -53,10 +53,15 @@ def evaluate(method, adata, protocol, seeds):
     labels = _labels(adata, "label", rows)
     if labels is None:
         raise NotApplicable(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
+    n_labels = np.unique(labels).size
+    if not 1 < n_labels < len(rows):
+        raise NotApplicable(
+            f"{adata.uns['source']['name']} has {n_labels} cell type(s) among {len(rows)} training cells: clusters "
+            "need at least two types, and fewer than cells."
+        )
     X = adata.X[rows]
     given = "batch" in adata.obs and protocol["clustering"]["use_batch"]
     batch = adata.obs["batch"].to_numpy()[rows] if given else None
-    n_labels = np.unique(labels).size
     latent = fit_latent(method, X, batch=batch, n_labels=n_labels)
     if getattr(method, "sees_truth", False):
         latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type

@@ -116,10 +116,12 @@ def test_data_without_labels_are_skipped_and_a_single_label_is_said(adata):
     with pytest.raises(NotApplicable, match="planted has no cell types") as caught:
         clustering.evaluate(Spy(), bare, PROTOCOL, SEEDS)
     assert caught.value.skip
-    one = adata.copy()
-    one.obs["label"] = pd.Categorical(["same"] * 160)
-    with pytest.raises(ValueError, match="1 labels on 120 cells"):
-        clustering.evaluate(Spy(), one, PROTOCOL, SEEDS)
+    other, spy = adata.copy(), Spy()
+    for labels, n in ((["same"] * 160, 1), (adata.obs_names, 120)):
+        other.obs["label"] = pd.Categorical(labels)
+        with pytest.raises(NotApplicable, match=rf"planted has {n} cell type\(s\) among 120 training"):
+            clustering.evaluate(spy, other, PROTOCOL, SEEDS)
+    assert not hasattr(spy, "X_")  # said before anything is fitted
 
 
 def test_every_published_bar_of_figure_8_is_found():
