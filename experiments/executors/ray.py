@@ -1,6 +1,7 @@
 """The Ray executor: every cell a task of a Ray cluster, computed on its node by the local executor."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -54,11 +55,14 @@ class _Ray:
         self.ray, self.results_dir, self.limits = ray, results_dir, limits
         environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
         try:
+            if ":" in address and "//" not in address:  # ray.init itself would try for minutes
+                host, _, port = address.rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address=address, runtime_env=environment, log_to_driver=False, logging_level="WARNING")
-        except ConnectionError as error:
+        except (OSError, RuntimeError) as error:
             raise OSError(
-                f"No Ray cluster answers (executor.address={address}): start one with `ray start --head`, name another "
-                "with executor.address=HOST:PORT, or take executor.address=local for one on this machine."
+                f"No Ray cluster answers at executor.address={address} ({str(error).splitlines()[-1]}): start one with "
+                "`ray start --head`, name another, HOST:PORT, or take executor.address=local for one on this machine."
             ) from error
         # One cell per worker process: a cell sees the GPUs that were given to it, not to the one before.
         self.task = ray.remote(max_calls=1, max_retries=0)(_on_worker)

@@ -94,6 +94,7 @@ def test_a_lost_job_is_submitted_again_and_given_up_in_the_end(tmp_path, monkeyp
 
 def test_no_more_jobs_at_once_than_asked_for(tmp_path, monkeypatch):
     engine = Lossy(tmp_path, {})
+    engine.poll_seconds = 0.3  # time to submit them all
     supervise(engine, [cell(seed) for seed in range(5)], tmp_path, monkeypatch, n_jobs=2)
     assert engine.most == 2
     assert len(engine.jobs) == 5
@@ -134,6 +135,9 @@ def test_what_is_missing_is_said_in_one_sentence(name, tmp_path, monkeypatch):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(OSError, match="executor=slurm needs Slurm's sbatch, which is not on this machine"):
             run_cells([cell()], tmp_path)
+    if name == "ray" and importlib.util.find_spec("ray"):
+        with pytest.raises(OSError, match=r"No Ray cluster answers at executor\.address=127\.0\.0\.2:1 .*refused"):
+            run_cells([cell()], tmp_path, address="127.0.0.2:1")
     assert not list(tmp_path.iterdir())
 
 
