@@ -62,8 +62,8 @@ def supervise(engine, cells, results_dir, *, n_jobs, retries, verbose, **default
     # Who claims a cell (store.Claims)? Its node does, by computing it with the local executor; the submitter never: its
     # own job would wait for it. So a claim lives and dies with the process that computes. Where a file system has no
     # locks between machines, two runs may compute one cell, to the same result.
-    if n_jobs != "auto" and int(n_jobs) < 1:
-        raise ValueError(f"executor.n_jobs={n_jobs}: at least 1, or auto.")
+    if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
+        raise ValueError(f"executor.threads={defaults['threads']}, executor.n_jobs={n_jobs}: both must be at least 1.")
     asked = {cell.key: resources(cell, **defaults) for cell in cells}
     at_once = math.inf if n_jobs == "auto" else int(n_jobs)
     waiting, running, ended, losses = deque(cells), {}, {}, Counter()

@@ -107,9 +107,10 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
 
 def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
+    own += ["+methods.pca._resources_.memory_gb=4"]  # changes no number and no name
     done = command("-m", "+exp=imputation", *own, *QUICK, "methods.pca.n_latent=2,5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*n_latent=?.csv"))
+    tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*_as_written_methods.pca.n_latent=?.csv"))
     assert len(tables) == 2
     two, five = (pd.read_csv(tmp_path / "results/tables" / name).set_index(["method", "corruption"]) for name in tables)
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
