@@ -6,7 +6,7 @@ from sklearn.base import clone
 
 from .hashes import array_sha256
 from .latent import fit_latent, plane
-from .metrics.batch import batch_entropy
+from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, label_scores
 from .skipped import NotApplicable
 from .split import train_test
@@ -45,6 +45,8 @@ def evaluate(method, adata, protocol, seeds):
     X, batch = adata.X[rows], _codes(adata, "batch", rows)
     if batch is None or len(batch["batch_names"]) < 2:
         raise NotApplicable(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
+    if len(rows) <= N_NEIGHBORS:
+        raise NotApplicable(f"{len(rows)} training cells: batch mixing looks at the {N_NEIGHBORS} nearest of each.")
     label = _codes(adata, "label", rows) or {}
     given = adata.obs["batch"].to_numpy()[rows]
     n_labels = len(label["label_names"]) if label else None

@@ -97,7 +97,8 @@ def check_method(name, config):
     try:
         cls = get_class(target)
     except Exception as error:
-        raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"methods.{name}: the class {target} cannot be imported ({reason}).") from error
     check_values(f"methods.{name}", cls, {key: value for key, value in config.items() if not key.startswith("_")})
 
 

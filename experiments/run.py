@@ -16,7 +16,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.utils import get_class, get_method
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -26,7 +26,7 @@ from . import report, table
 from .cell import Cell, check_method, load_dataset
 from .protocols import check, flip
 from .provenance import ROOT
-from .settings import check_blocks, check_cells, check_executor, check_file_names
+from .settings import check_blocks, check_cells, check_file_names, executor
 from .store import Store, atomic, sweep
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -56,6 +56,7 @@ def execute(config, tag=""):
         prepare(config)
     for name, method in config["methods"].items():
         check_method(name, method)
+    run_cells = executor(config["executor"])
     adata = load_dataset(config["dataset"])
     source = adata.uns["source"]
     print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
@@ -69,10 +70,7 @@ def execute(config, tag=""):
             store.path(cell.key).unlink(missing_ok=True)
     todo = [cell for cell in cells if not store.is_final(cell.key)]
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
-    options = dict(config["executor"])
-    run_cells = get_method(options.pop("_target_"))  # a module of experiments/executors/
-    check_executor(run_cells, options)
-    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir, **options)
+    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir)
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
     return _draw(config, records, store, source, tag)
@@ -258,7 +256,7 @@ def main():
     except KeyboardInterrupt:
         print("\nInterrupted: finished cells are on record, the same command resumes.", file=sys.stderr)
         return 130
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a ValueError of ours is said in _task
         print(f"error: {_explain(error)}", file=sys.stderr)
         return 1
     return 1 if sum(failures) else 0

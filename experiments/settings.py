@@ -1,8 +1,10 @@
 """What the settings of a run must be, checked before anything is computed; each refusal is one sentence."""
 
+import functools
 import inspect
 from numbers import Integral, Real
 
+from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from datasets.base import FILE_NAME
@@ -64,9 +66,18 @@ def check_cells(config):
         raise ValueError(f"fresh={config['fresh']!r}: choose true or false.")
 
 
-def check_executor(run_cells, options):
-    """Refuse an executor's options of the wrong kind before the first cell starts."""
+def executor(config):
+    """The function that computes cells, as a file of conf/executor/ names it, with its options, which are checked."""
+    options = dict(config)
+    target = options.pop("_target_", None)
+    try:
+        run_cells = get_method(target)
+    except Exception as error:
+        raise ValueError(
+            f"executor._target_={target!r} names no executor: choose executor=local, or leave it out."
+        ) from error
     check_values("executor", run_cells, options)
     for name in ("n_jobs", "memory_gb"):
         if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
             raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
+    return functools.partial(run_cells, **options)

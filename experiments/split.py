@@ -22,19 +22,25 @@ def train_test(adata, protocol, seeds):
     Raises
     ------
     ValueError
-        ``obs["split"]`` holds anything else, or one of the two sides has no cells.
+        ``obs["split"]`` holds anything else, the shares are none, or one of the two sides has no cells.
     """
     if "split" in adata.obs:
         return _given(adata.obs["split"].astype(str).to_numpy())
     split = protocol["split"]
     if split["test"] == 0:
         return np.arange(adata.n_obs), np.arange(0)
-    train, test = train_test_split(
-        np.arange(adata.n_obs),
-        train_size=split["train"],
-        test_size=split["test"],
-        random_state=seeds.split if split["random_state"] is None else split["random_state"],
-    )
+    try:
+        train, test = train_test_split(
+            np.arange(adata.n_obs),
+            train_size=split["train"],
+            test_size=split["test"],
+            random_state=seeds.split if split["random_state"] is None else split["random_state"],
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"protocol.split.train={split['train']} and protocol.split.test={split['test']} do not divide "
+            f"{adata.n_obs} cells: give shares of at most 1 together that leave both sides some."
+        ) from error
     return train, test
 
 

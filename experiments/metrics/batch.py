@@ -4,8 +4,10 @@ import numpy as np
 from scipy.stats import entropy
 from sklearn.neighbors import NearestNeighbors
 
+N_NEIGHBORS = 50  # section 4.7
 
-def batch_entropy(*, latent, batch, n_draws, rng, n_cells=100, n_neighbors=50):
+
+def batch_entropy(*, latent, batch, n_draws, rng, n_cells=100, n_neighbors=N_NEIGHBORS):
     """Entropy of batch mixing (paper, section 4.7), in nats: how many batches meet in a neighbourhood.
 
     The entropy of the batch frequencies among the nearest neighbours of a cell, the cell itself not counted, averaged

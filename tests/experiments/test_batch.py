@@ -138,6 +138,11 @@ def test_one_batch_is_skipped_and_no_labels_will_do(adata):
     assert "label" not in arrays
 
 
+def test_too_few_cells_for_the_neighbours_are_skipped_before_the_fit(adata):
+    with pytest.raises(NotApplicable, match="45 training cells: batch mixing looks at the 50 nearest"):
+        batch.evaluate(None, adata[:60], PROTOCOL, SEEDS)
+
+
 @pytest.mark.parametrize("bad", [np.zeros((3, 2)), np.full((120, 2), np.nan), np.zeros(120)])
 def test_a_latent_space_that_is_none_is_refused(adata, bad):
     class Broken(Spy):

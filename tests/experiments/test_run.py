@@ -139,6 +139,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     [
         (["+exp=imputatoin"], r"Could not find 'exp/imputatoin'.*imputation"),
         (["+exp=imputation", "dataset=corex"], r"Could not find 'dataset/corex'.*cortex"),
+        (["+exp=imputation", "dataset=null"], r"^error: Config group override must be a string"),
         (["+exp=imputation", "methods.pca.n_latnt=5"], r"methods\.pca\.n_latnt.*The keys there are: .*n_latent"),
         (["+exp=imputation", "+methods.pca.n_latnt=5"], r"n_latnt is not a parameter of PCA; it has: n_latent"),
         (["+exp=imputation", "seeds=3"], r"give a list of different integers"),

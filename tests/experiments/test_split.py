@@ -59,6 +59,12 @@ def test_a_given_split_that_cannot_be_used_is_said(side, said):
         train_test(data(split=[side] * 100), protocol(), SEEDS)
 
 
+@pytest.mark.parametrize(("train", "test"), [(-1, 0.25), (0.6, 0.6), ("most", 0.25), (0.001, 0.25)])
+def test_shares_that_divide_nothing_are_said(train, test):
+    with pytest.raises(ValueError, match=rf"train={train} and .*test={test} do not divide 100 cells: give shares"):
+        train_test(data(), protocol(train, test), SEEDS)
+
+
 def test_the_hash_tells_rows_apart_and_not_their_type():
     rows = np.array([3, 1, 2])
     assert array_sha256(rows) == array_sha256(rows.astype(np.int32))
