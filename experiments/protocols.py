@@ -6,7 +6,7 @@ from numbers import Real
 from typing import NamedTuple
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from .provenance import ROOT
@@ -47,6 +47,8 @@ def flip(config):
     """Take the choices that ``config.flip`` names from the other protocol; what interpolates them follows."""
     if not config.flip:
         return
+    if not isinstance(config.flip, ListConfig):
+        raise ValueError(f"flip={config.flip}: give a list of choices, e.g. flip=[scvi.init].")
     other = RUN if config.protocol.name == WRITTEN else WRITTEN
     known = choices(other)
     block = OmegaConf.to_container(OmegaConf.load(_path(other)), resolve=False)
