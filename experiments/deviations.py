@@ -80,17 +80,23 @@ def _runs(results_dir):
         config, flip = run["config"], run["config"].get("flip") or []
         if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
             continue
-        with open(results_dir / "tables" / f"{run['stem']}_cells.csv", newline="") as table:
-            cells = [row for row in csv.DictReader(table) if row["status"] == "done" and row["role"] != "control"]
+        rows, cells = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_cells"))
         names = {"experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"]}
-        yield names | {"flip": flip, "scores": dict(_scores(cells, run["axes"]))}
+        shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
+        yield names | {"flip": flip, "scores": dict(_scores(cells, run["axes"], shown))}
 
 
-def _scores(cells, axes):
+def _rows(path):
+    """Rows of a table but for controls."""
+    with open(path, newline="") as table:
+        return [row for row in csv.DictReader(table) if row["role"] != "control"]
+
+
+def _scores(cells, axes, shown):
     for row in cells:
         setting = ", ".join(f"{axis}: {row[axis]}" for axis in axes)
-        for score in METRICS:
-            if row.get(score):
+        for score in shown:
+            if row["status"] == "done" and row.get(score):
                 yield (row["label"], setting, score, row["seed"]), float(row[score])
 
 
@@ -111,9 +117,9 @@ def _effects(reference, key, runs):
                 continue
             low, high = interval(after - before)
             around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
-            what = " · ".join(filter(None, [*where, setting]))
+            what, name = " · ".join(filter(None, [*where, setting])), METRICS[score].label.replace("|", r"\|")
             yield (
-                f"| {what} | {label} | {METRICS[score].label} | {number(before.mean())} | {number(after.mean())} "
+                f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "
                 f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
             )
 

@@ -30,7 +30,7 @@ def write(results_dir):
     """
     results_dir = Path(results_dir)
     files = sorted((results_dir / "runs").glob("*.json"))
-    runs = [_run(file, results_dir) for file in files]
+    runs = [_run(file, results_dir) for file in files if "flip=" not in file.stem]  # those are in DEVIATIONS.md
     rows = [row for run in runs for row in run["rows"]]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -42,6 +42,7 @@ def write(results_dir):
     environment.filters["groups"] = _groups
     page = environment.get_template("report.html").render(
         runs=runs,
+        deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=_statements(runs),
         published=_published(rows),
         counts=Counter(row["verdict"] for row in rows if row["published"]),
