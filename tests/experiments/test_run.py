@@ -128,7 +128,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
     assert done.returncode == 1
     assert "timeout: scVI" in done.stderr
-    run = json.loads((tmp_path / "results/runs/imputation_small_as_written.json").read_text())
+    run = json.loads((tmp_path / "results/runs/imputation_small_as_written_methods=all.json").read_text())
     assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
     assert "planted_mute" not in run["config"]["methods"]
     assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"

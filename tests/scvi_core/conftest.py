@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def one_thread():
     """Tiny tensors gain nothing from threads, and on a busy machine waiting for them takes most of the time."""
     threads = torch.get_num_threads()

@@ -1,5 +1,6 @@
 """Fits that are cut off and go on, the log, and files that are whole or not there."""
 
+import contextlib
 import json
 import os
 import resource
@@ -57,7 +58,7 @@ def test_killed_and_resumed_to_the_same_bits(tmp_path, engine):
     command = [sys.executable, "-m", "scvi_core.train", tmp_path / "counts.npz", "--out", path, "--log-file", log]
     command += f"--n-hidden 8 --n-latent 2 --batch-size 16 --engine {engine} --kl-warmup-epochs 20".split()
     command += ["--n-epochs=1000000", "--checkpoint-every=0.01"]
-    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, env=os.environ | environment) as process:
         while process.poll() is None and (not log.exists() or len(log.read_text().splitlines()) < 5):
             time.sleep(0.02)
@@ -120,26 +121,21 @@ def test_a_truncated_checkpoint_and_none(tmp_path):
         small().fit(X, checkpoint=path, resume=True)
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full_disk():
-    """No file can grow beyond 4 kB, as on a disk with no room for more."""
+    """Within, after the call of what this gives, no file can grow beyond 4 kB; pytest's own output, too, is a file."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path, full_disk):
-    def weight(epoch):
-        if epoch == 2:
-            full_disk()
-        return 0.5
-
-    with pytest.raises(OSError, match=r"could not be written .*: what was there before is whole"):
-        small(kl_schedule=weight).fit(X, checkpoint=tmp_path / "model", checkpoint_every=0)
+def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path):
+    with full_disk() as fill:
+        model = small(kl_schedule=lambda epoch: fill() or 0.5 if epoch == 2 else 0.5)
+        with pytest.raises(OSError, match=r"could not be written .*: what was there before is whole"):
+            model.fit(X, checkpoint=tmp_path / "model", checkpoint_every=0)
     assert len(SCVI.load(tmp_path / "model").history_) == 2
     assert os.listdir(tmp_path) == ["model"]
 
