@@ -12,9 +12,9 @@ from .words import to_float
 def read():
     """The statements of results/claims.yaml.
 
-    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``on`` (data
-    sets). Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared
-    with; ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``.
+    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``datasets``.
+    Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with;
+    ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 

@@ -223,7 +223,7 @@ def _statements(runs):
     for claim in claims.read():
         answers = []
         for run in runs:
-            concerned = not claim.get("on") or run["dataset"].removeprefix("standin_") in claim["on"]
+            concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
             if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
                 verdict, words = claims.judge(claim, run["table"])
                 answers.append({"run": run, "verdict": verdict, "words": words})

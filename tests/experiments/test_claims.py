@@ -82,6 +82,8 @@ def test_what_failed_does_not_count():
 @pytest.mark.parametrize("claim", claims.read(), ids=lambda claim: claim["says"][:30])
 def test_the_file(claim):
     assert {"says", "section", "experiment", "score"} < set(claim)
+    sides = {"better", "worse", "like", "margin", "value"}
+    assert set(claim) <= {"says", "section", "experiment", "score", "where", "datasets"} | sides  # YAML reads `on` as true
     assert (ROOT / "conf" / "exp" / f"{claim['experiment']}.yaml").exists()
     assert METRICS[claim["score"]].better or "value" in claim
     assert table.REFERENCE == "scVI"
