@@ -34,7 +34,8 @@ FITS = [
     {"n_epochs": 6},
     {"n_epochs": 60, "early_stopping": "patience", "patience": 2, "lr": 0.01, "batch_norm_momentum": 0.5},
 ]
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | ONE_THREAD | {"PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 def steps(kind, architecture, options):
