@@ -1,6 +1,6 @@
 #!/bin/sh
 # A Slurm of two nodes on the loopback of this machine, for as long as a command runs:
-#     sh tests/slurm/start.sh python -m pytest tests/experiments/test_slurm.py
+#     sh tests/slurm/start.sh python -m pytest tests/experiments/test_executors.py
 #     sh tests/slurm/start.sh bash        # a shell in which sbatch, squeue and executor=slurm work
 # Debian: apt-get install slurm-wlm munge. Nothing outside a temporary folder is read or written, no service is touched.
 # As root or as yourself; each node is a slurmd with one core (NODES=3, CORES=2 change that).
