@@ -40,12 +40,14 @@ def write(results_dir):
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["groups"] = _groups
+    published = _published(rows)
+    verdicts = Counter(row["verdict"] for methods in published.values() for told in methods for row in told)
     page = environment.get_template("report.html").render(
         runs=runs,
         deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=_statements(runs),
-        published=_published(rows),
-        counts=Counter(row["verdict"] for row in rows if row["published"]),
+        published=published,
+        counts=verdicts,
         datasets=sorted({run["dataset"] for run in runs} - {""}),
         methods=list(dict.fromkeys(row["label"] for row in rows)),
     )
@@ -110,6 +112,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
         "dataset": dataset,
+        "protocol": protocol,
         "variant": variant,
         "tag": tag,
         "name": name,
@@ -232,13 +235,14 @@ def _statements(runs):
 
 
 def _published(rows):
-    """Rows with a published value, as {where: [rows of one method, one per protocol]}."""
+    """Rows with a published value, as {where: [rows of one method, one per protocol]}; once, if runs share records."""
     published = {}
     for row in rows:
         if row["published"]:
             where = (row["run"]["experiment"], row["run"]["dataset"], row["setting"], row["score"])
-            published.setdefault(", ".join(filter(None, where)), {}).setdefault(row["label"], []).append(row)
-    return {where: list(methods.values()) for where, methods in published.items()}
+            told = published.setdefault(", ".join(filter(None, where)), {}).setdefault(row["label"], {})
+            told.setdefault((row["run"]["protocol"], row["ours"], row["interval"]), row)
+    return {where: [list(told.values()) for told in methods.values()] for where, methods in published.items()}
 
 
 def _undone(cells, axes):

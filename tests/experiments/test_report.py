@@ -164,6 +164,15 @@ def test_protocols_stand_beside_each_other_under_one_published_value(results):
         assert f">{run}</a>" in first
 
 
+def test_a_value_that_two_runs_took_from_the_same_records_counts_once(tmp_path):
+    make_run(tmp_path)
+    alone = read(tmp_path).text.split("at a glance")[2].split("A published value is")[0]
+    make_run(tmp_path, tag="methods=all")
+    assert read(tmp_path).text.split("at a glance")[2].split("A published value is")[0] == alone
+    make_run(tmp_path, tag="methods.scvi.n_latent=5", shift=1.0)
+    assert read(tmp_path).text.split("at a glance")[2].split("A published value is")[0] != alone
+
+
 def test_page_stands_alone(results):
     page = read(results)
     stored = {path.read_bytes() for path in (results / "figures").glob("*.png")}
