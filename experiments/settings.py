@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from numbers import Integral, Real
+from numbers import Real
 
 from hydra.utils import get_method
 from omegaconf import DictConfig
@@ -31,9 +31,8 @@ def check_values(where, function, values):
             )
         stated = key not in parameters or parameters[key].annotation is not inspect.Parameter.empty
         kind = None if stated else type(parameters[key].default)  # one that states its types is left to the method
-        allowed, said = {bool: (bool, "true or false"), int: (Integral, "an integer"), float: (Real, "a number")}.get(
-            kind, (object, "")
-        )
+        number = (Real, "a number")  # for a default of 1 too, which need not mean that 0.5 makes no sense
+        allowed, said = {bool: (bool, "true or false"), int: number, float: number}.get(kind, (object, ""))
         is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
         if not isinstance(value, allowed) or is_switch or value != value:
             raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
@@ -77,6 +76,9 @@ def executor(config):
             f"executor._target_={target!r} names no executor: choose executor=local, or leave it out."
         ) from error
     check_values("executor", run_cells, options)
+    for name in ("threads", "retries"):
+        if not isinstance(options.get(name, 1), int):
+            raise ValueError(f"executor.{name}={options[name]!r} will not do: choose an integer.")
     for name in ("n_jobs", "memory_gb"):
         if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
             raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")

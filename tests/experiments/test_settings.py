@@ -95,8 +95,8 @@ def test_any_value_for_any_setting_is_taken_or_refused_in_a_sentence(composed, p
         ("executor.threads", 1.5, r"executor\.threads=1\.5 will not do: choose an integer"),
         ("executor.memory_gb", "much", r"executor\.memory_gb='much' will not do: choose a number, or auto"),
         ("executor.timeout_minutes", None, r"executor\.timeout_minutes=None will not do"),
-        ("methods.pca.n_latent", "10", r"methods\.pca\.n_latent='10' will not do: choose an integer"),
-        ("methods.pca.n_latent", None, r"methods\.pca\.n_latent=None will not do: choose an integer"),
+        ("methods.pca.n_latent", "10", r"methods\.pca\.n_latent='10' will not do: choose a number"),
+        ("methods.pca.n_latent", None, r"methods\.pca\.n_latent=None will not do: choose a number"),
         ("methods.scvi.lr", float("nan"), r"methods\.scvi\.lr=nan will not do: choose a number"),
         ("experiment.axes.corruption", "uniform", r"axes\.corruption=uniform: give a list of different values"),
         ("experiment.axes.corruption", ["uniform", "uniform"], r"give a list of different values"),
@@ -131,8 +131,16 @@ def test_a_parameter_that_states_its_types_is_left_to_the_method():
         pass
 
     check_values("here", load, {"n_genes": None, "path": 3, "anything": "x"})
-    with pytest.raises(ValueError, match=r"here\.seed=2\.5 will not do: choose an integer"):
-        check_values("here", load, {"seed": 2.5})
+    with pytest.raises(ValueError, match=r"here\.seed='2' will not do: choose a number"):
+        check_values("here", load, {"seed": "2"})
+
+
+def test_a_whole_number_as_default_does_not_forbid_a_fraction(prepared):
+    def smooth(bandwidth=1):
+        pass
+
+    check_values("here", smooth, {"bandwidth": 0.5})
+    assert prepared("executor.timeout_minutes", 0.5)
 
 
 @pytest.mark.parametrize(
