@@ -153,6 +153,9 @@ class DenseMinibatch(Minibatch):
     def bind(self, kernel, *arguments):
         return functools.partial(getattr(self.kernels, kernel), *arguments)
 
+    def output(self, n_columns):
+        return torch.empty(self.n, n_columns)
+
     def first_layer(self, module, n_covariates, n_covariates_after):
         return DenseFirstHidden(self, module, n_covariates, n_covariates_after)
 

@@ -100,7 +100,8 @@ def compare_pairs(model, cells, group_a, group_b, *, n_pairs, n_samples, batches
         contrast = fused_inference.Contrast(network)
     else:
         contrast = Contrast(network.log_rho)
-    q_a, q_b = _posteriors(model, cells, a), _posteriors(model, cells, b)
+    mean, sd = _posteriors(model, cells, np.concatenate([a, b]))
+    q_a, q_b = (mean[:n_pairs], sd[:n_pairs]), (mean[n_pairs:], sd[n_pairs:])
     for pairs in torch.arange(n_pairs, device=device).split(max(1, ENTRIES // (n_genes * n_samples))):
         z_a, z_b = (_positions(mean[pairs], sd[pairs], n_samples, generator) for mean, sd in (q_a, q_b))
         codes = _share_out(frequency, len(pairs), n_samples, generator)

@@ -157,8 +157,12 @@ typedef struct {
     float list[6][TILE];                              /* of the non-zero counts, side by side */
 } tile_t;
 
+/* The functions of a tile are compiled twice, with `slopes` 1 and 0: without them only the values are filled. */
+#define TWICE static inline __attribute__((always_inline))
+
 /* Every gene as if its count were zero. */
-static void negative_binomial_zeros(int64_t n, dispersion_t d, const float *restrict mu, tile_t *restrict tile) {
+TWICE void negative_binomial_zeros(int64_t n, dispersion_t d, const float *restrict mu, int slopes,
+                                   tile_t *restrict tile) {
     const float *restrict theta = d.theta, *restrict inverse = d.inverse;
     #pragma omp simd
     for (int64_t g = 0; g < n; g++) {
@@ -167,13 +171,13 @@ static void negative_binomial_zeros(int64_t n, dispersion_t d, const float *rest
         float gap = e < 0.41f ? e * share + l.excess : l.log - share; /* log(1 + e) - e / (1 + e) */
         tile->log_ratio[g] = l.log;
         tile->value[g] = -theta[g] * l.log;
-        tile->by_mu[g] = -theta[g] * share;
-        tile->by_theta[g] = -theta[g] * gap;
+        if (slopes) tile->by_mu[g] = -theta[g] * share;
+        if (slopes) tile->by_theta[g] = -theta[g] * gap;
     }
 }
 
 /* The same with zero inflation; logits are cut at 60, where float has long called the probability 0 or 1. */
-static void inflate_zeros(int64_t n, const float *restrict logit, tile_t *restrict tile) {
+TWICE void inflate_zeros(int64_t n, const float *restrict logit, int slopes, tile_t *restrict tile) {
     float *restrict u = tile->list[0], *restrict q = tile->list[1], *restrict shift = tile->list[2];
     #pragma omp simd
     for (int64_t g = 0; g < n; g++) {
@@ -185,9 +189,9 @@ static void inflate_zeros(int64_t n, const float *restrict logit, tile_t *restri
         q[g] = small ? 1.0f + missing : (1.0f + nb_odds) * kept;
         u[g] = small ? missing : q[g] - 1.0f;
         shift[g] = small ? 0.0f : x;
-        tile->by_mu[g] *= from_nb;
-        tile->by_theta[g] *= from_nb;
-        tile->by_logit[g] = -missing * from_dropout;
+        if (slopes) tile->by_mu[g] *= from_nb;
+        if (slopes) tile->by_theta[g] *= from_nb;
+        if (slopes) tile->by_logit[g] = -missing * from_dropout;
     }
     #pragma omp simd /* a loop of its own, so that the processor has several genes in flight */
     for (int64_t g = 0; g < n; g++) tile->value[g] = shift[g] + log1p_(u[g], q[g]).log;
@@ -195,9 +199,9 @@ static void inflate_zeros(int64_t n, const float *restrict logit, tile_t *restri
 
 /* The genes with a count in place of the zeros assumed above (likelihood.py: K - x h(v) - theta h(w)); genes count from
  * `start`. logit NULL: negative binomial. */
-static void nonzeros(int64_t n, const int32_t *restrict genes, const float *restrict counts, int64_t start,
-                     dispersion_t dispersion, const float *restrict mus, const float *restrict logit,
-                     tile_t *restrict tile) {
+TWICE void nonzeros(int64_t n, const int32_t *restrict genes, const float *restrict counts, int64_t start,
+                    dispersion_t dispersion, const float *restrict mus, const float *restrict logit, int slopes,
+                    tile_t *restrict tile) {
     float *restrict a = tile->list[0], *restrict b = tile->list[1], *restrict c = tile->list[2];
     float *restrict d = tile->list[3], *restrict e = tile->list[4], *restrict f = tile->list[5];
     for (int64_t j = 0; j < n; j++) {
@@ -216,29 +220,37 @@ static void nonzeros(int64_t n, const int32_t *restrict genes, const float *rest
         float w = (x - mu) * sum_inverse, q = (x + theta) * sum_inverse; /* q = 1 + w */
         log1p_t lw = log1p_(w, q), lv = log1p_(-theta * w * x_inverse, mu * x_inverse * q);
         e[j] = x * lv.excess + theta * lw.excess - 0.5f * (lw.log + e[j]) + stirling(n_inverse) - b[j];
-        d[j] = theta * w;
-        a[j] = theta * (lw.excess + c[j] - stirling_slope(n_inverse)) + 0.5f * x * n_inverse;
+        if (slopes) d[j] = theta * w;
+        if (slopes) a[j] = theta * (lw.excess + c[j] - stirling_slope(n_inverse)) + 0.5f * x * n_inverse;
     }
     #pragma omp simd
     for (int64_t j = 0; j < n; j++) {
         float x = f[j], odds = exp_(-fabsf(x)), larger = 1.0f / (1.0f + odds);
-        f[j] = x >= 0.0f ? -larger : -odds * larger;
+        if (slopes) f[j] = x >= 0.0f ? -larger : -odds * larger;
         e[j] += log_(larger) - (x > 0.0f ? x : 0.0f);
     }
     for (int64_t j = 0; j < n; j++) {
         int64_t g = genes[j] - start;
         tile->value[g] = e[j];
-        tile->by_mu[g] = d[j];
-        tile->by_theta[g] = a[j];
-        tile->by_logit[g] = f[j];
+        if (slopes) tile->by_mu[g] = d[j];
+        if (slopes) tile->by_theta[g] = a[j];
+        if (slopes) tile->by_logit[g] = f[j];
     }
+}
+
+/* The genes of a tile, which count from `start`; n_nonzero, genes and counts are of those with a count. */
+TWICE void fill(int64_t n, dispersion_t d, const float *mu, const float *logit, int64_t n_nonzero,
+                const int32_t *genes, const float *counts, int64_t start, int slopes, tile_t *tile) {
+    negative_binomial_zeros(n, d, mu, slopes, tile);
+    if (logit) inflate_zeros(n, logit, slopes, tile);
+    nonzeros(n_nonzero, genes, counts, start, d, mu, logit, slopes, tile);
 }
 
 /* Minus the log-likelihood of every cell, times `scale`, and its derivatives.
  *
  * n cells; indptr, genes, counts: their non-zero counts; constants (n): the part that the counts alone decide.
- * out (n, heads * n_genes): what the decoder puts out, the rate and then, where there are, the dropout logit and log
- *   theta; replaced by the derivatives.
+ * out (n, stride): what the decoder puts out, n_genes columns of each head, the rate and then, where there are, the
+ *   dropout logit and log theta; replaced by the derivatives.
  * tables (n_thetas, 4, n_genes): see dispersion_tables; cell i reads number theta_of[i] (NULL: 0). NULL: log theta is in
  *   out.
  * log_l (n): added to the logarithm of the softmax of the rate; NULL: no softmax, the rate is log mu.
@@ -246,17 +258,17 @@ static void nonzeros(int64_t n, const int32_t *restrict genes, const float *rest
  * scratch (threads, 1 + n_thetas, n_genes).
  */
 void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr, const int32_t *genes,
-                const float *counts, const double *constants, int has_dropout, float *out, int64_t n_thetas,
-                const int64_t *theta_of, const float *tables, const float *log_l, float scale, float *loss,
-                float *by_log_l, float *by_log_theta, float *scratch) {
-    int64_t stride = (1 + n_thetas) * n_genes, heads = 1 + has_dropout + (tables == NULL);
+                const float *counts, const double *constants, int has_dropout, float *out, int64_t stride,
+                int64_t n_thetas, const int64_t *theta_of, const float *tables, const float *log_l, float scale,
+                float *loss, float *by_log_l, float *by_log_theta, float *scratch) {
+    int64_t own_scratch = (1 + n_thetas) * n_genes, heads = 1 + has_dropout + (tables == NULL);
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
-        float *restrict mu = scratch + t * stride, *sums = mu + n_genes, own[4 * TILE];
+        float *restrict mu = scratch + t * own_scratch, *sums = mu + n_genes, own[4 * TILE];
         tile_t tile;
         memset(sums, 0, n_thetas * n_genes * sizeof(float));
         for (int64_t i = t * n / n_threads; i < (t + 1) * n / n_threads; i++) {
-            float *restrict rate = out + i * heads * n_genes, *restrict last = rate + (heads - 1) * n_genes;
+            float *restrict rate = out + i * stride, *restrict last = rate + (heads - 1) * n_genes;
             int64_t which = theta_of ? theta_of[i] : 0, j = indptr[i], stop = indptr[i + 1];
             float shift = log_l ? within(log_l[i], RANGE) : 0.0f, slope = 0.0f;
             double total = constants[i];
@@ -266,10 +278,11 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
                 float *restrict logit = has_dropout ? rate + n_genes + start : NULL;
                 dispersion_t d = tables ? rows_of(tables + which * 4 * n_genes, n_genes, start) : rows_of(own, length, 0);
                 if (!tables) dispersion_tables(length, last + start, own);
-                negative_binomial_zeros(length, d, mu + start, &tile);
-                if (logit) inflate_zeros(length, logit, &tile);
                 while (j < stop && genes[j] < start + length) j++;
-                nonzeros(j - first, genes + first, counts + first, start, d, mu + start, logit, &tile);
+                if (by_log_l)
+                    fill(length, d, mu + start, logit, j - first, genes + first, counts + first, start, 1, &tile);
+                else
+                    fill(length, d, mu + start, logit, j - first, genes + first, counts + first, start, 0, &tile);
 
                 float value = 0.0f;
                 #pragma omp simd reduction(+ : value)
@@ -296,33 +309,33 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
     if (!by_log_l) return;
     memset(by_log_theta, 0, n_thetas * n_genes * sizeof(float));
     for (int t = 0; t < n_threads; t++) {
-        const float *restrict sums = scratch + t * stride + n_genes;
+        const float *restrict sums = scratch + t * own_scratch + n_genes;
         for (int64_t g = 0; g < n_thetas * n_genes; g++) by_log_theta[g] += sums[g];
     }
 }
 
-/* total (n, n_genes) += weight times the frequencies: the softmax of the rates, or their exponential without one.
- * scratch (threads, n_genes). */
-void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int softmax, const float *rates, float weight,
-                     float *total, float *scratch) {
+/* total (n, n_genes) += weight times the frequencies: the softmax of the rates (n, stride), or their exponential without
+ * one. scratch (threads, n_genes). */
+void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int64_t stride, int softmax, const float *rates,
+                     float weight, float *total, float *scratch) {
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
         float *restrict rho = scratch + t * n_genes;
         for (int64_t i = t * n / n_threads; i < (t + 1) * n / n_threads; i++) {
             float *restrict sum = total + i * n_genes;
-            means(n_genes, rates + i * n_genes, 0.0f, softmax, rho);
+            means(n_genes, rates + i * stride, 0.0f, softmax, rho);
             #pragma omp simd
             for (int64_t g = 0; g < n_genes; g++) sum[g] += weight * rho[g];
         }
     }
 }
 
-/* Draws compared in pairs, gene by gene: rates_a and rates_b (n_pairs * n_samples, n_genes) are what the decoder puts
+/* Draws compared in pairs, gene by gene: rates_a and rates_b (n_pairs * n_samples, stride) are what the decoder puts
  * out, logarithms of frequencies once they are normalised (with softmax). wins (n_pairs, n_genes): of the draws of a
  * pair, how many have the larger frequency in a. fold (n_genes) += the differences of the logarithms.
  * scratch (threads, n_genes). */
-void contrast(int n_threads, int64_t n_pairs, int64_t n_samples, int64_t n_genes, int softmax, const float *rates_a,
-              const float *rates_b, float *wins, double *fold, float *scratch) {
+void contrast(int n_threads, int64_t n_pairs, int64_t n_samples, int64_t n_genes, int64_t stride, int softmax,
+              const float *rates_a, const float *rates_b, float *wins, double *fold, float *scratch) {
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
         float *restrict sums = scratch + t * n_genes;
@@ -331,7 +344,7 @@ void contrast(int n_threads, int64_t n_pairs, int64_t n_samples, int64_t n_genes
             float *restrict own = wins + p * n_genes;
             memset(own, 0, n_genes * sizeof(float));
             for (int64_t i = p * n_samples; i < (p + 1) * n_samples; i++) {
-                const float *restrict a = rates_a + i * n_genes, *restrict b = rates_b + i * n_genes;
+                const float *restrict a = rates_a + i * stride, *restrict b = rates_b + i * stride;
                 float gap = softmax ? log_sum_exp(n_genes, a) - log_sum_exp(n_genes, b) : 0.0f;
                 #pragma omp simd
                 for (int64_t g = 0; g < n_genes; g++) {
@@ -476,17 +489,21 @@ void sparse_backward(int n_threads, int64_t n, int64_t n_genes, int64_t n_in, in
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
         int64_t first = t * n_genes / n_threads, last = (t + 1) * n_genes / n_threads, c = 0;
+        float *near = malloc(n * COLUMNS * sizeof(float)); /* the columns side by side: rows that lie a power of two
+                                                            * apart share a small part of the first-level cache */
         for (; c + COLUMNS <= width; c += COLUMNS) {
+            for (int64_t i = 0; i < n; i++) memcpy(near + i * COLUMNS, by_out + i * width + c, COLUMNS * sizeof(float));
             for (int64_t g = first; g < last; g++) {
                 columns_t sum = {{{0}}};
                 for (int64_t j = starts[g]; j < starts[g + 1]; j++) {
                     int64_t i = inputs[j].cell;
                     float value = mask ? inputs[j].value * mask[i * n_genes + g] : inputs[j].value;
-                    sum = add_columns(sum, value, by_out + i * width + c);
+                    sum = add_columns(sum, value, near + i * COLUMNS);
                 }
                 write_columns(by_w + g * width + c, sum);
             }
         }
+        free(near);
         for (int64_t g = first; g < last && c < width; g++) {
             memset(by_w + g * width + c, 0, (width - c) * sizeof(float));
             for (int64_t j = starts[g]; j < starts[g + 1]; j++) {

@@ -29,9 +29,9 @@ SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argumen
     "gaussian_forward": "qqqpppppp" + "p",
     "gaussian_backward": "qqqppppp" + "pf",
     "dispersion_tables": "qpp",
-    "count_loss": "iqqppppipqpppfpppp",
-    "add_frequencies": "iqqipfpp",
-    "contrast": "iqqqippppp",
+    "count_loss": "iqqppppipqqpppfpppp",
+    "add_frequencies": "iqqqipfpp",
+    "contrast": "iqqqqippppp",
     "adam": "iqppppp" + "ffffff",
 }
 

@@ -9,6 +9,7 @@ import torch
 
 from .compile import NoCompiler
 from .fused import Kernels
+from .fused_layers import aligned_rows
 from .networks import Posterior
 
 CELLS = 256  # decoded at once: what the decoder puts out for them is still in the cache when it is read
@@ -104,11 +105,12 @@ class Likelihood:
             own = slice(int(rows[0]), int(rows[-1]) + 1)
             indptr, genes, values = _sparse(x[own])
             kernels.bind("describe_cells", len(rows), indptr, values.int(), unused, self.constants[own])()
-            out, which = torch.empty(len(rows), self.weights.shape[1]), batch[own] if n_thetas > 1 else None
+            out, which = aligned_rows(len(rows), self.weights.shape[1]), batch[own] if n_thetas > 1 else None
             log_scale = None if arch.library == "none" else self.log_scale[own]
-            data = (indptr, genes, values, self.constants[own], arch.likelihood == "zinb", out, n_thetas, which, tables)
+            data = (indptr, genes, values, self.constants[own], arch.likelihood == "zinb", out, out.stride(0))
             results = (1.0, self.loss[own], None, None, scratch)
-            run = kernels.bind("count_loss", n_threads, len(rows), arch.n_genes, *data, log_scale, *results)
+            given = (*data, n_thetas, which, tables, log_scale, *results)
+            run = kernels.bind("count_loss", n_threads, len(rows), arch.n_genes, *given)
             self.blocks.append((own, out, run))
 
     @torch.no_grad()
@@ -137,12 +139,12 @@ class Decoder:
         return torch.cat([h, h.new_ones(len(h), 1)], dim=1)
 
     def rates(self, h, name="rates"):
-        """Under another name two can be held side by side."""
-        return torch.mm(h, self.weights, out=self.buffer(name, len(h)))
+        """(cells, genes), rows apart by the stride; under another name two can be held side by side."""
+        return torch.mm(h, self.weights, out=self.buffer(name, len(h), aligned_rows))
 
-    def buffer(self, name, n):
+    def buffer(self, name, n, make=torch.empty):
         if (name, n) not in self.buffers:
-            self.buffers[name, n] = torch.empty(n, self.n_genes)
+            self.buffers[name, n] = make(n, self.n_genes)
         return self.buffers[name, n]
 
 
@@ -158,8 +160,9 @@ class MeanRho(Decoder):
         total = self.buffer("total", len(decodings[0][0])).zero_()
         for z, codes, weight in decodings:
             for h, own in zip(self.trunk(z, codes).split(CELLS), total.split(CELLS), strict=True):
-                shape = (self.n_threads, len(h), self.n_genes, self.softmax)
-                _kernels().bind("add_frequencies", *shape, self.rates(h), weight, own, self.scratch)()
+                rates = self.rates(h)
+                shape = (self.n_threads, len(h), self.n_genes, rates.stride(0), self.softmax)
+                _kernels().bind("add_frequencies", *shape, rates, weight, own, self.scratch)()
         return total
 
 
@@ -187,8 +190,8 @@ class Contrast(Decoder):
         pairs = max(1, CELLS // n_samples)
         h_a, h_b = (self.trunk(z, codes).split(pairs * n_samples) for z in (z_a, z_b))
         for own, own_a, own_b in zip(wins.split(pairs), h_a, h_b, strict=True):
-            shape = (self.n_threads, len(own), n_samples, self.n_genes, self.softmax)
             rates = self.rates(own_a, "a"), self.rates(own_b, "b")
+            shape = (self.n_threads, len(own), n_samples, self.n_genes, rates[0].stride(0), self.softmax)
             _kernels().bind("contrast", *shape, *rates, own, fold, self.scratch)()
         return wins, fold
 

@@ -12,6 +12,11 @@ def at(tensor):
     return None if tensor is None else tensor.data_ptr()
 
 
+def aligned_rows(n_rows, n_columns):
+    """An empty matrix whose rows begin a multiple of 32 bytes apart: a product is written faster to these."""
+    return torch.empty(n_rows, -(-n_columns // 8) * 8)[:, :n_columns]
+
+
 class Minibatch:
     """``n`` cells, sparse, with what the layers need to know of them.
 
@@ -62,6 +67,10 @@ class Minibatch:
             return whole, lambda: None
         return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
 
+    def output(self, n_columns):
+        """Where the decoder puts what it computes, (n, n_columns)."""
+        return aligned_rows(self.n, n_columns)
+
     def first_layer(self, module, n_covariates, n_covariates_after):
         return FirstHidden(self, module, n_covariates, n_covariates_after)
 
@@ -79,7 +88,7 @@ class Minibatch:
         scratch = torch.empty(threads, 1 + n_thetas, n_genes)
         run = self.bind(
             "count_loss", threads, self.n, n_genes, self.indptr, self.genes, self.counts, self.constants,
-            arch.likelihood == "zinb", out, n_thetas, which, tables, log_l, 1 / self.n, loss, by_log_l,
+            arch.likelihood == "zinb", out, out.stride(0), n_thetas, which, tables, log_l, 1 / self.n, loss, by_log_l,
             by_log_theta, scratch,
         )  # fmt: skip
 
@@ -241,7 +250,7 @@ class Decoder:
             below, by_below = self.hidden[-1].out, self.hidden[-1].by_out
         self.below, self.by_below = below, by_below
         self.weights, self.by_weights = batch.matrices(network.decoder.rate)
-        self.out = torch.empty(n, self.weights.shape[1])
+        self.out = batch.output(self.weights.shape[1])
         self._count_loss = batch.count_loss(network, self.out, log_l, by_log_l, loss)
 
     def forward(self, masks):

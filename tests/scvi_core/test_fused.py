@@ -157,8 +157,10 @@ def count_loss(x, rate, log_theta, log_l=None, logit=None):
     constants, tables, scratch = torch.empty(n, dtype=torch.float64), torch.empty(4, n_genes), torch.empty(2, n_genes)
     kernels.bind("describe_cells", n, indptr, counts, log_library, constants)()
     kernels.bind("dispersion_tables", n_genes, log_theta, tables)()
-    out = torch.cat([rate] if logit is None else [rate, logit], dim=1)
-    data = (indptr, genes, counts.float(), constants, logit is not None, out)
+    values = torch.cat([rate] if logit is None else [rate, logit], dim=1)
+    out = torch.full((n, values.shape[1] + 3), torch.nan)[:, : values.shape[1]]  # rows need not lie side by side
+    out.copy_(values)
+    data = (indptr, genes, counts.float(), constants, logit is not None, out, out.stride(0))
     results = (1.0, loss, by_log_l, by_log_theta, scratch)
     kernels.bind("count_loss", 1, n, n_genes, *data, 1, None, tables, log_l, *results)()
     heads = out.split(n_genes, dim=1)
