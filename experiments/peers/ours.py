@@ -74,10 +74,10 @@ class Ours(Worker):
         return float(self.model.loglik(self.heldout[:n_cells], n_samples=n_samples).mean())
 
     def latent(self, path=None):
-        return _keep(path, self.model.latent(self.X))
+        return self.keep(path, self.model.latent(self.X))
 
     def impute(self, path=None):
-        return _keep(path, self.model.impute(self.X, n_samples=1))
+        return self.keep(path, self.model.impute(self.X, n_samples=1))
 
     def compare(self, n_groups, n_draws):
         """Bayes factors of each group against the rest, the draws of z shared out to pairs of cells, 50 to each."""
@@ -86,14 +86,6 @@ class Ours(Worker):
         group = np.arange(self.X.shape[0]) % n_groups
         for g in range(n_groups):
             self.model.compare(self.X, group == g, group != g, n_pairs=n_draws // 50, n_samples=50)
-
-
-def _keep(path, values):
-    """Write an array where it is asked for; none travels through an answer."""
-    if path is not None:
-        import numpy as np
-
-        np.save(path, values)
 
 
 if __name__ == "__main__":

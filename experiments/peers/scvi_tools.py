@@ -134,11 +134,11 @@ class ScviTools(Worker):
         return float(self.model.get_marginal_ll(self.heldout[:n_cells].copy(), n_mc_samples=n_samples))
 
     def latent(self, path=None):
-        return _keep(path, self.model.get_latent_representation())
+        return self.keep(path, self.model.get_latent_representation())
 
     def impute(self, path=None):
         expected = self.model.get_normalized_expression(library_size="latent", n_samples=1, return_numpy=True)
-        return _keep(path, expected)
+        return self.keep(path, expected)
 
     def compare(self, n_groups, n_draws):
         """Bayes factors of each group against the rest."""
@@ -163,14 +163,6 @@ def _name(ours):
         i = parts.index("hidden")
         parts[i : i + 2] = ["fc_layers", f"Layer {parts[i + 1]}"]
     return ".".join(parts)
-
-
-def _keep(path, values):
-    """Write an array where it is asked for; none travels through an answer."""
-    if path is not None:
-        import numpy as np
-
-        np.save(path, values)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 A request is a line ``{"do": name of a method, ...its arguments}`` on the standard input. The answer, a line on the
 standard output, has what the method returned, the seconds it took by the clock and by the processor, and the peak of
-the process's memory so far. Training answers once an epoch and waits for its next turn. Standard library only: this
-file is read by the interpreter of the other program as well.
+the process's memory so far. Training answers once an epoch and waits for its next turn. The standard library is all
+that is imported at first: this file is read by the interpreter of the other program as well.
 """
 
 import json
@@ -39,6 +39,14 @@ class Worker:
         self._answer(None)
         self.serve()
         self._start_clock()
+
+    @staticmethod
+    def keep(path, values):
+        """Write an array where it is asked for; none travels through an answer."""
+        if path is not None:
+            import numpy as np
+
+            np.save(path, values)
 
     def _start_clock(self):
         self._clocks = time.perf_counter(), time.process_time()
