@@ -317,7 +317,7 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
 /* total (n, n_genes) += weight times the frequencies: the softmax of the rates (n, stride), or their exponential without
  * one. scratch (threads, n_genes). */
 void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int64_t stride, int softmax, const float *rates,
-                     float weight, float *total, float *scratch) {
+                     float *scratch, float weight, float *total) {
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
         float *restrict rho = scratch + t * n_genes;
@@ -335,7 +335,7 @@ void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int64_t stride, 
  * pair, how many have the larger frequency in a. fold (n_genes) += the differences of the logarithms.
  * scratch (threads, n_genes). */
 void contrast(int n_threads, int64_t n_pairs, int64_t n_samples, int64_t n_genes, int64_t stride, int softmax,
-              const float *rates_a, const float *rates_b, float *wins, double *fold, float *scratch) {
+              const float *rates_a, const float *rates_b, double *fold, float *scratch, float *wins) {
     #pragma omp parallel for num_threads(n_threads) schedule(static, 1)
     for (int t = 0; t < n_threads; t++) {
         float *restrict sums = scratch + t * n_genes;

@@ -30,8 +30,8 @@ SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argumen
     "gaussian_backward": "qqqppppp" + "pf",
     "dispersion_tables": "qpp",
     "count_loss": "iqqppppipqqpppfpppp",
-    "add_frequencies": "iqqqipfpp",
-    "contrast": "iqqqqippppp",
+    "add_frequencies": "iqqqipp" + "fp",
+    "contrast": "iqqqqipppp" + "p",
     "adam": "iqppppp" + "ffffff",
 }
 

@@ -9,7 +9,6 @@ import torch
 
 from .compile import NoCompiler
 from .fused import Kernels
-from .fused_layers import aligned_rows
 from .networks import Posterior
 
 CELLS = 256  # decoded at once: what the decoder puts out for them is still in the cache when it is read
@@ -90,7 +89,7 @@ class Likelihood:
         self.network, self.s = network, network.one_hot(batch)
         arch, decoder, kernels = network.arch, network.decoder, _kernels()
         heads = [head for head in (decoder.rate, decoder.dropout, decoder.dispersion) if head is not None]
-        self.weights = _with_bias(*heads)
+        self.weights = _of_heads(*heads)
         tables, n_thetas, n_threads = None, 0, torch.get_num_threads()
         if arch.dispersion != "gene-cell":
             log_theta = network.log_theta.detach().view(-1, arch.n_genes)
@@ -105,7 +104,7 @@ class Likelihood:
             own = slice(int(rows[0]), int(rows[-1]) + 1)
             indptr, genes, values = _sparse(x[own])
             kernels.bind("describe_cells", len(rows), indptr, values.int(), unused, self.constants[own])()
-            out, which = aligned_rows(len(rows), self.weights.shape[1]), batch[own] if n_thetas > 1 else None
+            out, which = torch.empty(len(rows), self.weights.shape[1]), batch[own] if n_thetas > 1 else None
             log_scale = None if arch.library == "none" else self.log_scale[own]
             data = (indptr, genes, values, self.constants[own], arch.likelihood == "zinb", out, out.stride(0))
             results = (1.0, self.loss[own], None, None, scratch)
@@ -129,27 +128,33 @@ class Decoder:
     """What the rate head of the decoder puts out, for at most `CELLS` positions at a time in the same memory."""
 
     def __init__(self, network):
-        self.network, self.weights = network, _with_bias(network.decoder.rate)
-        self.n_genes, self.softmax = network.arch.n_genes, network.arch.library != "none"
-        self.n_threads, self.buffers = torch.get_num_threads(), {}
+        self.network, self.weights = network, _of_heads(network.decoder.rate)
+        self.n_genes, self.n_threads = network.arch.n_genes, torch.get_num_threads()
         self.scratch = torch.empty(self.n_threads, self.n_genes)
+        self._prepared = {}  # by the size of a block: what `prepare` returned
 
     def trunk(self, z, codes):
         h = self.network.decoder.trunk(z, self.network.one_hot(codes))
         return torch.cat([h, h.new_ones(len(h), 1)], dim=1)
 
-    def rates(self, h, name="rates"):
-        """(cells, genes), rows apart by the stride; under another name two can be held side by side."""
-        return torch.mm(h, self.weights, out=self.buffer(name, len(h), aligned_rows))
+    def block(self, *size):
+        """What `prepare` makes for a block of this size, made once."""
+        if size not in self._prepared:
+            self._prepared[size] = self.prepare(*size)
+        return self._prepared[size]
 
-    def buffer(self, name, n, make=torch.empty):
-        if (name, n) not in self.buffers:
-            self.buffers[name, n] = make(n, self.n_genes)
-        return self.buffers[name, n]
+    def bind(self, kernel, size, *arguments):
+        """A kernel for a block of this size."""
+        shape = (*size, self.n_genes, self.weights.shape[1], self.network.arch.library != "none")
+        return _kernels().bind(kernel, self.n_threads, *shape, *arguments, self.scratch)
 
 
 class MeanRho(Decoder):
     """Averages the frequencies rho over draws and batches."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.total = torch.empty(0, self.n_genes)
 
     @torch.no_grad()
     def __call__(self, decodings):
@@ -157,17 +162,28 @@ class MeanRho(Decoder):
 
         The next call writes to the same memory.
         """
-        total = self.buffer("total", len(decodings[0][0])).zero_()
+        n = len(decodings[0][0])
+        if len(self.total) != n:
+            self.total = torch.empty(n, self.n_genes)
+        total = self.total.zero_()
         for z, codes, weight in decodings:
             for h, own in zip(self.trunk(z, codes).split(CELLS), total.split(CELLS), strict=True):
-                rates = self.rates(h)
-                shape = (self.n_threads, len(h), self.n_genes, rates.stride(0), self.softmax)
-                _kernels().bind("add_frequencies", *shape, rates, weight, own, self.scratch)()
+                rates, add = self.block(len(h))
+                torch.mm(h, self.weights, out=rates)
+                add(weight, own)
         return total
+
+    def prepare(self, n):
+        rates = torch.empty(n, self.weights.shape[1])
+        return rates, self.bind("add_frequencies", (n,), rates)
 
 
 class Contrast(Decoder):
     """Compares the frequencies rho at pairs of draws."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.fold = torch.empty(self.n_genes, dtype=torch.float64)
 
     @torch.no_grad()
     def __call__(self, z_a, z_b, codes, n_samples):
@@ -183,17 +199,22 @@ class Contrast(Decoder):
         wins : tensor (pairs, genes)
             The number of draws with the larger frequency at ``z_a``.
         fold : tensor (genes,), float64
-            The sum over all draws of log rho_a - log rho_b.
+            The sum over all draws of log rho_a - log rho_b; the next call writes to the same memory.
         """
         wins = torch.empty(len(codes) // n_samples, self.n_genes)
-        fold = torch.zeros(self.n_genes, dtype=torch.float64)
+        self.fold.zero_()
         pairs = max(1, CELLS // n_samples)
         h_a, h_b = (self.trunk(z, codes).split(pairs * n_samples) for z in (z_a, z_b))
         for own, own_a, own_b in zip(wins.split(pairs), h_a, h_b, strict=True):
-            rates = self.rates(own_a, "a"), self.rates(own_b, "b")
-            shape = (self.n_threads, len(own), n_samples, self.n_genes, rates[0].stride(0), self.softmax)
-            _kernels().bind("contrast", *shape, *rates, own, fold, self.scratch)()
-        return wins, fold
+            (rates_a, rates_b), contrast = self.block(len(own), n_samples)
+            torch.mm(own_a, self.weights, out=rates_a)
+            torch.mm(own_b, self.weights, out=rates_b)
+            contrast(own)
+        return wins, self.fold
+
+    def prepare(self, n_pairs, n_samples):
+        rates = torch.empty(2, n_pairs * n_samples, self.weights.shape[1])
+        return rates, self.bind("contrast", (n_pairs, n_samples), *rates, self.fold)
 
 
 def _sparse(x):
@@ -208,3 +229,9 @@ def _sparse(x):
 def _with_bias(*linears):
     """Transposed weights of layers side by side with the bias as last row, (n_in + 1, sum of n_out)."""
     return torch.cat([torch.cat([linear.weight.T, linear.bias[None]]) for linear in linears], dim=1).contiguous()
+
+
+def _of_heads(*linears):
+    """The same with columns of zeros up to a multiple of 8, where a product is faster."""
+    weights = _with_bias(*linears)
+    return torch.nn.functional.pad(weights, (0, -weights.shape[1] % 8))
