@@ -12,11 +12,6 @@ def at(tensor):
     return None if tensor is None else tensor.data_ptr()
 
 
-def aligned_rows(n_rows, n_columns):
-    """An empty matrix whose rows begin a multiple of 32 bytes apart: a product is written faster to these."""
-    return torch.empty(n_rows, -(-n_columns // 8) * 8)[:, :n_columns]
-
-
 class Minibatch:
     """``n`` cells, sparse, with what the layers need to know of them.
 
@@ -68,8 +63,8 @@ class Minibatch:
         return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
 
     def output(self, n_columns):
-        """Where the decoder puts what it computes, (n, n_columns)."""
-        return aligned_rows(self.n, n_columns)
+        """Where the decoder puts what it computes, (n, n_columns); rows that start at multiples of 32 bytes are written faster."""
+        return torch.empty(self.n, -(-n_columns // 8) * 8)[:, :n_columns]
 
     def first_layer(self, module, n_covariates, n_covariates_after):
         return FirstHidden(self, module, n_covariates, n_covariates_after)
