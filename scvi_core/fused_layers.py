@@ -63,7 +63,7 @@ class Minibatch:
         return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
 
     def output(self, n_columns):
-        """Where the decoder puts what it computes, (n, n_columns); rows that start at multiples of 32 bytes are written faster."""
+        """Where the decoder puts what it computes, (n, n_columns); rows a multiple of 32 bytes apart fill faster."""
         return torch.empty(self.n, -(-n_columns // 8) * 8)[:, :n_columns]
 
     def first_layer(self, module, n_covariates, n_covariates_after):
