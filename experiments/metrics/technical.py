@@ -18,10 +18,10 @@ def signed_log10_p(*, x, y, n=None):
         Number of cells that p is computed for, if not that of x.
     """
     x, y = (np.asarray(values, dtype=np.float64) for values in (x, y))
+    if np.ptp(x) == 0 or np.ptp(y) == 0:  # what is left of equal values after their mean is rounding
+        return np.nan
     x, y = x - x.mean(), y - y.mean()
     size = np.linalg.norm(x) * np.linalg.norm(y)
-    if size == 0:
-        return np.nan
     r = float(np.clip(x @ y / size, -1, 1))
     a, rest = ((n or len(x)) - 2) / 2, (1 - r) * (1 + r)
     p = betainc(a, 0.5, rest)

@@ -47,6 +47,7 @@ def test_another_n_and_no_variation():
     t = r * np.sqrt(98 / (1 - r**2))
     assert signed_log10_p(x=x, y=x + noise, n=100) == pytest.approx(-np.log10(2 * stats.t.sf(t, 98)))
     assert np.isnan(signed_log10_p(x=np.ones(5), y=np.arange(5)))
+    assert np.isnan(signed_log10_p(x=np.full(50, 0.1), y=noise))  # whose mean is not 0.1 in floating point
 
 
 def test_the_share_of_the_negative_binomial_among_zeros_by_simulation():
