@@ -101,9 +101,10 @@ def figure(table, records):
     first = records.iloc[0]
     note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
     figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like="Fig 8a, b", note=note)}
-    if table["score"].isin([f"asw_{cut}" for cut in CUTS]).any():
-        panels = {score: [f"{score}_{cut}" for cut in (2, 3, 4, "all")] for score in SCORES}
-        names = ["2 types", "3 types", "4 types", f"all {first['n_labels']}"]
-        series = dict(zip(names, CUT_COLOURS, strict=True))
+    cuts = [cut for cut in sorted(CUTS) if (table["score"] == f"asw_{cut}").any()]
+    if cuts:
+        panels = {score: [f"{score}_{cut}" for cut in (*cuts, "all")] for score in SCORES}
+        colours = dict(zip((2, 3, 4, "all"), CUT_COLOURS, strict=True))
+        series = {f"{cut} types": colours[cut] for cut in cuts} | {f"all {first['n_labels']}": colours["all"]}
         figures["hierarchy"] = bar_panels(table, panels, like="Fig 8e–g", note=note, series=series)
     return figures

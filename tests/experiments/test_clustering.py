@@ -176,3 +176,7 @@ def test_figures_are_tidy_and_draw_the_table(adata):
     assert drawn == pytest.approx(list(expected))
     colours = [patch.get_facecolor() for patch in figures["hierarchy"].axes[0].patches]
     assert len(set(colours)) == 4
+    summary = summary[~summary["score"].str.endswith(("_3", "_4"))]
+    two = clustering.figure(summary, records)["hierarchy"]  # a hierarchy with a single cut leaves no room for others
+    assert [text.get_text() for text in two.legends[0].get_texts()] == ["2 types", "all 4", "published"]
+    assert len(two.axes[0].patches) == 4
