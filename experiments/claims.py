@@ -19,7 +19,7 @@ def read():
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
 
-def judge(claim, rows):
+def judge(claim, rows, axes=()):
     """Whether a statement holds in one run.
 
     Parameters
@@ -28,6 +28,8 @@ def judge(claim, rows):
         One of ``read()``.
     rows : list of dict
         The run's table (experiments.table.summarise), one dict per line, numbers as text.
+    axes : sequence of str
+        Columns of settings; what is found at several of them says at which.
 
     Returns
     -------
@@ -39,17 +41,17 @@ def judge(claim, rows):
     """
     (side,) = {"better", "worse", "like", "value"} & set(claim)
     labels = [claim["value"]["label"]] if side == "value" else claim[side]
-    found = []
+    rows = [row for row in rows if row["score"] == claim["score"] and row["label"] in labels]
+    rows = [row for row in rows if all(row.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
+    axes = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
+    verdicts, words = [], []
     for row in rows:
-        if row["score"] != claim["score"] or row["label"] not in labels:
-            continue
-        if any(row.get(axis) != str(value) for axis, value in claim.get("where", {}).items()):
-            continue
-        outcome = _bounded(row, **claim["value"]) if side == "value" else _compare(row, side, claim.get("margin", 0.0))
-        found.append((row["label"], *outcome))
-    words = [f"{label}: {what}" for label, _, what in found]
-    words += [f"{label}: not run" for label in labels if label not in {each[0] for each in found}]
-    verdicts = [verdict for _, verdict, _ in found]
+        bound = side == "value"
+        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, claim.get("margin", 0.0))
+        setting = f" ({', '.join(row[axis] for axis in axes)})" if axes else ""
+        verdicts.append(verdict)
+        words.append(f"{row['label']}{setting}: {what}")
+    words += [f"{label}: not run" for label in labels if label not in {row["label"] for row in rows}]
     return next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run"), words
 
 

@@ -85,6 +85,7 @@ def _summary(file, results_dir):
     cells, table = _table(results_dir, f"{stem}_cells", CELLS, notes), _table(results_dir, stem, ROWS, notes)
     return run_id | {
         "origin": source.get("origin", ""),
+        "axes": axes,
         "figures": list(_figures(results_dir, run, notes)),
         "table": table,
         "rows": [_row(row, axes, run_id) for row in table],
@@ -107,7 +108,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     """A section of the page that names a run, with nothing in it yet."""
     variant = ", ".join(filter(None, [protocol, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
-    empty = dict.fromkeys(("figures", "table", "rows", "remarks", "undone", "times", "provenance"), ())
+    empty = dict.fromkeys(("axes", "figures", "table", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
@@ -228,7 +229,7 @@ def _statements(runs):
         for run in runs:
             concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
             if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
-                verdict, words = claims.judge(claim, run["table"])
+                verdict, words = claims.judge(claim, run["table"], run["axes"])
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
     return statements

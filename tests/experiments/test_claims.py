@@ -68,6 +68,14 @@ def test_every_setting_counts_where_none_is_named():
     assert claims.judge(CLAIM | {"better": ["FA"]}, rows[::-1])[0] == "contradicted"
 
 
+def test_what_is_found_at_several_settings_says_at_which():
+    rows = [row("FA", 0.1, 0.3, size="all"), row("FA", -0.3, -0.1, size="all", corruption="binomial")]
+    words = claims.judge(CLAIM | {"better": ["FA"]}, rows, ["corruption", "size"])[1]
+    assert [each.split(":")[0] for each in words] == ["FA (uniform)", "FA (binomial)"]
+    one = claims.judge(CLAIM | {"better": ["FA"], "where": {"corruption": "uniform"}}, rows, ["corruption", "size"])
+    assert one[1] == ["FA: scVI ahead by 0.2 (0.1 to 0.3)"]
+
+
 def test_without_an_interval_nothing_is_decided():
     assert claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", 0.2, 0.2, vs_scvi_low="", vs_scvi_high="")])[0] == (
         "undecided"
