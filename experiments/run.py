@@ -33,7 +33,8 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach mai
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
 TAGGED = ("methods.", "methods=", "protocol.", "dataset.", "scale=", "flip=")
-UNTAGGED = ("dataset.path=", "dataset.name=", "dataset.download=", "dataset.label_key=", "dataset.batch_key=")
+ANNOTATIONS = ("label_key", "batch_key", "protein_key", "obs_columns", "var_columns", "comparisons", "annotations")
+UNTAGGED = tuple(f"dataset.{key}=" for key in ("path", "name", "download", *ANNOTATIONS))  # where things are
 FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are ValueErrors
 ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
 

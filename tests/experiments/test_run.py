@@ -108,6 +108,7 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
 def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     own += ["+methods.pca._resources_.memory_gb=4"]  # changes no number and no name
+    own += ["dataset.label_key=cell_type", "dataset.obs_columns=[donor]"]  # where annotations are: nor do they
     done = command("-m", "+exp=imputation", *own, *QUICK, "methods.pca.n_latent=2,5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*_as_written_methods.pca.n_latent=?.csv"))
