@@ -4,6 +4,7 @@ Enumerates the cells (method × axes × seed), computes those that are not on re
 and the report from the records.
 """
 
+import hashlib
 import importlib
 import itertools
 import json
@@ -35,6 +36,7 @@ PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "
 TAGGED = ("methods.", "methods=", "protocol.", "dataset.", "scale=", "flip=")
 ANNOTATIONS = ("label_key", "batch_key", "protein_key", "obs_columns", "var_columns", "comparisons", "annotations")
 UNTAGGED = tuple(f"dataset.{key}=" for key in ("path", "name", "download", *ANNOTATIONS))  # where things are
+LONGEST = 120  # bytes of the tag in a file name
 FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are ValueErrors
 ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
 
@@ -230,7 +232,14 @@ def _tag():
     """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
     overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
     changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED) and "._resources_" not in o]
-    return _as_file_name("_".join(sorted(changes)).replace(" ", ""))
+    return _short(_as_file_name("_".join(sorted(changes)).replace(" ", "")))
+
+
+def _short(tag):
+    """A tag that leaves file names below the 255 bytes that they may have: where it is longer, cut, with a hash."""
+    if len(tag.encode()) <= LONGEST:
+        return tag
+    return f"{tag.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(tag.encode()).hexdigest()[:8]}"
 
 
 def _as_file_name(text):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from experiments import run
+
 ROOT = Path(__file__).parents[2]
 SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
 QUICK = ["seeds=[0,1]", *(f"~methods.{name}" for name in SLOW)]
@@ -115,6 +117,13 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert len(tables) == 2
     two, five = (pd.read_csv(tmp_path / "results/tables" / name).set_index(["method", "corruption"]) for name in tables)
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
+
+
+def test_many_overrides_leave_file_names_short_and_apart():
+    one, two = (run._short("methods.scvi.größe=5_" * 20 + end) for end in "ab")
+    assert one != two
+    assert max(len(one.encode()), len(two.encode())) < 140  # of 255, with experiment, data set, protocol and figure
+    assert run._short("methods.scvi.n_latent=5") == "methods.scvi.n_latent=5"
 
 
 def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):
