@@ -108,8 +108,8 @@ class SuiteFigure(Figure):
         self.write(MARGIN, MARGIN, "\n".join(below), va="bottom", fontsize=FOOT, color=SOFT)
 
     def write(self, x, y, text, **options):
-        """Text at a place in inches from the lower left corner."""
-        return self.text(x / self.width, y / self.height, text, **options)
+        """Text at a place in inches from the lower left corner; a $ in the names of a user is no formula."""
+        return self.text(x / self.width, y / self.height, text, parse_math=False, **options)
 
     def panel(self, x, y, width, height):
         """Axes at a place in inches, above the caption."""
