@@ -18,7 +18,7 @@ class Pairs(NamedTuple):
     x_label: str
     y_label: str
     colour: str
-    note: str = ""  # in a corner of the panel
+    note: str = ""  # above the points
     curves: dict | None = None  # name -> (x, y, colour)
     marker: str = "o"
     log_x: bool = False
@@ -46,8 +46,10 @@ def pair_panels(panels, *, title, caption, columns=4):
             ax.locator_params(axis="y", nbins=5)
             ax.set_xlabel("\n".join(wrap(panel.x_label, 7.5, 1.8)), labelpad=2)
             ax.set_ylabel("\n".join(wrap(panel.y_label, 7.5, 1.5)), labelpad=2)
-            box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
-            ax.text(0.96, 0.95, panel.note, transform=ax.transAxes, ha="right", va="top", fontsize=NUMBER, bbox=box)
+            if panel.note:
+                low, high = ax.get_ylim()
+                ax.set_ylim(low, high + 0.14 * (high - low))  # no point lies below the note
+                ax.text(0.96, 0.98, panel.note, transform=ax.transAxes, ha="right", va="top", fontsize=NUMBER)
         if curves:
             legend_line(
                 figure, [(name, {"color": tint, "linewidth": 1.2}) for name, (_, _, tint) in curves.items()], 0.12

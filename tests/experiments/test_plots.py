@@ -17,6 +17,8 @@ from experiments.plots import style
 from experiments.plots.bar import CUT
 from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
+from experiments.plots.pairs import Pairs, pair_panels
+from experiments.plots.sheet import sheet
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
@@ -205,6 +207,21 @@ def test_global_settings_and_figures_are_left_alone():
     score_bars(case("typical"), "median_l1")
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
+
+
+def test_a_dollar_in_a_name_is_no_formula():
+    figure = sheet(pd.DataFrame({"cell type": ["$x_2$ $", "$\\frac$"]}), title="$\\frac$", caption="data $x_1$.h5ad")
+    assert_tidy(figure)  # what cannot be read as a formula would raise
+    assert not any(text.get_parse_math() for text in figure.texts)
+
+
+def test_no_point_lies_below_a_note():
+    x = np.arange(50.0)
+    figure = pair_panels([Pairs("scVI", x, x, "x", "y", "black", note="r = 1.00")], title="t", caption="c")
+    figure.canvas.draw()
+    ax = figure.axes[0]
+    note = next(text for text in ax.texts if text.get_text() == "r = 1.00").get_window_extent()
+    assert ax.transData.transform((49, 49))[1] < note.y0
 
 
 def test_saved_files_carry_their_words():
