@@ -11,7 +11,7 @@ from .words import span, title_of
 FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
 INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
 SHIFT = {"left": -0.19, "right": 0.19}  # from the middle of a method, in methods
-WIDTH, INNER, SIDE, LABEL = 0.32, 2.3, 0.5, 1.0  # of a box in methods; inches: the panel's height, an axis, a name
+WIDTH, INNER, SIDE, LABEL = 0.32, 2.3, 0.58, 1.0  # of a box in methods; inches: the panel's height, an axis, a name
 WHISKERS = (5, 95)  # percentiles
 
 
@@ -42,7 +42,7 @@ def twin_boxes(records, table, *, left, right, like=""):
     names = [wrap(label, NUMBER, LABEL) for label in labels]
     below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
     with in_style():
-        title, caption = title_of(next(records.itertuples()), like), _caption(records, values)
+        title, caption = title_of(next(records.itertuples()), like), _caption(records, values, published)
         figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
         ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
         for side, axis in (("left", ax), ("right", ax.twinx())):
@@ -54,6 +54,7 @@ def twin_boxes(records, table, *, left, right, like=""):
             axis.spines[["left", "right"]].set_visible(False)
             axis.spines[side].set(visible=True, color=INK[side])
             axis.margins(y=0.06)
+            axis.locator_params(axis="y", nbins=6)
             label = "\n".join(wrap(METRICS[scores[side]].label, NUMBER, INNER))
             axis.set_ylabel(label, color=INK[side], fontsize=NUMBER)
         ax.set_xlim(-0.55, len(labels) - 0.45)
@@ -89,7 +90,7 @@ def _words(label, score, values, known):
     return text + (f", published mean {known:.3f}" if np.isfinite(known) else "")
 
 
-def _caption(records, values):
+def _caption(records, values, published):
     first = records.iloc[0]
     undefined = [label for (label, _), found in values.items() if not found.size]
     cells = " and ".join(span(records[name].astype(int).tolist()) for name in ("n_cells_a", "n_cells_b"))
@@ -100,4 +101,4 @@ def _caption(records, values):
     )
     if undefined:
         text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
-    return text + " Diamonds: published means."
+    return text + " Diamonds: published means." * any(np.isfinite(published.get(key, np.nan)) for key in values)

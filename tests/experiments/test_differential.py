@@ -8,12 +8,14 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from test_run import command
+from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
 from baselines.mast import MAST
 from experiments import differential
 from experiments.cell import Seeds
+from experiments.plots.twin_boxes import twin_boxes
 from experiments.skipped import NotApplicable
 from experiments.table import summarise
 
@@ -199,6 +201,20 @@ def test_figures(adata):
     assert len(figures["scatter_BDC"].data) == 2 * GENES
     assert "MAST, auroc: median" in figures["boxes_BDC"].alt
     assert "below 0.05" in figures["null_BDC"].alt
+    assert "Diamonds" in figures["boxes_BDC"].caption
+    for figure in figures.values():
+        assert_tidy(figure)
+
+
+def test_boxes_of_a_narrow_range_keep_the_names_of_their_axes_on_the_paper():
+    row = {"experiment": "differential", "dataset": "x", "protocol": "as_written", "comparison": "BDC", "method": "m"}
+    row |= {"label": "MAST", "role": "method", "seed": 0, "n_cells_a": 9, "n_cells_b": 9}
+    values = np.linspace(0.9701, 0.9997, 9)
+    records = pd.DataFrame([row | {"arrays": {"idr_weight": values, "auroc": values}}])
+    table = pd.DataFrame([row | {"score": "auroc", "published": np.nan}])
+    figure = twin_boxes(records, table, left="idr_weight", right="auroc", like="Fig 5a")
+    assert_tidy(figure)
+    assert "published" not in figure.caption
 
 
 def test_from_the_command_line(tmp_path):
