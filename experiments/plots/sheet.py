@@ -47,4 +47,6 @@ def sheet(frame, *, title, caption):
 def _text(value):
     if value is None or value != value:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:g}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
