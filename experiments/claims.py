@@ -65,7 +65,8 @@ def _compare(row, side, margin):
     words = f"scVI {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
     if not all(map(math.isfinite, ends)):
         return "undecided", f"{words} (one seed, no interval)"
-    words += f" ({_short(ends[0])} to {_short(ends[1])})"
+    low, high = ends if ahead > 0 else (-ends[1], -ends[0])  # of what the word before it says: so much behind
+    words += f" ({_short(low)} to {_short(high)})"
     if side == "worse":
         ends = [-ends[1], -ends[0]]
     if ends[0] > -margin:

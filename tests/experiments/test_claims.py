@@ -52,6 +52,7 @@ def test_where_higher_is_better_the_sides_change(monkeypatch):
     verdict, words = claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", -0.3, -0.1)])
     assert verdict == "holds"
     assert words == ["FA: scVI ahead by 0.2 (0.1 to 0.3)"]
+    assert claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", 0.1, 0.5)])[1] == ["FA: scVI behind by 0.3 (0.1 to 0.5)"]
 
 
 def test_one_method_that_contradicts_is_enough_and_the_missing_are_named():
