@@ -41,11 +41,14 @@ def write(results_dir):
     )
     environment.filters["groups"] = _groups
     published = _published(rows)
+    statements = _statements(runs)
+    answers = Counter(answer["verdict"] for statement in statements for answer in statement["answers"])
     verdicts = Counter(row["verdict"] for methods in published.values() for told in methods for row in told)
     page = environment.get_template("report.html").render(
         runs=runs,
         deviations=(results_dir / "DEVIATIONS.md").exists(),
-        statements=_statements(runs),
+        statements=statements,
+        answers=answers,
         published=published,
         counts=verdicts,
         datasets=sorted({run["dataset"] for run in runs} - {""}),

@@ -359,6 +359,7 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     make_run(tmp_path, tag="methods.scvi.n_latent=5")  # variants do not speak for the paper
     section = read(tmp_path).text.rsplit("What the paper says", 1)[1].split("Published values at a glance")[0]
     first, second = section.split("scVI imputes better")[1].split("scVI is quick")
+    assert "Of 1 answers 1 hold, 0 are contradicted, 0 undecided." in section
     assert first.count("cortex, as_written") == 1
     assert "holds" in first
     assert first.count("identity (uniform): scVI ahead by 3.") == 1
