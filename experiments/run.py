@@ -143,6 +143,8 @@ def _draw(config, records, store, source, tag):
     differing = table.differing(cells, axes)
     for sentence in differing:
         print(f"error: {sentence}", file=sys.stderr)
+    for reason, rows in cells[cells["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
+        print(f"skipped: {', '.join(rows['label'].unique())}: {reason}")
     failed = cells[cells["status"].isin(["failed", "timeout"])]
     for row in failed.drop_duplicates(["method", "reason"]).itertuples():
         print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)

@@ -119,6 +119,14 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
 
 
+def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
+    others = ("scvi", "fa", "pca", "zifa", "zinbwave", "simlr", "dca", "random_latent")
+    own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *(f"~methods.{name}" for name in others)]
+    done = command("+exp=protein", *own, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("skipped: Raw, proteins themselves: small has no proteins in obsm['protein'].") == 1
+
+
 def test_many_overrides_leave_file_names_short_and_apart():
     one, two = (run._short("methods.scvi.größe=5_" * 20 + end) for end in "ab")
     assert one != two
