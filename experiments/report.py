@@ -43,7 +43,9 @@ def write(results_dir):
     published = _published(rows)
     statements = _statements(runs)
     answers = Counter(answer["verdict"] for statement in statements for answer in statement["answers"])
-    verdicts = Counter(row["verdict"] for methods in published.values() for told in methods for row in told)
+    told = [row for methods in published.values() for rows in methods for row in rows]
+    verdicts = Counter(row["verdict"] for row in told)
+    verdicts["other data, close"] = sum(row["is_close"] and row["verdict"] == "other data" for row in told)
     page = environment.get_template("report.html").render(
         runs=runs,
         deviations=(results_dir / "DEVIATIONS.md").exists(),
@@ -178,6 +180,7 @@ def _row(row, axes, run):
     ours, low, high, published = (to_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
     metric = METRICS.get(row.get("score"))
     verdict, why = _verdict(ours, low, high, published, row.get("status"), metric)
+    is_close = verdict == "reproduced"
     if run["stand_in_for"] and verdict in ("reproduced", "differs"):
         verdict = "other data"
     if row.get("role") == "control" and verdict == "no published value":
@@ -199,6 +202,7 @@ def _row(row, axes, run):
         "n_seeds": row.get("n_seeds", ""),
         "n_missing": int(to_float(row.get("n_missing", 0))),
         "verdict": verdict,
+        "is_close": is_close,
         "why": why,
     }
 

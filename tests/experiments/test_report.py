@@ -313,7 +313,10 @@ def test_no_run_yet(tmp_path):
 def test_stand_in_data_never_count_as_a_reproduction(tmp_path):
     make_run(tmp_path, stand_in_for="A stand-in for CORTEX: other cells.")
     page = read(tmp_path)
-    assert "0 reproduced, 0 differ, 2 not run, 2 on other data than the paper’s." in page.text
+    assert (
+        "0 reproduced, 0 differ, 2 not run, 2 on other data than the paper’s (1 of them within the same bounds)."
+        in page.text
+    )
     assert "Stand-in data. A stand-in for CORTEX: other cells." in page.text
     assert "reproduced" not in [span.get("class", "").removeprefix("v ") for span in page.all("span")]
 
