@@ -35,24 +35,30 @@ def judge(claim, rows, axes=()):
     -------
     verdict : str
         "holds" if it holds against every method that was run, "contradicted" if it is contradicted for one,
-        "undecided" if an interval leaves it open, "not run" if no method named was run with scVI.
+        "undecided" if an interval leaves it open or if it would hold of the control as well, "not run" if no method
+        named was run with scVI.
     words : list of str
         What was found for each method named.
     """
     (side,) = {"better", "worse", "like", "value"} & set(claim)
     labels = [claim["value"]["label"]] if side == "value" else claim[side]
-    rows = [row for row in rows if row["score"] == claim["score"] and row["label"] in labels]
+    control = claim.get("control")
+    rows = [row for row in rows if row["score"] == claim["score"] and row["label"] in (*labels, control)]
     rows = [row for row in rows if all(row.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
     axes = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
-    verdicts, words = [], []
+    verdicts, words, telling = [], [], True
     for row in rows:
         bound = side == "value"
         verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, claim.get("margin", 0.0))
-        setting = f" ({', '.join(row[axis] for axis in axes)})" if axes else ""
-        verdicts.append(verdict)
-        words.append(f"{row['label']}{setting}: {what}")
+        where = ", ".join(["control"] * (row["label"] == control) + [row[axis] for axis in axes])
+        words.append(f"{row['label']}{where and f' ({where})'}: {what}")
+        if row["label"] != control:
+            verdicts.append(verdict)
+        elif (verdict == "holds") == bound:  # the control keeps the bound, or scVI is not ahead of it
+            telling = False
     words += [f"{label}: not run" for label in labels if label not in {row["label"] for row in rows}]
-    return next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run"), words
+    verdict = next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run")
+    return "undecided" if verdict == "holds" and not telling else verdict, words
 
 
 def _compare(row, side, margin):

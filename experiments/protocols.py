@@ -64,8 +64,8 @@ def flip(config):
 def check(config):
     """Raise ValueError where ``config.protocol`` lacks a choice, or has made one that is neither side's.
 
-    What is a word in conf/protocol/ must be a word of one side, what is a number any number, a switch a switch: a
-    misspelt word would otherwise pass for the other side.
+    What is a word in conf/protocol/ must be a word of one side, what is a number or a list any such, a switch a switch:
+    a misspelt word would otherwise pass for the other side.
     """
     sides = []
     for name in (WRITTEN, RUN):
@@ -97,8 +97,9 @@ def _of_a_kind(value, known):
     def number(x):
         return isinstance(x, Real) and not isinstance(x, bool) and math.isfinite(x)
 
-    if any(isinstance(k, DictConfig) for k in known):
-        return isinstance(value, DictConfig)
+    for kind in (DictConfig, ListConfig):
+        if any(isinstance(k, kind) for k in known):
+            return isinstance(value, kind)
     if any(map(number, known)) and number(value):
         return True
     return any(value == k and type(value) is type(k) for k in known)

@@ -31,7 +31,6 @@ PUBLISHED = {
     "binomial_gap": "binomial_gap",
 }
 SHOWN = ("CD14+ Monocytes", "1")  # the subpopulations of Fig 6a, b and of Fig 13; elsewhere the largest
-AUTHORS_LEFT_OUT = ("Other", "7", "8", "9", "10")  # the first of PBMC, the others the smallest of BRAIN-SMALL
 MIN_CELLS = 10  # of a subpopulation, for a correlation
 N_MOLECULES = 10_000  # in a cell, Fig 6b
 FREQUENT = 0.03  # Fig 6b leaves out genes above
@@ -80,8 +79,8 @@ def evaluate(method, adata, protocol, seeds):
     logits = {"bernoulli": logit(bernoulli).mean(axis=1), "nb": logit(nb).mean(axis=1)}  # of a cell: mean over genes
     quality = _quality(X, adata.obs.iloc[rows])
 
-    left_out = AUTHORS_LEFT_OUT if choices["subpopulations"] == "authors" else ()
-    groups = [name for name in np.unique(label) if name not in left_out and (label == name).sum() >= MIN_CELLS]
+    groups = [name for name in np.unique(label) if (label == name).sum() >= MIN_CELLS]
+    groups = [name for name in groups if name not in choices["left_out"]]
     if not groups:
         raise ValueError(f"No subpopulation has {MIN_CELLS} cells: there is nothing to correlate.")
     signed = np.full((len(groups), len(quality), len(PARTS)), np.nan)

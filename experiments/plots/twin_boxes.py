@@ -101,4 +101,6 @@ def _caption(records, values, published):
     )
     if undefined:
         text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
-    return text + " Diamonds: published means." * any(np.isfinite(published.get(key, np.nan)) for key in values)
+    if any(np.isfinite(published.get(key, np.nan)) for key in values):
+        text += " Diamonds: published means, of the paper's own data."
+    return text

@@ -18,10 +18,11 @@ def span(values):
 
 
 def seeds_of(table):
-    """The first sentence of a caption: the data, the protocol, how many seeds the rows of ``table`` are means of."""
+    """How a caption begins: data, protocol, how many seeds are behind the means, what published values are of."""
     first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]
     noun = "seed" if seeds.max() == 1 else "seeds"
-    return f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}."
+    text = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(seeds)} {noun}."
+    return f"{text} Published values: of the paper's own data." if table["published"].notna().any() else text
 
 
 def outcome(status):

@@ -47,6 +47,23 @@ def test_bounds(bound, ends, verdict):
     assert claims.judge(CLAIM | {"value": {"label": "SIMLR"} | bound}, rows)[0] == verdict
 
 
+@pytest.mark.parametrize(
+    ("statement", "of_control", "verdict"),
+    [
+        ({"better": ["FA"]}, {"low": 0.5, "high": 0.9}, "holds"),
+        ({"better": ["FA"]}, {"low": -0.2, "high": 0.9}, "undecided"),  # scVI is not ahead of chance
+        ({"value": {"label": "FA", "above": 0.05}}, {"low": 0, "high": 0, "mean": "0.01"}, "holds"),
+        ({"value": {"label": "FA", "above": 0.05}}, {"low": 0, "high": 0, "mean": "0.3"}, "undecided"),
+    ],
+)
+def test_a_statement_that_would_hold_of_the_control_is_undecided(statement, of_control, verdict):
+    ends = {"ci_low": "", "ci_high": ""}
+    rows = [row("FA", 0.1, 0.3, mean="0.2", **ends), row("chance", **{"mean": "0"} | of_control, **ends)]
+    found, words = claims.judge(CLAIM | statement | {"control": "chance"}, rows)
+    assert found == verdict
+    assert words[1].startswith("chance (control): ")
+
+
 def test_where_higher_is_better_the_sides_change(monkeypatch):
     monkeypatch.setitem(METRICS, "median_l1", METRICS["median_l1"]._replace(better="higher"))
     verdict, words = claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", -0.3, -0.1)])
@@ -92,7 +109,7 @@ def test_what_failed_does_not_count():
 def test_the_file(claim):
     assert {"says", "section", "experiment", "score"} < set(claim)
     sides = {"better", "worse", "like", "margin", "value"}
-    known = {"says", "section", "experiment", "score", "where", "datasets"} | sides
+    known = {"says", "section", "experiment", "score", "where", "datasets", "control"} | sides
     assert set(claim) <= known  # YAML takes the word on for true
     assert (ROOT / "conf" / "exp" / f"{claim['experiment']}.yaml").exists()
     assert METRICS[claim["score"]].better or "value" in claim

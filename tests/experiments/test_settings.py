@@ -83,7 +83,8 @@ def test_any_value_for_any_setting_is_taken_or_refused_in_a_sentence(composed, p
     [
         ("protocol.imputation.scored", "chosn", r"scored='chosn' is not known: .* has 'changed' or 'chosen'"),
         ("executor", 2, r"executor=2 is no block of settings: name a file"),
-        ("protocol.scvi.use_batch", "no", r"protocol\.scvi\.use_batch='no' is not known: .* has True or False"),
+        ("protocol.scvi.encode_batch", "no", r"protocol\.scvi\.encode_batch='no' is not known: .* has True or False"),
+        ("protocol.technical.left_out", "B", r"protocol\.technical\.left_out='B' is not known: .* has \[\]"),
         ("protocol.split.train", None, r"protocol\.split\.train=None is not known"),
         ("protocol.corruption", 3, r"protocol\.corruption=3 is not known: conf/protocol/ has a block"),
         ("protocol.corruption", {}, r"protocol\.corruption\.uniform is missing"),
@@ -118,6 +119,7 @@ def test_what_is_right_is_taken(prepared):
         ("protocol.imputation.scored", "chosen"),
         ("protocol.split.random_state", 3),
         ("protocol.split.random_state", None),
+        ("protocol.technical.left_out", ["B"]),
         ("executor.memory_gb", 2),
         ("scale.max_cells", 20),
     ):

@@ -18,7 +18,7 @@ PROTOCOL = {
         "nb_zero": "nb",
         "n_of_correlation": "cells",
         "underflow": "kept",
-        "subpopulations": "all",
+        "left_out": [],
     },
 }
 SEEDS = Seeds(1, 2, 3)
@@ -104,7 +104,7 @@ def test_probabilities_are_brought_inside_the_open_interval():
 def test_the_authors_choices_of_cells(adata):
     train = change(cells="train")
     assert technical.evaluate(Planted(), adata, train, SEEDS)[2]["n_cells"] == 93
-    _, arrays, _ = technical.evaluate(Planted(), adata, change(subpopulations="authors"), SEEDS)
+    _, arrays, _ = technical.evaluate(Planted(), adata, change(left_out=["Other"]), SEEDS)
     assert list(arrays["groups"]) == ["1"]
     own = technical.evaluate(Planted(), adata, train, SEEDS)[0]["nb_library_size"]
     whole = change(cells="train", n_of_correlation="label")
