@@ -6,7 +6,7 @@ import pandas as pd
 from ..metrics.registry import METRICS
 from .bar import PUBLISHED
 from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
-from .words import span, title_of
+from .words import outcome, span, title_of
 
 FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
 INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
@@ -23,7 +23,7 @@ def twin_boxes(records, table, *, left, right, like=""):
     records : pandas.DataFrame
         Finished cells of one value of each axis, with their ``arrays``: one value per repeat for both scores.
     table : pandas.DataFrame
-        The summary rows of the same axes, for the published values.
+        The summary rows of the same axes, for the published values and the methods that have no box.
     left, right : str
         Keys of ``METRICS``.
     like : str
@@ -42,7 +42,7 @@ def twin_boxes(records, table, *, left, right, like=""):
     names = [wrap(label, NUMBER, LABEL) for label in labels]
     below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
     with in_style():
-        title, caption = title_of(next(records.itertuples()), like), _caption(records, values, published)
+        title, caption = title_of(next(records.itertuples()), like), _caption(records, table, values, published)
         figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
         ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
         for side, axis in (("left", ax), ("right", ax.twinx())):
@@ -90,7 +90,7 @@ def _words(label, score, values, known):
     return text + (f", published mean {known:.3f}" if np.isfinite(known) else "")
 
 
-def _caption(records, values, published):
+def _caption(records, table, values, published):
     first = records.iloc[0]
     undefined = [label for (label, _), found in values.items() if not found.size]
     cells = " and ".join(span(records[name].astype(int).tolist()) for name in ("n_cells_a", "n_cells_b"))
@@ -101,6 +101,9 @@ def _caption(records, values, published):
     )
     if undefined:
         text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
+    absent = table[~table["label"].isin(records["label"])].drop_duplicates("label")
+    if len(absent):
+        text += f" Without a box: {', '.join(f'{row.label} ({outcome(row.status)})' for row in absent.itertuples())}."
     if any(np.isfinite(published.get(key, np.nan)) for key in values):
         text += " Diamonds: published means, of the paper's own data."
     return text

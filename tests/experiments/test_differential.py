@@ -211,10 +211,12 @@ def test_boxes_of_a_narrow_range_keep_the_names_of_their_axes_on_the_paper():
     row |= {"label": "MAST", "role": "method", "seed": 0, "n_cells_a": 9, "n_cells_b": 9}
     values = np.linspace(0.9701, 0.9997, 9)
     records = pd.DataFrame([row | {"arrays": {"idr_weight": values, "auroc": values}}])
-    table = pd.DataFrame([row | {"score": "auroc", "published": np.nan}])
+    failed = {"label": "DESeq2", "status": "failed: R"}
+    table = pd.DataFrame([row | {"status": "done"}, row | failed]).assign(score="auroc", published=np.nan)
     figure = twin_boxes(records, table, left="idr_weight", right="auroc", like="Fig 5a")
     assert_tidy(figure)
     assert "published" not in figure.caption
+    assert "Without a box: DESeq2 (failed)." in figure.caption.replace("\n", " ")
 
 
 def test_from_the_command_line(tmp_path):
