@@ -89,9 +89,10 @@ def _entry(label, row):
     """Name and growth of a method, for the legend."""
     if np.isnan(row.exponent):
         return label
-    if np.isnan(row.low):
-        return f"{label}: n^{row.exponent:.2f}"
-    return f"{label}: n^{row.exponent:.2f} ({row.low:.2f} to {row.high:.2f})"
+    words = f"{label}: n^{row.exponent:.2f}"
+    if not np.isnan(row.low):
+        words += f" ({row.low:.2f} to {row.high:.2f})"
+    return words.replace(": n^-", ": n^−").replace("(-", "(−").replace("to -", "to −")
 
 
 def _sizes(ax, sizes):
