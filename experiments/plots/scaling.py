@@ -89,10 +89,8 @@ def _entry(label, row):
     """Name and growth of a method, for the legend."""
     if np.isnan(row.exponent):
         return label
-    words = f"{label}: n^{row.exponent:.2f}"
-    if not np.isnan(row.low):
-        words += f" ({row.low:.2f} to {row.high:.2f})"
-    return words.replace(": n^-", ": n^−").replace("(-", "(−").replace("to -", "to −")
+    exponent, low, high = (f"{value:.2f}".replace("-", "−") for value in (row.exponent, row.low, row.high))
+    return f"{label}: n^{exponent}" + ("" if np.isnan(row.low) else f" ({low} to {high})")
 
 
 def _sizes(ax, sizes):
