@@ -115,12 +115,14 @@ def interval(values):
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return np.nan, np.nan
+    mean = values.mean()  # of equal values not always that value: it is rounded
     if np.ptp(values) == 0:
-        return values[0], values[0]
+        return mean, mean
     result = bootstrap(
         (values,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, method="percentile", rng=0
     )
-    return tuple(result.confidence_interval)
+    low, high = result.confidence_interval
+    return min(low, mean), max(high, mean)
 
 
 def _against_reference(cells, group, axes, score):

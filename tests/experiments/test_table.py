@@ -29,6 +29,13 @@ def test_interval_needs_two_values():
     assert table.interval([3.0, 3.0]) == (3.0, 3.0)
 
 
+def test_the_mean_lies_in_its_interval_whatever_is_rounded():
+    some = np.random.default_rng(0).random(100)
+    for values in [*([x] * 3 for x in some), *([x, x, np.nextafter(x, 2)] for x in some[:20])]:
+        low, high = table.interval(values)
+        assert low <= np.mean(values) <= high
+
+
 def test_the_published_value_stands_beside_ours():
     row = summary(cells([2.0, 3.0])).iloc[0]
     assert row["mean"] == 2.5
