@@ -14,7 +14,8 @@ def read():
 
     Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``datasets``.
     Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with;
-    ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``.
+    ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``. ``control`` is the
+    label of one that knows nothing, of which a statement should not hold.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
