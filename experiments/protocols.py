@@ -97,7 +97,7 @@ def _of_a_kind(value, known):
     def number(x):
         return isinstance(x, Real) and not isinstance(x, bool) and math.isfinite(x)
 
-    for kind in (DictConfig, ListConfig):
+    for kind in (DictConfig, (ListConfig, list)):  # the default of an interpolation stays a plain list
         if any(isinstance(k, kind) for k in known):
             return isinstance(value, kind)
     if any(map(number, known)) and number(value):

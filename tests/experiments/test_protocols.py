@@ -2,12 +2,13 @@
 
 import json
 
+import hydra
 import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
 from experiments import deviations
-from experiments.protocols import RUN, WRITTEN, choices, flip
+from experiments.protocols import RUN, WRITTEN, check, choices, flip
 from experiments.provenance import ROOT
 
 
@@ -17,6 +18,19 @@ def protocol(name):
 
 def test_both_protocols_make_the_same_choices():
     assert list(choices(WRITTEN)) == list(choices(RUN))
+
+
+DATASETS = sorted(
+    str(path.relative_to(ROOT / "conf" / "dataset").with_suffix("")) for path in (ROOT / "conf/dataset").rglob("*.yaml")
+)
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("name", [WRITTEN, RUN])
+def test_every_dataset_runs_under_both_protocols(dataset, name):
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
+        config = hydra.compose("config", ["+exp=technical", f"dataset={dataset}", f"protocol={name}"])
+    check(config)
 
 
 def test_every_difference_names_its_source():
