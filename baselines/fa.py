@@ -4,12 +4,14 @@ import numpy as np
 from sklearn.decomposition import FactorAnalysis
 
 from .loglinear import LogLinear
+from .rounded import noise_floor
 
 
 class FA(LogLinear):
     """Factor analysis of log(1 + counts): y = W z + mean + noise with one noise variance per gene.
 
-    ``latent`` is the posterior mean of z, ``loglik`` the exact Gaussian marginal on the count scale.
+    ``latent`` is the posterior mean of z, ``loglik`` the exact Gaussian marginal on the count scale. A gene without
+    noise, as one that is constant in training, gets what a single count would make (`baselines.rounded.noise_floor`).
 
     Parameters
     ----------
@@ -36,8 +38,13 @@ class FA(LogLinear):
             np.maximum(np.expm1(y), 0.0, out=draw)
         return draws
 
-    def _model(self):
-        return FactorAnalysis(n_components=self.n_latent, random_state=self.random_state)
+    def _fit_model(self, Y):
+        model = FactorAnalysis(n_components=self.n_latent, random_state=self.random_state).fit(Y)
+        np.maximum(model.noise_variance_, noise_floor(len(Y)), out=model.noise_variance_)
+        return model
+
+    def _loadings(self):
+        return self.model_.components_.T
 
     def _reconstruct(self, latent):
         return latent @ self.model_.components_ + self.model_.mean_

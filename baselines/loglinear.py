@@ -3,12 +3,14 @@
 import numpy as np
 
 from .base import Method, check_counts
+from .rounded import rounded_marginal
 
 
 class LogLinear(Method):
     """A scikit-learn factor model of log(1 + counts), brought back to the count scale.
 
-    Subclasses give the model (``_model``) and its map from factors to log counts (``_reconstruct``).
+    Subclasses give the fitted model (``_fit_model``), its map from factors to log counts (``_reconstruct``), and the
+    loadings (n_genes, n_latent) on factors of unit variance (``_loadings``).
     """
 
     def __init__(self, n_latent=10, random_state=0):
@@ -23,7 +25,7 @@ class LogLinear(Method):
                 f"{type(self).__name__} cannot fit n_latent={self.n_latent} to {Y.shape[0]} cells × "
                 f"{Y.shape[1]} genes: choose 1 to {min(Y.shape)}."
             )
-        self.model_ = self._model().fit(Y)
+        self.model_ = self._fit_model(Y)
         self.n_features_in_ = Y.shape[1]
         return self
 
@@ -41,10 +43,14 @@ class LogLinear(Method):
         Y = _log1p(self._with_known_genes(X))
         return self.model_.score_samples(Y) - Y.sum(axis=1)
 
-    def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
-        """Return `loglik`, which is the marginal already, and zeros: it is closed form, and nothing is sampled."""
-        loglik = self.loglik(X)
-        return loglik, np.zeros_like(loglik)
+    def marginal_loglik(self, X, batch=None, n_samples=200, random_state=0):
+        """Log-probability of the counts, that of all log counts that round to them, importance-sampled (`rounded`).
+
+        `loglik` is the density instead, closed form and no probability.
+        """
+        X, loadings = self._with_known_genes(X), self._loadings()
+        noise_sd = np.broadcast_to(np.sqrt(self.model_.noise_variance_), len(loadings))
+        return rounded_marginal(X, loadings, self.model_.mean_, noise_sd, n_samples, random_state)
 
 
 def _log1p(X):

@@ -1,4 +1,4 @@
-"""Newton's method for many small regressions over one design at once, each with a step of its own (for ZINB-WaVE)."""
+"""Newton's method for many small regressions over one design at once, each with a step of its own."""
 
 from itertools import combinations_with_replacement
 from typing import NamedTuple

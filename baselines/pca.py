@@ -1,5 +1,6 @@
 """Principal component analysis on log counts (paper, section 4.6)."""
 
+import numpy as np
 from sklearn.decomposition import PCA as _PCA
 
 from .loglinear import LogLinear
@@ -19,8 +20,12 @@ class PCA(LogLinear):
         Seed of the randomised solver, which scikit-learn takes on large matrices.
     """
 
-    def _model(self):
-        return _PCA(n_components=self.n_latent, random_state=self.random_state)
+    def _fit_model(self, Y):
+        return _PCA(n_components=self.n_latent, random_state=self.random_state).fit(Y)
+
+    def _loadings(self):
+        signal = np.maximum(self.model_.explained_variance_ - self.model_.noise_variance_, 0.0)
+        return self.model_.components_.T * np.sqrt(signal)
 
     def _reconstruct(self, latent):
         return self.model_.inverse_transform(latent)

@@ -9,13 +9,14 @@ For the expression ``y = log(1 + count)`` of gene ``j`` in one cell::
 Given z, a zero has probability ``exp(-decay * m^2 / c) / sqrt(c)`` with ``m = a_j'z + mu_j`` and
 ``c = 1 + 2 * decay * s_j^2``: it says about z what an observation of the value 0 with variance
 ``s_j^2 + 1 / (2 * decay)`` would say. The posterior of z is therefore Gaussian and costs O(D K^2 + K^3) per cell,
-and the marginal likelihood is closed form. The original program inverts D x D matrices to the same effect.
+and the marginal density is closed form. The original program inverts D x D matrices to the same effect.
 """
 
 import numpy as np
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
+from baselines.rounded import rounded_marginal
 from baselines.zifa_em import (
     Parameters,
     complete_loglik,
@@ -67,7 +68,8 @@ class ZIFA(Method):
     -----
     ``batch`` is checked and not used. A gene without counts in ``fit`` (the original stops there) gets mean zero,
     no loadings and a noise of entropy zero: its zeros add nothing to `loglik` and a count of it stays possible.
-    The noise variance is held above 1e-6: the density of a gene whose few counts are all 1 grows without bound.
+    The noise variance is held above what a single count would make (`baselines.rounded.noise_floor`): the density of
+    a gene whose few counts are all 1 grows without bound.
     A matrix without zeros is fitted too: the decay runs to its upper bound and the model is factor analysis. The
     original's block program leaves out genes with more than 95% zeros; here every gene stays.
 
@@ -155,7 +157,8 @@ class ZIFA(Method):
         """The scVI paper's score: expected complete log-likelihood (appendix E), brought to the count scale (C).
 
         E[log p(z, x, dropout, y)] over the posterior of z and x, minus sum_j log(1 + count_j). It leaves out the
-        entropy of that posterior, so it neither is nor bounds log p(y); `marginal_loglik` is log p(y).
+        entropy of that posterior, so it neither is nor bounds log p(y), whose sum over the cells is in ``objective_``;
+        `marginal_loglik` is the probability that goes with that density.
 
         Returns
         -------
@@ -164,18 +167,17 @@ class ZIFA(Method):
         parameters, X = self._check(X, batch)
         return np.concatenate([complete_loglik(Y, parameters) - Y.sum(1) for _, Y in log_slices(X)])
 
-    def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
-        """Log-likelihood with z, x and dropout integrated out under the prior, on the count scale.
+    def marginal_loglik(self, X, batch=None, n_samples=200, random_state=0):
+        """Log-probability of the counts, with z, x and dropout integrated out under the prior (`baselines.base`).
 
-        Closed form, hence exact (`baselines.base`): the posterior of z is Gaussian. Nothing is sampled.
+        A count is all values that round to it (`rounded`); z is importance-sampled.
 
         Returns
         -------
-        loglik, standard_error : array (n_cells,), nats; the errors are zero
+        loglik, standard_error : array (n_cells,), nats
         """
-        parameters, X = self._check(X, batch)
-        loglik = np.concatenate([posterior(Y, parameters)[2] - Y.sum(1) for _, Y in log_slices(X)])
-        return loglik, np.zeros_like(loglik)
+        (loadings, mean, noise_sd, decay), X = self._check(X, batch)
+        return rounded_marginal(X, loadings, mean, noise_sd, n_samples, random_state, decay)
 
     def sample(self, X, n_samples=1, batch=None, random_state=0):
         """Posterior predictive draws, (n_samples, n_cells, n_genes): z from its posterior, then x, then dropout.

@@ -7,8 +7,9 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 from sklearn.decomposition import FactorAnalysis
 
+from baselines.rounded import noise_floor
+
 CHUNK_ENTRIES = 2**20  # entries of the dense slices in which the cells are worked through
-MIN_NOISE_VARIANCE = 1e-6
 DECAY_BOUNDS = (1e-8, 1e8)
 
 
@@ -61,7 +62,7 @@ def initialise(X, n_latent, single_noise=False):
     share_of_zeros = 1 - Y.getnnz(axis=0) / Y.shape[0]
     mean_of_positives = np.asarray(Y.sum(0))[0] / Y.getnnz(axis=0)
     factors = FactorAnalysis(n_latent, copy=False).fit(Y.toarray())
-    noise_sd = np.sqrt(np.maximum(factors.noise_variance_, MIN_NOISE_VARIANCE))
+    noise_sd = np.sqrt(np.maximum(factors.noise_variance_, noise_floor(Y.shape[0])))
     curve = least_squares(lambda rate: np.exp(-rate * mean_of_positives**2) - share_of_zeros, 0.05, method="lm")
     return Parameters(
         factors.components_.T,
@@ -160,7 +161,7 @@ def m_step(X, moments, parameters, single_noise=False):
     cross = np.column_stack([xz + yz, x + y])
     coefficients = np.linalg.solve(gram, cross.T).T
     variance = (x_squared + y_squared - (coefficients * cross).sum(1)) / n
-    noise_sd = np.sqrt(np.maximum(variance, MIN_NOISE_VARIANCE))
+    noise_sd = np.sqrt(np.maximum(variance, noise_floor(n)))
     if single_noise:
         noise_sd = np.full_like(noise_sd, noise_sd.mean())
     return Parameters(coefficients[:, :-1], coefficients[:, -1], noise_sd, best_decay(X, x_squared.sum()))

@@ -23,7 +23,7 @@ METRICS = {
     "median_l1": Metric("median |imputed − original| (counts)", "lower"),
     "loglik": Metric("held-out log-likelihood, own quantity (nats per cell)", "higher", 0.002),
     "loglik_tuned": Metric("held-out log-likelihood, encoder tuned (nats per cell)", "higher", 0.002),
-    "loglik_marginal": Metric("held-out marginal log-likelihood (nats per cell)", "higher", 0.002),
+    "loglik_marginal": Metric("held-out marginal log-probability (nats per cell)", "higher", 0.002),
     "asw": Metric("silhouette of labels (ASW)", "higher"),
     "ari": Metric("adjusted Rand index (ARI)", "higher"),
     "nmi": Metric("mutual information (NMI)", "higher"),

@@ -9,6 +9,7 @@ from baselines.fa import FA
 from baselines.importance import draw_t, sampled_marginal
 from baselines.pca import PCA
 from baselines.zifa import ZIFA
+from baselines.zifa_em import Parameters, posterior
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +48,7 @@ def assert_within_errors(sampled, exact):
 
 def test_factor_analysis_exact_and_sampled(counts):
     method = FA(3).fit(counts)
-    exact, error = method.marginal_loglik(counts)
-    assert (error == 0).all()
+    exact = method.loglik(counts)
     y = np.log1p(counts)
     loadings, noise = method.model_.components_.T, method.model_.noise_variance_
     normal = multivariate_normal(method.model_.mean_, loadings @ loadings.T + np.diag(noise))
@@ -61,8 +61,7 @@ def test_factor_analysis_exact_and_sampled(counts):
 
 def test_pca_is_its_probabilistic_model(counts):
     method = PCA(3).fit(counts)
-    exact, error = method.marginal_loglik(counts)
-    assert (error == 0).all()
+    exact = method.loglik(counts)
     y = np.log1p(counts)
     values, vectors = np.linalg.eigh(np.cov(y.T))
     noise = values[:-3].mean()
@@ -73,9 +72,9 @@ def test_pca_is_its_probabilistic_model(counts):
 def test_zifa_exact_and_sampled(counts):
     """A zero given z: the integral over x of N(x; m, s^2) exp(-decay x^2) is exp(-decay m^2 / c) / sqrt(c)."""
     method = ZIFA(3, max_iter=10).fit(counts)
-    exact, error = method.marginal_loglik(counts)
-    assert (error == 0).all()
     y, decay = np.log1p(counts), method.decay_
+    parameters = Parameters(method.loadings_, method.mean_, method.noise_sd_, decay)
+    exact = posterior(y, parameters)[2] - y.sum(1)
     zero, c = counts == 0, 1 + 2 * decay * method.noise_sd_**2
     variance = np.where(zero, method.noise_sd_**2 + 0.5 / decay, method.noise_sd_**2)
     _, mode, root = linear_gaussian(method.loadings_, y, method.mean_, variance)
