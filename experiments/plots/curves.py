@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_lines, in_style, inches, wrap
 
@@ -16,7 +17,7 @@ class Panel(NamedTuple):
     x: str
     y: str
     ticks: tuple  # of the horizontal axis
-    log: bool = False
+    log: bool = False  # both axes
 
 
 def line_panels(data, panels, looks, *, title, caption):
@@ -77,7 +78,9 @@ def _draw(ax, data, panel, looks):
             ax.fill_between(rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.2, linewidth=0)
         ax.plot(rows["x"], rows["published"], color=look["color"], zorder=5, **PUBLISHED)
     if panel.log:
-        ax.set_xscale("log")
+        ax.set(xscale="log", yscale="log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
     ax.minorticks_off()
     ax.set_xlabel(panel.x)
