@@ -111,8 +111,8 @@ def figure(table, records):
             figures[f"tsne_{key}"] = plane_panels(
                 panels, [row.arrays["plane"] for row in panels], colours, what=what, drawn="t-SNE", like="Fig 4"
             )
-    for score in PUBLISHED:
+    for score, name in PUBLISHED.items():
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            figures[score] = score_bars(table, score, like="Fig 8a and 8d")
+            figures[score] = score_bars(table, score, like=f"Fig 8a, d ({name})")
     return figures

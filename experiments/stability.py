@@ -124,7 +124,7 @@ def figure(table, records):
     from .metrics.registry import METRICS
     from .plots.curves import Panel, line_panels
     from .plots.style import colour
-    from .plots.words import span
+    from .plots.words import span, spread_of
 
     first = records.iloc[0]
     seeds = records["seed"].nunique()
@@ -142,7 +142,7 @@ def figure(table, records):
             {score: Panel("latent dimensions", METRICS[score].title, ticks) for score in data["panel"].unique()},
             {label: {"color": c, "linestyle": "-", "marker": "o", "markersize": 3} for label, c in colours.items()},
             title="Fig 14a, d: results over the latent dimension",
-            caption=f"{common}. Point: mean over seeds; line: its 95% bootstrap interval",
+            caption=f"{common}. {spread_of(shown, 'Point')}",
         )
     }
 
@@ -164,7 +164,7 @@ def figure(table, records):
             looks,
             title="Fig 14b, c: the course of training",
             caption=f"{common}. Line: mean over seeds, from the second epoch on; band: lowest and highest seed. "
-            "Objective: minus the bound, its KL terms with the weight of the epoch",
+            "Objective: minus the bound, its KL terms with the weight of the epoch.",
         )
     return figures
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.patheffects import withStroke
 
 from .style import NUMBER, SOFT, colour, inches
-from .words import outcome, seeds_of
+from .words import outcome, seeds_of, spread_of
 
 CUT = 2.5  # times the longest method: a longer control is cut
 RIGHT = 0.14  # inches: half of the label of a tick at the very end, and the margin
@@ -99,5 +99,5 @@ def longest(table):
 
 def bars_caption(table, bars):
     """Caption of the rows of ``table``, drawn as ``bars``."""
-    caption = f"{seeds_of(table)} Bar: mean over seeds; line: its 95% bootstrap interval."
+    caption = f"{seeds_of(table)} {spread_of(table, 'Bar')}"
     return caption + " Bars with a mark across are longer than drawn." * any(bar.cut for bar in bars)

@@ -43,9 +43,7 @@ def line_panels(data, panels, looks, *, title, caption):
     with in_style():
         legend = _lines(used, data["published"].notna().any(), columns * COLUMN - 2 * MARGIN)
         above = 0.16 * len(legend) + 0.06
-        figure = SuiteFigure(
-            columns * COLUMN, rows * (HEIGHT + BELOW + 0.1) + above, title=title, caption=caption + "."
-        )
+        figure = SuiteFigure(columns * COLUMN, rows * (HEIGHT + BELOW + 0.1) + above, title=title, caption=caption)
         for k, (name, panel) in enumerate(panels.items()):
             row, column = divmod(k, columns)
             at = (rows - 1 - row) * (HEIGHT + BELOW + 0.1) + BELOW

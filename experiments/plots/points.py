@@ -4,7 +4,7 @@ import numpy as np
 
 from ..metrics.registry import METRICS
 from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
-from .words import outcome, seeds_of, title_of
+from .words import outcome, seeds_of, spread_of, title_of
 
 ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
 LABEL = 1.3  # inches: longer labels take a second line
@@ -48,7 +48,7 @@ def score_points(table, marks, *, unit="nats per cell", like=""):
         ]
         below = 0.34 + 0.15 * len(legend) + 0.12
         title = title_of(next(table.itertuples()), like)
-        caption = f"{seeds_of(table)} Point: mean over seeds; line: its 95% bootstrap interval."
+        caption = f"{seeds_of(table)} {spread_of(table, 'Point')}"
         figure = SuiteFigure(COLUMN, below + len(labels) * step, title=title, caption=caption)
         ax = figure.panel(left, below, COLUMN - left - 0.14, len(labels) * step)
         ax.set(xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))

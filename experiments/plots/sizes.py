@@ -4,7 +4,7 @@ import numpy as np
 
 from ..metrics.registry import METRICS
 from .style import MARGIN, NUMBER, SuiteFigure, colour, in_lines, in_style, inches, wrap
-from .words import seeds_of
+from .words import seeds_of, spread_of
 
 MARKERS = "os^vDPX*<>"  # tell the variants of a method apart, whose colours are alike
 WIDTH, PANEL, GAP = 7.2, 2.3, 0.62  # inches
@@ -37,7 +37,7 @@ def size_lines(table, scores, *, x, like=""):
         below = 0.5 + 0.15 * len(legend)
         width = (WIDTH - 0.62 - 0.12 - GAP * (len(scores) - 1)) / len(scores)
         title = f"{like}: {first['experiment']} over {x}" if like else f"{first['experiment']} over {x}"
-        caption = f"{seeds_of(table)} Point: mean over seeds; line: its 95% bootstrap interval. Controls are left out."
+        caption = f"{seeds_of(table)} {spread_of(table, 'Point')} Controls are left out."
         figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=caption)
         for k, score in enumerate(scores):
             ax = figure.panel(0.62 + k * (width + GAP), below, width, PANEL)

@@ -25,6 +25,13 @@ def seeds_of(table):
     return f"{text} Published values: of the paper's own data." if table["published"].notna().any() else text
 
 
+def spread_of(table, mark):
+    """What ``mark`` ("Bar", "Point") and the line across it stand for."""
+    if table["n_seeds"].max() > 1:
+        return f"{mark}: mean over seeds; line: its 95% bootstrap interval."
+    return f"{mark}: a single seed, which has no interval."
+
+
 def outcome(status):
     """The outcomes named in a status such as "failed: why; skipped: why"."""
     return " and ".join(word for word in ("failed", "timeout", "skipped") if f"{word}:" in status) or "no result"
