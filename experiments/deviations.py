@@ -42,9 +42,13 @@ def write(results_dir):
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
         for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
             lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
-        effects = [line for reference in runs if not reference["flip"] for line in _effects(reference, key, runs)]
-        lines += ["", *(EFFECT_HEAD if effects else ["Not measured yet."]), *effects, ""]
-        for experiment in () if effects else _concerned(key, runs):
+        measured = {run["of"]: _effects(reference, run) for reference, run in _pairs(key, runs)}
+        effects = [line for lines_of_run in measured.values() for line in lines_of_run]
+        lines += ["", *EFFECT_HEAD, *effects] if effects else []
+        unmoved = [of for of, lines_of_run in measured.items() if not lines_of_run]
+        lines += ["", f"It moves no score of {', '.join(unmoved)}."] if unmoved else []
+        lines += [""] if measured else ["", "Not measured yet.", ""]
+        for experiment in () if measured else _concerned(key, runs):
             missing.setdefault(experiment, []).append(key)
     path = Path(results_dir) / "DEVIATIONS.md"
     with atomic(path, "w") as file:
@@ -81,9 +85,12 @@ def _runs(results_dir):
         if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
             continue
         rows, cells = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_cells"))
-        names = {"experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"]}
+        of = f"{config['experiment']['name']} · {config['dataset']['name']}"
         shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
-        yield names | {"flip": flip, "scores": dict(_scores(cells, run["axes"], shown))}
+        yield {
+            "of": of, "experiment": config["experiment"]["name"], "flip": flip,
+            "scores": dict(_scores(cells, run["axes"], shown)),
+        }  # fmt: skip
 
 
 def _rows(path):
@@ -100,28 +107,33 @@ def _scores(cells, axes, shown):
                 yield (row["label"], setting, score, row["seed"]), float(row[score])
 
 
-def _effects(reference, key, runs):
-    """Lines of the table of effects of one choice against one run that follows the text."""
-    where = [reference[name] for name in ("experiment", "dataset")]
-    for run in runs:
-        if run["flip"] != [key] or [run[name] for name in ("experiment", "dataset")] != where:
+def _pairs(key, runs):
+    """The runs that follow the text, each with the run that differs from it in the choice ``key`` alone."""
+    for reference in runs:
+        for run in runs:
+            if not reference["flip"] and run["flip"] == [key] and run["of"] == reference["of"]:
+                yield reference, run
+
+
+def _effects(reference, run):
+    """Lines of the table of effects: what ``run`` has of other scores than ``reference``."""
+    groups, lines = {}, []
+    for (*what, seed), before in reference["scores"].items():
+        after = run["scores"].get((*what, seed), math.nan)
+        if math.isfinite(after):
+            groups.setdefault(tuple(what), []).append((before, after))
+    for (label, setting, score), pairs in groups.items():
+        before, after = np.array(pairs).T
+        if np.array_equal(before, after):
             continue
-        groups = {}
-        for (*what, seed), before in reference["scores"].items():
-            after = run["scores"].get((*what, seed), math.nan)
-            if math.isfinite(after):
-                groups.setdefault(tuple(what), []).append((before, after))
-        for (label, setting, score), pairs in groups.items():
-            before, after = np.array(pairs).T
-            if np.array_equal(before, after):
-                continue
-            low, high = interval(after - before)
-            around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
-            what, name = " · ".join(filter(None, [*where, setting])), METRICS[score].label.replace("|", r"\|")
-            yield (
-                f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "
-                f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
-            )
+        low, high = interval(after - before)
+        around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
+        what, name = " · ".join(filter(None, [run["of"], setting])), METRICS[score].label.replace("|", r"\|")
+        lines.append(
+            f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "
+            f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
+        )
+    return lines
 
 
 if __name__ == "__main__":

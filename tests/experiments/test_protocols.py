@@ -77,6 +77,7 @@ def results(tmp_path):
     for stem, changed, name, flipped in (
         ("text", 0.0, WRITTEN, []),
         ("init", 0.5, WRITTEN, ["scvi.init"]),
+        ("bins", 0.0, WRITTEN, ["posterior.bins"]),
         ("code", 9.0, RUN, []),
     ):
         tag = f"flip=[{flipped[0]}]" if flipped else ""
@@ -103,6 +104,9 @@ def test_effects_are_measured_seed_by_seed(results):
     assert "Not measured yet" not in section
     assert "scvi.init" not in missing["imputation"]
     assert "split" in missing["imputation"]
+    (section,) = (s for s in sections if s.startswith("posterior.bins\n"))
+    assert section.rstrip().endswith("It moves no score of imputation · cortex.")
+    assert "posterior.bins" not in missing.get("posterior", [])
 
 
 def test_every_difference_has_a_section(results):
