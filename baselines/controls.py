@@ -7,7 +7,7 @@ from .base import Method, check_batch, check_counts
 
 
 class Identity(Method):
-    """Negative control: imputes what it was given; the counts themselves are its latent space."""
+    """Negative control: imputes what it was given."""
 
     def fit(self, X, batch=None):
         check_counts(X)
@@ -17,9 +17,17 @@ class Identity(Method):
         """Return ``X`` itself, dense, (n_cells, n_genes)."""
         return check_counts(X).toarray()
 
+
+class Raw(Method):
+    """The counts themselves as latent space."""
+
+    def fit(self, X, batch=None):
+        check_counts(X)
+        return self
+
     def latent(self, X, batch=None):
         """Return ``X`` itself, dense, (n_cells, n_genes)."""
-        return self.impute(X)
+        return check_counts(X).toarray()
 
 
 class GeneMean(Method):
@@ -118,7 +126,7 @@ class BatchLatent(Method):
         return np.eye(len(labels))[code] + 0.1 * noise
 
 
-class Oracle(Identity):
+class Oracle(Identity, Raw):
     """Positive control: experiments score the truth in its place (counts before corruption, labels, proteins)."""
 
     sees_truth = True

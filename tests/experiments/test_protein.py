@@ -11,7 +11,7 @@ from test_run import command
 from tidy import assert_tidy
 
 from baselines.base import Method
-from baselines.controls import Identity, Oracle, RandomLatent
+from baselines.controls import Oracle, RandomLatent, Raw
 from experiments import protein, table
 from experiments.cell import Seeds
 from experiments.skipped import NotApplicable
@@ -68,13 +68,13 @@ def test_the_controls_bracket_the_scores_and_a_broken_method_is_worse(adata):
             return super().latent(X)[::-1]
 
     runs = {type(m).__name__: protein.evaluate(m, adata, PROTOCOL, SEEDS) for m in
-            (Oracle(), Spy(), Identity(), Broken(), RandomLatent())}  # fmt: skip
+            (Oracle(), Spy(), Raw(), Broken(), RandomLatent())}  # fmt: skip
     spearman = {name: scores["protein_spearman"] for name, (scores, _, _) in runs.items()}
     assert spearman["Oracle"] == pytest.approx(1)
     assert runs["Oracle"][0]["protein_fold"] == pytest.approx(180 / 100)
     assert 1 > spearman["Spy"] > 0.2 > abs(spearman["Broken"])
     assert abs(spearman["RandomLatent"]) < 0.05
-    assert spearman["Identity"] != spearman["Spy"]
+    assert spearman["Raw"] != spearman["Spy"]
     assert len({facts["cells_sha256"] for _, _, facts in runs.values()}) == 1
 
 
@@ -86,7 +86,7 @@ def test_data_without_proteins_are_skipped(adata):
 
 def test_published_values_and_figure(adata):
     records = []
-    for method, label, role in ((Spy(), "scVI", "method"), (Identity(), "Raw", "method"), (Oracle(), "all", "control")):
+    for method, label, role in ((Spy(), "scVI", "method"), (Raw(), "Raw", "method"), (Oracle(), "all", "control")):
         scores, arrays, facts = protein.evaluate(method, adata, PROTOCOL, SEEDS)
         records.append({"experiment": "protein", "dataset": "cbmc", "protocol": "as_run", "method": label,
                         "label": label, "role": role, "seed": 0, "key": "", "status": "done", "reason": "",
