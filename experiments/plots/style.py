@@ -132,7 +132,7 @@ class SuiteFigure(Figure):
 
 
 def with_palette(file, to):
-    """Save a PNG in 256 colours of its own: less than half the bytes and hard to tell from all of them (kept: the PDF)."""
+    """Save a PNG in 256 colours of its own: less than half the bytes, hard to tell from the whole (kept: the PDF)."""
     image, words = Image.open(file), PngInfo()
     for name, text in image.text.items():
         words.add_itxt(name, text)
