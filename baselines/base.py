@@ -25,10 +25,10 @@ class Method(BaseEstimator, ABC):
         (n_cells,) nats per cell, on the count scale whatever the method saw inside (paper, Appendix C).
     ``marginal_loglik(X, batch=None, n_samples=..., random_state=0)``
         ``(loglik, standard_error)``, each (n_cells,) nats: the log-probability of the counts with every latent variable
-        of the cell integrated out under its prior and the fitted parameters held fixed, importance-sampled (the
-        default number of draws is one that suits the method). Where a method has a density in place of probabilities
-        (PCA, FA, ZIFA), the probability of a count is that of all values that round to it. What `loglik` gives is each
-        method's own quantity; these can be set side by side.
+        of the cell integrated out under its prior and the fitted parameters held fixed, importance-sampled with a
+        number of draws that suits the method; the error is zero where nothing is left to integrate. Where a method has
+        a density in place of probabilities (PCA, FA, ZIFA), the probability of a count is that of all values that
+        round to it. What `loglik` gives is each method's own quantity; these can be set side by side.
     ``sample(X, n_samples, batch=None)``
         (n_samples, n_cells, n_genes) posterior predictive draws.
     ``correct(X, batch)``

@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.decomposition import FactorAnalysis
 
 from .loglinear import LogLinear
-from .rounded import noise_floor
 
 
 class FA(LogLinear):
@@ -38,10 +37,8 @@ class FA(LogLinear):
             np.maximum(np.expm1(y), 0.0, out=draw)
         return draws
 
-    def _fit_model(self, Y):
-        model = FactorAnalysis(n_components=self.n_latent, random_state=self.random_state).fit(Y)
-        np.maximum(model.noise_variance_, noise_floor(len(Y)), out=model.noise_variance_)
-        return model
+    def _model(self):
+        return FactorAnalysis(n_components=self.n_latent, random_state=self.random_state)
 
     def _loadings(self):
         return self.model_.components_.T

@@ -3,13 +3,13 @@
 import numpy as np
 
 from .base import Method, check_counts
-from .rounded import rounded_marginal
+from .rounded import noise_floor, rounded_marginal
 
 
 class LogLinear(Method):
     """A scikit-learn factor model of log(1 + counts), brought back to the count scale.
 
-    Subclasses give the fitted model (``_fit_model``), its map from factors to log counts (``_reconstruct``), and the
+    Subclasses give the model (``_model``), its map from factors to log counts (``_reconstruct``), and the
     loadings (n_genes, n_latent) on factors of unit variance (``_loadings``).
     """
 
@@ -25,7 +25,8 @@ class LogLinear(Method):
                 f"{type(self).__name__} cannot fit n_latent={self.n_latent} to {Y.shape[0]} cells × "
                 f"{Y.shape[1]} genes: choose 1 to {min(Y.shape)}."
             )
-        self.model_ = self._fit_model(Y)
+        self.model_ = self._model().fit(Y)
+        self.model_.noise_variance_ = np.maximum(self.model_.noise_variance_, noise_floor(len(Y)))
         self.n_features_in_ = Y.shape[1]
         return self
 

@@ -10,7 +10,8 @@ class PCA(LogLinear):
     """PCA of log(1 + counts), without size-factor normalisation, as the paper runs it.
 
     The log-likelihood is that of probabilistic PCA (Tipping and Bishop 1999), the Gaussian model whose
-    maximum-likelihood subspace PCA is.
+    maximum-likelihood subspace PCA is. With as many components as cells or genes there would be no
+    noise: it is held above what a single count would make (`baselines.rounded.noise_floor`).
 
     Parameters
     ----------
@@ -20,12 +21,19 @@ class PCA(LogLinear):
         Seed of the randomised solver, which scikit-learn takes on large matrices.
     """
 
-    def _fit_model(self, Y):
-        return _PCA(n_components=self.n_latent, random_state=self.random_state).fit(Y)
+    def fit(self, X, batch=None):
+        """Fit to counts (n_cells, n_genes); batch labels are not used."""
+        super().fit(X)
+        # scikit-learn's likelihood divides by what a component has above the noise, which may have been raised.
+        least = (1 + 1e-6) * self.model_.noise_variance_
+        self.model_.explained_variance_ = np.maximum(self.model_.explained_variance_, least)
+        return self
+
+    def _model(self):
+        return _PCA(n_components=self.n_latent, random_state=self.random_state)
 
     def _loadings(self):
-        signal = np.maximum(self.model_.explained_variance_ - self.model_.noise_variance_, 0.0)
-        return self.model_.components_.T * np.sqrt(signal)
+        return self.model_.components_.T * np.sqrt(self.model_.explained_variance_ - self.model_.noise_variance_)
 
     def _reconstruct(self, latent):
         return self.model_.inverse_transform(latent)

@@ -50,14 +50,16 @@ def rounded_marginal(X, loadings, mean, noise_sd, n_samples, random_state, decay
     predictor = Predictor(loadings / sd[:, None], list(range(loadings.shape[1])), mean / sd)
     prior = torch.eye(loadings.shape[1], dtype=torch.float64)
     log_prob = interval if decay is None else partial(interval_or_dropout, log_decay=np.log(decay))
-    model = Regressions(log_prob, partial(_derivatives, log_prob), [predictor], prior)
+    model = Regressions(log_prob, None, [predictor], prior)
+    wide = partial(_widened, log_prob)
+    proposal = Regressions(wide, partial(_derivatives, wide), [predictor], prior)
     rng = np.random.default_rng(random_state)
     parts = []
     for _, counts in row_chunks(X):
         entries = torch.stack([(counts - 0.5).log1p() / sd, (counts + 0.5).log1p() / sd, sd.expand_as(counts)], dim=2)
         entries[:, :, 0][counts == 0] = UNBOUNDED
-        mode = model.maximise(entries, torch.zeros(len(counts), len(prior), dtype=torch.float64))
-        root = inverse_root(model.slope(entries, mode)[1])
+        mode = proposal.maximise(entries, torch.zeros(len(counts), len(prior), dtype=torch.float64))
+        root = inverse_root(proposal.slope(entries, mode)[1])
         parts.append(sampled_marginal(partial(model.value, entries), mode, root, n_samples, rng))
     loglik, standard_error = map(np.concatenate, zip(*parts, strict=True))
     return loglik - 0.5 * len(prior) * np.log(2 * np.pi), standard_error
@@ -116,6 +118,20 @@ def _log_far_tail(x):
     inverse = 1 / x**2
     series = torch.log1p(-inverse * (1 - inverse * (3 - 15 * inverse)))
     return -0.5 * x**2 - torch.log(-x * SQRT_2 * np.pi**0.5) + series
+
+
+def _widened(log_prob, entries, eta):
+    """``log_prob`` with the variance of the rounding, a twelfth of the square of the interval, added to the noise.
+
+    Where the noise is much smaller than the interval, z is as likely all over it: draws that go by the noise alone
+    would stay at its edge.
+    """
+    low, high, sd = entries.unbind(2)
+    zero = low == UNBOUNDED
+    width = high - torch.where(zero, np.log(0.5) / sd, low)  # of a zero: as if it began at minus half a count
+    spread = (1 + width**2 / 12).sqrt()
+    scaled = torch.stack([torch.where(zero, UNBOUNDED, low / spread), high / spread, sd * spread], dim=2)
+    return log_prob(scaled, eta / spread)
 
 
 def _derivatives(log_prob, entries, eta):

@@ -67,7 +67,7 @@ class ZIFA(Method):
     Notes
     -----
     ``batch`` is checked and not used. A gene without counts in ``fit`` (the original stops there) gets mean zero,
-    no loadings and a noise of entropy zero: its zeros add nothing to `loglik` and a count of it stays possible.
+    no loadings and a noise of entropy zero: its zeros add nothing to `loglik`, and a count of it stays possible.
     The noise variance is held above what a single count would make (`baselines.rounded.noise_floor`): the density of
     a gene whose few counts are all 1 grows without bound.
     A matrix without zeros is fitted too: the decay runs to its upper bound and the model is factor analysis. The

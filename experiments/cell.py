@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import math
 import os
 import resource
 import sys
@@ -152,10 +153,10 @@ def _evaluate(cell, outcome, details):
     scores, arrays, facts = experiment.evaluate(method, adata, cell.protocol, cell.seeds, **cell.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
-    broken = [name for name, value in scores.items() if value != value]
+    broken = [name for name, value in scores.items() if not math.isfinite(value)]
     outcome.update(scores=scores, facts=facts)
     if broken:
-        outcome["reason"] = f"the score {', '.join(broken)} is NaN"
+        outcome["reason"] = f"the score {', '.join(broken)} is {scores[broken[0]]}"
     else:
         outcome["status"] = "done"
     return arrays

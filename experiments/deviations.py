@@ -20,6 +20,8 @@ from .store import atomic
 from .table import interval
 from .words import number
 
+NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -29,7 +31,7 @@ def main():
     print(f"Written: {path}")
     for experiment, keys in missing.items():
         flips = ",".join(["[]", *(f"[{key}]" for key in keys)])
-        print(f"Not measured yet: python -m experiments.run -m +exp={experiment} 'flip={flips}'")
+        print(f"Not measured yet: python -m experiments.run -m +exp={experiment} dataset=NAME 'flip={flips}'")
 
 
 def write(results_dir):
@@ -42,11 +44,13 @@ def write(results_dir):
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
         for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
             lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
-        measured = {run["of"]: _effects(reference, run) for reference, run in _pairs(key, runs)}
-        effects = [line for lines_of_run in measured.values() for line in lines_of_run]
+        measured = {}
+        for reference, flipped in _pairs(key, runs):
+            measured.setdefault(flipped["of"], []).extend(_effects(reference, flipped))
+        effects = [line for found in measured.values() for line in found]
         lines += ["", *EFFECT_HEAD, *effects] if effects else []
-        unmoved = [of for of, lines_of_run in measured.items() if not lines_of_run]
-        lines += ["", f"It moves no score of {', '.join(unmoved)}."] if unmoved else []
+        unmoved = [of for of, found in measured.items() if not found]
+        lines += ["", f"Beside the text's other choices it moves no score of {', '.join(unmoved)}."] if unmoved else []
         lines += [""] if measured else ["", "Not measured yet.", ""]
         for experiment in () if measured else _concerned(key, runs):
             missing.setdefault(experiment, []).append(key)
@@ -58,9 +62,9 @@ def write(results_dir):
 
 def _concerned(key, runs):
     """The experiments that a choice may move: the one that its block is named after, else all that were run."""
-    block = key.split(".")[0]
+    block = {"corruption": "imputation"}.get(key.split(".")[0], key.split(".")[0])
     own = (ROOT / "conf" / "exp" / f"{block}.yaml").exists()
-    return [block] if own else sorted({run["experiment"] for run in runs})
+    return [block] if own else sorted({run["experiment"] for run in runs} - NOT_ABOUT_RESULTS)
 
 
 HEAD = (
@@ -89,6 +93,7 @@ def _runs(results_dir):
         shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
         yield {
             "of": of, "experiment": config["experiment"]["name"], "flip": flip,
+            "data": run.get("provenance", {}).get("dataset_hash"),
             "scores": dict(_scores(cells, run["axes"], shown)),
         }  # fmt: skip
 
@@ -108,10 +113,12 @@ def _scores(cells, axes, shown):
 
 
 def _pairs(key, runs):
-    """The runs that follow the text, each with the run that differs from it in the choice ``key`` alone."""
-    for reference in runs:
-        for run in runs:
-            if not reference["flip"] and run["flip"] == [key] and run["of"] == reference["of"]:
+    """The runs that follow the text, each with the run on the same data that has the choice ``key`` alone otherwise."""
+    flipped = [run for run in runs if run["flip"] == [key]]
+    for reference in [run for run in runs if not run["flip"]]:
+        for run in flipped:
+            alike = all(run[name] == reference[name] for name in ("of", "data"))
+            if alike and run["scores"].keys() & reference["scores"].keys():
                 yield reference, run
 
 

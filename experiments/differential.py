@@ -129,6 +129,11 @@ def _positive(p_adjusted, rule, comparison):
     """The genes that differ in the bulk reference, (n_genes,) bool."""
     if rule["rule"] == "level":
         return p_adjusted < rule["level"]
+    if comparison not in rule:
+        raise ValueError(
+            f"protocol.differential.positives has no share of positive genes for the comparison {comparison}: add it, "
+            f"e.g. +protocol.differential.positives.{comparison}=0.1."
+        )
     first = np.argsort(p_adjusted, kind="stable")[: round(rule[comparison] * len(p_adjusted))]
     return np.isin(np.arange(len(p_adjusted)), first)
 
@@ -220,7 +225,8 @@ def figure(table, records):
         rows = records[records["comparison"] == comparison]
         published = table[table["comparison"] == comparison]
         boxed = rows[rows["auroc"] < 1]  # the reference agrees with itself: it would only stretch the axes
-        figures[f"boxes_{comparison}"] = twin_boxes(boxed, published, left="idr_weight", right="auroc", like=boxes)
+        if len(boxed):
+            figures[f"boxes_{comparison}"] = twin_boxes(boxed, published, left="idr_weight", right="auroc", like=boxes)
         first = [row for row in rows[rows["seed"] == rows["seed"].min()].itertuples() if row.role != "control"]
         if first:
             thresholds = {"bayes_factor": BAYES_FACTOR, "level": LEVEL}

@@ -147,7 +147,7 @@ def figure(table, records):
         columns=3,
         side=(1.75, 1.5),
     )
-    of = "bin of observed counts" if row.normalised == "columns" else "bin of draws"
+    of = "bin of observed counts" if row.normalised == "columns" else "bin of draws, one added to every bin"
     heat = heat_panels(
         first,
         x="observed count",

@@ -278,7 +278,7 @@ def _explain(error):
     """A configuration error in words, with the keys there are."""
     text, cause = str(error), error.__cause__
     parent = getattr(cause, "parent_node", None)
-    if isinstance(parent, DictConfig):
+    if isinstance(parent, DictConfig) and len(parent):
         return f"{text.splitlines()[0]} The keys there are: {', '.join(map(str, parent))}."
     return text
 

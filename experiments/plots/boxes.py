@@ -49,7 +49,7 @@ def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95),
             square = {"marker": "s", "markersize": 6, "linestyle": "none"}
             legend_line(figure, [(kind, square | {"color": tint}) for kind, tint in colours.items()], 0.12)
     rows = [
-        {"panel": panel.name, "at": tick, "kind": kind, "n": values.size, **_quantiles(values, whiskers)}
+        {"panel": panel.name, "at": tick, "kind": kind, "n": values.size, **_named(values, whiskers)}
         for panel in panels
         for kind, arrays in panel.values.items()
         for tick, values in zip(panel.ticks, arrays, strict=True)
@@ -71,10 +71,10 @@ def _panel(ax, panel, colours, whiskers):
         filled = [(i, values) for i, values in enumerate(arrays) if values.size]
         if not filled:
             continue
-        ax.boxplot(
-            [values for _, values in filled],
+        ax.bxp(
+            [statistics(values, whiskers) for _, values in filled],
             positions=[i + (k - (n - 1) / 2) * (width + 0.04) for i, _ in filled],
-            widths=width, whis=whiskers, showfliers=False, patch_artist=True, manage_ticks=False,
+            widths=width, showfliers=False, patch_artist=True, manage_ticks=False,
             boxprops={"facecolor": colours[kind], "linewidth": 0.6}, medianprops={"color": "black", "linewidth": 1},
             whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
         )  # fmt: skip
@@ -86,6 +86,13 @@ def _panel(ax, panel, colours, whiskers):
         ax.axhline(0, color="#444444", linewidth=0.6)
 
 
-def _quantiles(values, whiskers):
-    points = dict(zip(("low", "q1", "median", "q3", "high"), (whiskers[0], 25, 50, 75, whiskers[1]), strict=True))
-    return {name: np.percentile(values, at) if values.size else np.nan for name, at in points.items()}
+def statistics(values, whiskers):
+    """What matplotlib's ``bxp`` draws a box from; its own whiskers would end at values inside the percentiles."""
+    at = (whiskers[0], 25, 50, 75, whiskers[1])
+    return dict(zip(("whislo", "q1", "med", "q3", "whishi"), np.percentile(values, at), strict=True))
+
+
+def _named(values, whiskers):
+    """The same for the data beside the figure, NaN where there is no box."""
+    found = statistics(values, whiskers).values() if values.size else [np.nan] * 5
+    return dict(zip(("low", "q1", "median", "q3", "high"), found, strict=True))

@@ -78,7 +78,7 @@ def _draw(ax, data, panel, looks):
     if panel.log:
         ax.set(xscale="log", yscale="log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 100 else f"{value:.3g}")
     ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
     ax.minorticks_off()
     ax.set_xlabel(panel.x)

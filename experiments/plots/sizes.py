@@ -33,17 +33,20 @@ def size_lines(table, scores, *, x, like=""):
     labels = list(dict.fromkeys(table["label"]))
     first = table.iloc[0]
     with in_style():
-        legend = _lines_of(labels, WIDTH - 2 * MARGIN)
+        entries = [*labels, *([None] if table["published"].notna().any() else [])]  # None: the published values
+        legend = _lines_of(entries, WIDTH - 2 * MARGIN)
         below = 0.5 + 0.15 * len(legend)
         width = (WIDTH - 0.62 - 0.12 - GAP * (len(scores) - 1)) / len(scores)
         title = f"{like}: {first['experiment']} over {x}" if like else f"{first['experiment']} over {x}"
         caption = f"{seeds_of(table)} {spread_of(table, 'Point')} Controls are left out."
-        figure = SuiteFigure(WIDTH, below + PANEL + 0.24, title=title, caption=caption)
+        titles = {score: wrap(METRICS[score].title, 8, width + 0.3) for score in scores}
+        above = 0.1 + 0.14 * max(map(len, titles.values()))
+        figure = SuiteFigure(WIDTH, below + PANEL + above, title=title, caption=caption)
         for k, score in enumerate(scores):
             ax = figure.panel(0.62 + k * (width + GAP), below, width, PANEL)
             _panel(ax, table[table["score"] == score], labels)
             ax.set_xlabel(x)
-            ax.set_title("\n".join(wrap(METRICS[score].title, 8, width + 0.3)), pad=4, fontsize=8)
+            ax.set_title("\n".join(titles[score]), y=1.0, pad=4, fontsize=8)
         for line, names in enumerate(legend):
             _legend_line(figure, names, labels, figure.foot + below - 0.46 - 0.15 * line)
     figure.data = table
@@ -74,9 +77,8 @@ def _marker(label, labels):
     return MARKERS[family.index(label) % len(MARKERS)]
 
 
-def _lines_of(labels, width):
-    """Lines of the legend: (label, inches from the left), None for the published values."""
-    entries = [*labels, None]
+def _lines_of(entries, width):
+    """Lines of the legend: (label, inches from the left)."""
     widths = [0.46 + inches(label or "published", NUMBER) for label in entries]
     return [[(entries[i], start) for i, start in line] for line in in_lines(widths, width)]
 

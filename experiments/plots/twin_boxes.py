@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..metrics.registry import METRICS
 from .bar import PUBLISHED
+from .boxes import statistics
 from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import outcome, span, title_of
 
@@ -78,8 +79,9 @@ def _pooled(rows, score):
 
 def _box(ax, x, values, face):
     if values.size:
-        ax.boxplot(
-            values, positions=[x], widths=WIDTH, whis=WHISKERS, showfliers=False, patch_artist=True, manage_ticks=False,
+        ax.bxp(
+            [statistics(values, WHISKERS)], positions=[x], widths=WIDTH, showfliers=False, patch_artist=True,
+            manage_ticks=False,
             boxprops={"facecolor": face, "linewidth": 0.5}, medianprops={"color": "black", "linewidth": 1.0},
             whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
         )  # fmt: skip

@@ -68,6 +68,11 @@ class NotANumber(Identity):
         return np.full(X.shape, np.nan)
 
 
+class Infinite(Identity):
+    def impute(self, X, batch=None):
+        return np.full(X.shape, np.inf)
+
+
 class CannotImpute(Method):
     def fit(self, X, batch=None):
         return self

@@ -234,3 +234,8 @@ def test_from_the_command_line(tmp_path):
                 assert (tmp_path / f"results/figures/{stem}_{name}_{comparison}.{suffix}").stat().st_size > 100
     assert table["BDC", "mast", "auroc"] > table["BDC", "random_pvalues", "auroc"]
     assert np.isfinite(table["BDC", "bulk_second", "auroc"])
+
+
+def test_a_comparison_without_a_share_of_positive_genes_is_named():
+    with pytest.raises(ValueError, match=r"positives has no share of positive genes for the comparison X: add it"):
+        differential._positive(np.ones(3), {"rule": "top", "BDC": 0.1}, "X")

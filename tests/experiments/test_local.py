@@ -52,11 +52,12 @@ def compute(tmp_path, small_h5ad):
 
 
 def test_a_failure_costs_one_row(compute):
-    records = compute("Raises", "Aborts", "NotANumber", "CannotImpute", "Absent", "Noise")
+    records = compute("Raises", "Aborts", "NotANumber", "Infinite", "CannotImpute", "Absent", "Noise")
     assert {name: record["status"] for name, record in records.items()} == {
         "Raises": "failed",
         "Aborts": "failed",
         "NotANumber": "failed",
+        "Infinite": "failed",
         "CannotImpute": "skipped",
         "Absent": "skipped",
         "Noise": "done",
@@ -65,7 +66,8 @@ def test_a_failure_costs_one_row(compute):
     assert "RuntimeError: planted failure" in records["Raises"]["traceback"]
     assert records["Aborts"]["reason"] == "the process died: signal SIGABRT"
     assert "last words" in records["Aborts"]["traceback"]
-    assert records["NotANumber"]["reason"] == "the score median_l1 is NaN"
+    assert records["NotANumber"]["reason"] == "the score median_l1 is nan"
+    assert records["Infinite"]["reason"] == "the score median_l1 is inf"
     assert records["CannotImpute"]["reason"] == "CannotImpute has no impute()"
     assert records["Absent"]["reason"] == "R package zinbwave is not installed (r_env/README.md)"
     done = records["Noise"]

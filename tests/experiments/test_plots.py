@@ -13,12 +13,13 @@ from tidy import assert_tidy
 
 from experiments import table
 from experiments.metrics.registry import METRICS, Metric
-from experiments.plots import style
+from experiments.plots import boxes, style
 from experiments.plots.bar import CUT
 from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
 from experiments.plots.pairs import Pairs, pair_panels
 from experiments.plots.sheet import sheet
+from experiments.plots.words import spread_of
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
@@ -281,3 +282,16 @@ def test_wrap_keeps_every_letter_within_the_width():
     lines = style.wrap(text, 7, 1.5)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(style.inches(line, 7) <= 1.5 for line in lines)
+
+
+def test_whiskers_end_at_the_percentiles_however_few_the_values():
+    values = np.array([0.0, 1.0, 2.0, 3.0, 100.0])
+    found = boxes.statistics(values, (5, 95))
+    assert found["whishi"] == pytest.approx(np.quantile(values, 0.95)) == pytest.approx(80.6)
+    assert found["med"] == 2
+
+
+def test_one_seed_has_no_interval():
+    several = pd.DataFrame({"n_seeds": [1, 3]})
+    assert spread_of(several, "Bar") == "Bar: mean over seeds; line: its 95% bootstrap interval."
+    assert spread_of(several[:1], "Bar") == "Bar: a single seed, which has no interval."

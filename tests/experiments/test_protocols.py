@@ -78,13 +78,17 @@ def results(tmp_path):
         ("text", 0.0, WRITTEN, []),
         ("init", 0.5, WRITTEN, ["scvi.init"]),
         ("bins", 0.0, WRITTEN, ["posterior.bins"]),
+        ("seeds", 0.0, WRITTEN, ["posterior.draws"]),  # of other seeds: nothing to compare
         ("code", 9.0, RUN, []),
     ):
         tag = f"flip=[{flipped[0]}]" if flipped else ""
         scores = cells["median_l1"] + changed * (cells["label"] == "scVI")
         for folder in ("runs", "tables"):
             (tmp_path / folder).mkdir(exist_ok=True)
-        shown = cells.assign(median_l1=scores, n_cells=scores)  # the number of cells is no score of this experiment
+        seeds = cells["seed"] + 10 * (stem == "seeds")
+        shown = cells.assign(
+            seed=seeds, median_l1=scores, n_cells=scores
+        )  # the number of cells is no score of this experiment
         shown[::-1].to_csv(tmp_path / "tables" / f"{stem}_cells.csv", index=False)
         cells.assign(score="median_l1").to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
         config = {"experiment": {"name": "imputation"}, "dataset": {"name": "cortex"}, "protocol": {"name": name}}
@@ -105,7 +109,8 @@ def test_effects_are_measured_seed_by_seed(results):
     assert "scvi.init" not in missing["imputation"]
     assert "split" in missing["imputation"]
     (section,) = (s for s in sections if s.startswith("posterior.bins\n"))
-    assert section.rstrip().endswith("It moves no score of imputation · cortex.")
+    assert section.rstrip().endswith("it moves no score of imputation · cortex.")
+    assert "posterior.draws" in missing["posterior"]
     assert "posterior.bins" not in missing.get("posterior", [])
 
 
