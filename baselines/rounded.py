@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from .importance import sampled_marginal
+from .importance import Proposal, sampled_marginal
 from .newton import Predictor, Regressions, inverse_root, row_chunks
 
 SQRT_2 = 2**0.5
@@ -50,17 +50,19 @@ def rounded_marginal(X, loadings, mean, noise_sd, n_samples, random_state, decay
     predictor = Predictor(loadings / sd[:, None], list(range(loadings.shape[1])), mean / sd)
     prior = torch.eye(loadings.shape[1], dtype=torch.float64)
     log_prob = interval if decay is None else partial(interval_or_dropout, log_decay=np.log(decay))
-    model = Regressions(log_prob, None, [predictor], prior)
-    wide = partial(_widened, log_prob)
-    proposal = Regressions(wide, partial(_derivatives, wide), [predictor], prior)
+    exact, wide = (
+        Regressions(f, partial(_derivatives, f), [predictor], prior) for f in (log_prob, partial(_widened, log_prob))
+    )
     rng = np.random.default_rng(random_state)
     parts = []
     for _, counts in row_chunks(X):
         entries = torch.stack([(counts - 0.5).log1p() / sd, (counts + 0.5).log1p() / sd, sd.expand_as(counts)], dim=2)
         entries[:, :, 0][counts == 0] = UNBOUNDED
-        mode = proposal.maximise(entries, torch.zeros(len(counts), len(prior), dtype=torch.float64))
-        root = inverse_root(proposal.slope(entries, mode)[1])
-        parts.append(sampled_marginal(partial(model.value, entries), mode, root, n_samples, rng))
+        proposals = []
+        for model in (exact, wide):
+            mode = model.maximise(entries, torch.zeros(len(counts), len(prior), dtype=torch.float64))
+            proposals.append(Proposal(mode, inverse_root(model.slope(entries, mode)[1])))
+        parts.append(sampled_marginal(partial(exact.value, entries), proposals, n_samples, rng))
     loglik, standard_error = map(np.concatenate, zip(*parts, strict=True))
     return loglik - 0.5 * len(prior) * np.log(2 * np.pi), standard_error
 
@@ -123,8 +125,8 @@ def _log_far_tail(x):
 def _widened(log_prob, entries, eta):
     """``log_prob`` with the variance of the rounding, a twelfth of the square of the interval, added to the noise.
 
-    Where the noise is much smaller than the interval, z is as likely all over it: draws that go by the noise alone
-    would stay at its edge.
+    Where the noise is much smaller than the interval, z may be as likely all over it: draws that go by the noise alone
+    would stay at its edge. Where many genes have little noise these draws are too wide; half of all are of each kind.
     """
     low, high, sd = entries.unbind(2)
     zero = low == UNBOUNDED

@@ -23,7 +23,7 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
-from baselines.importance import sampled_marginal
+from baselines.importance import Proposal, sampled_marginal
 from baselines.newton import inverse_root, row_chunks
 from baselines.zinbwave_fit import (
     Parameters,
@@ -154,7 +154,7 @@ class ZINBWaVE(Method):
         for rows, Y in tqdm(row_chunks(X), desc="marginal log-likelihood", disable=not self.verbose):
             mode = model.maximise(Y, start[rows])
             root = inverse_root(model.slope(Y, mode)[1])
-            parts.append(sampled_marginal(partial(model.value, Y), mode, root, n_samples, rng))
+            parts.append(sampled_marginal(partial(model.value, Y), [Proposal(mode, root)], n_samples, rng))
         loglik, standard_error = map(np.concatenate, zip(*parts, strict=True))
         return loglik + constant, standard_error
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal, multivariate_t, norm
 
 from baselines.fa import FA
-from baselines.importance import draw_t, sampled_marginal
+from baselines.importance import Proposal, sampled_marginal
 from baselines.pca import PCA
 from baselines.zifa import ZIFA
 from baselines.zifa_em import Parameters, posterior
@@ -33,7 +33,7 @@ def linear_gaussian(loadings, y, mean, variance):
         value = norm.logpdf(y, z @ loadings.T + mean, np.sqrt(variance)).sum(1) + norm.logpdf(z).sum(1)
         return torch.from_numpy(value)
 
-    return log_joint, torch.from_numpy(mode), torch.from_numpy(np.linalg.cholesky(covariance))
+    return log_joint, [Proposal(torch.from_numpy(mode), torch.from_numpy(np.linalg.cholesky(covariance)))]
 
 
 def assert_within_errors(sampled, exact):
@@ -77,7 +77,7 @@ def test_zifa_exact_and_sampled(counts):
     exact = posterior(y, parameters)[2] - y.sum(1)
     zero, c = counts == 0, 1 + 2 * decay * method.noise_sd_**2
     variance = np.where(zero, method.noise_sd_**2 + 0.5 / decay, method.noise_sd_**2)
-    _, mode, root = linear_gaussian(method.loadings_, y, method.mean_, variance)
+    _, proposals = linear_gaussian(method.loadings_, y, method.mean_, variance)
 
     def log_joint(z):
         m = z.numpy() @ method.loadings_.T + method.mean_
@@ -86,19 +86,35 @@ def test_zifa_exact_and_sampled(counts):
         value = np.where(zero, -decay * m**2 / c - 0.5 * np.log(c), observed).sum(1) + norm.logpdf(z).sum(1)
         return torch.from_numpy(value)
 
-    loglik, error = sampled_marginal(log_joint, mode, root, 2000, np.random.default_rng(2))
+    loglik, error = sampled_marginal(log_joint, proposals, 2000, np.random.default_rng(2))
     assert_within_errors((loglik - y.sum(1), error), exact)
+
+
+def test_one_of_two_proposals_is_enough(counts):
+    """Weighed by the mixture, draws from a place where the posterior is not do not move the estimate."""
+    method = FA(3).fit(counts)
+    y, noise = np.log1p(counts), method.model_.noise_variance_
+    log_joint, (good,) = linear_gaussian(
+        method.model_.components_.T, y, method.model_.mean_, np.broadcast_to(noise, y.shape)
+    )
+    astray = Proposal(good.mode + 3, good.root)
+    loglik, error = sampled_marginal(log_joint, [astray, good], 4000, np.random.default_rng(1))
+    assert (np.abs(loglik - y.sum(1) - method.loglik(counts)) < 4.5 * error).all()
+    assert error.max() < 0.05
 
 
 def test_density_of_the_proposal():
     """A correlated normal in two dimensions, weighed by draws of the t distribution: its integral is one."""
     n = 50_000
     root = torch.tensor([[0.5, 0.0], [0.3, 0.4]]).double().expand(n, 2, 2)
-    draw, log_density = draw_t(torch.full((n, 2), 2.0).double(), root, np.random.default_rng(0))
+    proposal = Proposal(torch.full((n, 2), 2.0).double(), root)
+    draw = proposal.draw(np.random.default_rng(0))
+    log_density = proposal.log_density(draw)
+    np.testing.assert_allclose(log_density[:50], multivariate_t([2, 2], root[0] @ root[0].T, df=10).logpdf(draw[:50]))
     target = multivariate_normal([2.2, 1.9], [[0.16, 0.08], [0.08, 0.2]]).logpdf(draw.numpy())
     assert np.mean(np.exp(target - log_density.numpy())) == pytest.approx(1, abs=0.015)
 
 
 def test_one_draw_has_no_error():
     with pytest.raises(ValueError, match="n_samples is 1: a standard error needs at least 2 draws"):
-        sampled_marginal(None, torch.zeros(3, 1), torch.ones(3, 1, 1), 1, np.random.default_rng(0))
+        sampled_marginal(None, [Proposal(torch.zeros(3, 1), torch.ones(3, 1, 1))], 1, np.random.default_rng(0))
