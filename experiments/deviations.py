@@ -2,7 +2,8 @@
 
 ``python -m experiments.deviations`` writes ``results/DEVIATIONS.md`` from conf/protocol/ and the runs on record, and
 says how to measure what has not been measured. A choice is measured by runs that follow the text in all but this one
-choice: ``python -m experiments.run -m +exp=imputation 'flip=[],[scvi.init]'``.
+choice: ``python -m experiments.run -m +exp=imputation 'flip=[],[scvi.init]'``, both computed with one state of the
+code, which would otherwise show as an effect.
 """
 
 import argparse
