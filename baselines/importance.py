@@ -39,7 +39,9 @@ class Proposal:
 
 
 def sampled_marginal(log_joint, proposals, n_samples, rng, verbose=False):
-    """Estimate ``log p(x) = log integral p(x, z) dz`` of each cell from draws of proposals, weighed by their mixture.
+    """Estimate ``log p(x) = log integral p(x, z) dz`` of each cell by deterministic mixture sampling.
+
+    Draws of several proposals, each weighed by the mixture of all (Owen and Zhou, JASA 95:135, 2000).
 
     Parameters
     ----------

@@ -48,6 +48,10 @@ class LogLinear(Method):
         """Log-probability of the counts, that of all log counts that round to them, importance-sampled (`rounded`).
 
         `loglik` is the density instead, closed form and no probability.
+
+        Returns
+        -------
+        loglik, standard_error : array (n_cells,), nats
         """
         X, loadings = self._with_known_genes(X), self._loadings()
         noise_sd = np.broadcast_to(np.sqrt(self.model_.noise_variance_), len(loadings))

@@ -76,6 +76,10 @@ def interval(entries, eta):
         The bounds low (`UNBOUNDED` at a zero) and high over the noise of the gene, and that noise.
     eta : tensor (P, m)
         Expected log(1 + count) over the noise of the gene.
+
+    Returns
+    -------
+    tensor (P, m), nats
     """
     low, high, _ = entries.unbind(2)
     return _log_between(low - eta, high - eta)

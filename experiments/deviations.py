@@ -45,12 +45,13 @@ def write(results_dir):
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
         for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
             lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
-        measured = {}
+        measured, methods = {}, {}
         for reference, flipped in _pairs(key, runs):
             measured.setdefault(flipped["of"], []).extend(_effects(reference, flipped))
+            methods.setdefault(flipped["of"], {}).update(dict.fromkeys(label for label, *_ in flipped["scores"]))
         effects = [line for found in measured.values() for line in found]
         lines += ["", *EFFECT_HEAD, *effects] if effects else []
-        unmoved = [of for of, found in measured.items() if not found]
+        unmoved = [f"{of} ({', '.join(methods[of])})" for of, found in measured.items() if not found]
         lines += ["", f"Beside the text's other choices it moves no score of {', '.join(unmoved)}."] if unmoved else []
         lines += [""] if measured else ["", "Not measured yet.", ""]
         for experiment in () if measured else _concerned(key, runs):

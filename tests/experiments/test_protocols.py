@@ -109,7 +109,7 @@ def test_effects_are_measured_seed_by_seed(results):
     assert "scvi.init" not in missing["imputation"]
     assert "split" in missing["imputation"]
     (section,) = (s for s in sections if s.startswith("posterior.bins\n"))
-    assert section.rstrip().endswith("it moves no score of imputation · cortex.")
+    assert section.rstrip().endswith("it moves no score of imputation · cortex (FA, scVI).")
     assert "posterior.draws" in missing["posterior"]
     assert "posterior.bins" not in missing.get("posterior", [])
 
