@@ -154,6 +154,6 @@ def figure(table, records):
         y="posterior draws (counts)",
         title=f"Fig 7d–f: posterior draws of {row.gene}",
         caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
-        f"Colour: share of the draws in each {of}, on a root scale.",
+        f"Colour: share of the draws in each {of}, on a root scale; grey: no draws.",
     )
     return {"boxes": boxes, "heat": heat}

@@ -40,6 +40,8 @@ def evaluate(method, adata, protocol, seeds):
     if "protein" not in adata.obsm:
         raise NotApplicable(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
     rows, _ = train_test(adata, protocol, seeds)
+    if len(rows) <= N_NEIGHBORS:
+        raise NotApplicable(f"{len(rows)} training cells: the graphs are of the {N_NEIGHBORS} nearest of each.")
     X, protein = adata.X[rows], adata.obsm["protein"][rows]
     batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
     latent = fit_latent(method, X, batch=batch)

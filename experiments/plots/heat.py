@@ -1,5 +1,6 @@
 """Binned counts of one gene against their draws, one square per method (Fig 7d-f)."""
 
+import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.colors import PowerNorm
@@ -9,7 +10,7 @@ from .style import in_style
 
 
 def heat_panels(panels, *, x, y, title, caption, columns=3):
-    """Heat maps in viridis, all on one colour scale, which goes with the root of the share.
+    """Heat maps in viridis, all on one colour scale, which goes with the root of the share; without draws, grey.
 
     Parameters
     ----------
@@ -19,12 +20,14 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
         What the axes show, with the unit.
     """
     top = max(panel.arrays["heat"].max() for panel in panels)
+    colours = matplotlib.colormaps["viridis"].with_extremes(bad="#d9d9d9")
     with in_style():
         names = [panel.label for panel in panels]
         figure, axes = grid(names, title=title, caption=caption, columns=columns, side=(1.7, 1.7), gap=0.2, right=0.56)
         for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
             heat, edges = panel.arrays["heat"], panel.arrays["edges"]
-            image = ax.imshow(heat.T, origin="lower", interpolation="none", norm=PowerNorm(0.5, 0, top))
+            shown = np.where(heat.any(axis=1, keepdims=True), heat, np.nan)  # no draw: not a share of 0
+            image = ax.imshow(shown.T, origin="lower", interpolation="none", norm=PowerNorm(0.5, 0, top), cmap=colours)
             at = np.linspace(0, len(heat), 4)
             words = [f"{value:.0f}" for value in np.interp(at, np.arange(len(edges)), edges)]
             ax.set_xticks(at - 0.5, words)

@@ -17,6 +17,7 @@ from experiments.plots import boxes, style
 from experiments.plots.bar import CUT
 from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
+from experiments.plots.heat import heat_panels
 from experiments.plots.pairs import Pairs, pair_panels
 from experiments.plots.sheet import sheet
 from experiments.plots.words import spread_of
@@ -289,6 +290,15 @@ def test_whiskers_end_at_the_percentiles_however_few_the_values():
     found = boxes.statistics(values, (5, 95))
     assert found["whishi"] == pytest.approx(np.quantile(values, 0.95)) == pytest.approx(80.6)
     assert found["med"] == 2
+
+
+def test_a_bin_without_draws_is_no_share_of_zero():
+    heat = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    panel = pd.DataFrame({"label": ["FA"], "arrays": [{"heat": heat, "edges": np.arange(4.0)}]})
+    figure = heat_panels(list(panel.itertuples()), x="observed", y="drawn", title="", caption="")
+    shown = figure.axes[0].images[0].get_array()
+    np.testing.assert_array_equal(np.ma.getmaskarray(shown), [[False, True, False]] * 3)  # drawn transposed
+    np.testing.assert_array_equal(shown.compressed(), heat[[0, 2]].T.ravel())
 
 
 def test_one_seed_has_no_interval():

@@ -113,3 +113,8 @@ def test_from_the_command_line_to_figures(tmp_path):
     assert abs(found["random latent", "protein_spearman"]) < 0.1 < found["PCA", "protein_spearman"]
     for suffix in ("png", "pdf", "csv"):
         assert (tmp_path / f"results/figures/{stem}_scores.{suffix}").stat().st_size > 500
+
+
+def test_too_few_cells_for_the_neighbours_are_skipped_before_the_fit(adata):
+    with pytest.raises(NotApplicable, match="90 training cells: the graphs are of the 100 nearest"):
+        protein.evaluate(None, adata[:120], PROTOCOL, SEEDS)
