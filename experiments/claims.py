@@ -50,7 +50,8 @@ def judge(claim, rows, axes=()):
     verdicts, words, telling = [], [], True
     for row in rows:
         bound = side == "value"
-        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, claim.get("margin", 0.0))
+        margin = 0.0 if row["label"] == control else claim.get("margin", 0.0)  # ahead of a control is ahead of it
+        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, margin)
         where = ", ".join(["control"] * (row["label"] == control) + [row[axis] for axis in axes])
         words.append(f"{row['label']}{where and f' ({where})'}: {what}")
         if row["label"] != control:

@@ -52,6 +52,8 @@ def test_bounds(bound, ends, verdict):
     [
         ({"better": ["FA"]}, {"low": 0.5, "high": 0.9}, "holds"),
         ({"better": ["FA"]}, {"low": -0.2, "high": 0.9}, "undecided"),  # scVI is not ahead of chance
+        ({"like": ["FA"], "margin": 1.0}, {"low": 0.5, "high": 0.9}, "holds"),
+        ({"like": ["FA"], "margin": 1.0}, {"low": -0.2, "high": 0.9}, "undecided"),  # like chance within the margin
         ({"value": {"label": "FA", "above": 0.05}}, {"low": 0, "high": 0, "mean": "0.01"}, "holds"),
         ({"value": {"label": "FA", "above": 0.05}}, {"low": 0, "high": 0, "mean": "0.3"}, "undecided"),
     ],
