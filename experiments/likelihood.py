@@ -43,8 +43,9 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         ``loglik_marginal``, the probability of the counts with all latent variables of a cell integrated out, which
         can be compared between methods: a density of log counts becomes that of the values that round to the count
         (that of scVI is sampled from an encoder tuned on these cells, whatever the protocol tunes. A poor proposal
-        makes it too low, and its error does not show that: on CORTEX about 4 nats, held against draws from a Student t
-        around the mode of each cell's posterior; 60 with the encoder as fitted).
+        makes it too low, and its error does not show that: about 4 nats on 11 cells of CORTEX, held against draws
+        from a Student t around the mode of each cell's posterior by a script that is not kept; 60 with the encoder
+        as fitted).
     arrays : dict
         ``loglik`` and ``loglik_marginal`` of each held-out cell.
     facts : dict
