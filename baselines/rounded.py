@@ -11,7 +11,8 @@ from functools import partial
 import numpy as np
 import torch
 
-from .importance import Proposal, sampled_marginal
+from scvi_core.importance import Proposal, sampled_marginal
+
 from .newton import Predictor, Regressions, inverse_root, row_chunks
 
 SQRT_2 = 2**0.5

@@ -23,7 +23,6 @@ from scipy.special import expit
 from tqdm import tqdm
 
 from baselines.base import Method, check_batch, check_counts
-from baselines.importance import Proposal, sampled_marginal
 from baselines.newton import inverse_root, row_chunks
 from baselines.zinbwave_fit import (
     Parameters,
@@ -35,6 +34,7 @@ from baselines.zinbwave_fit import (
     loglik_of_cells,
     optimise,
 )
+from scvi_core.importance import Proposal, sampled_marginal
 
 
 class ZINBWaVE(Method):

@@ -16,7 +16,7 @@ TABLE_1 = [
     {"metric": "heldout_neg_loglik_per_cell", "n_train_cells": "{n_train_cells}", "sign": -1},  # Fig 9a
 ]
 PUBLISHED = {"loglik": TABLE_1, "loglik_tuned": TABLE_1, "loglik_marginal": "loglik_marginal"}
-PROPOSAL_EPOCHS = 100  # on the held-out cells, of the encoder that the marginal is sampled from
+PROPOSAL_EPOCHS = 100  # on the held-out cells, of the encoder that sampling the marginal starts from
 
 
 def evaluate(method, adata, protocol, seeds, *, n_train_cells):
@@ -42,10 +42,8 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         ZINB-WaVE); ``loglik_tuned``, the same after the encoder was optimised on the held-out cells (Appendix F);
         ``loglik_marginal``, the probability of the counts with all latent variables of a cell integrated out, which
         can be compared between methods: a density of log counts becomes that of the values that round to the count
-        (that of scVI is sampled from an encoder tuned on these cells, whatever the protocol tunes. A poor proposal
-        makes it too low, and its error does not show that: about 4 nats on 11 cells of CORTEX, held against draws
-        from a Student t around the mode of each cell's posterior by a script that is not kept; 60 with the encoder
-        as fitted).
+        (that of scVI is sampled from distributions fitted to the posterior of each cell, which start from an encoder
+        tuned on these cells whatever the protocol tunes).
     arrays : dict
         ``loglik`` and ``loglik_marginal`` of each held-out cell.
     facts : dict

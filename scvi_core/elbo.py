@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 
 from . import fused_inference
+from .importance import Proposal, adapted, log_mean, sampled_marginal
 from .likelihood import NonZero, nb_coefficient, nb_log_prob, zinb_log_prob
 from .networks import Noise
 
@@ -72,34 +73,65 @@ class Likelihood:
         return log_likelihood(self.network, self.x, decoded, log_scale, self.nonzero, self.coefficient)
 
 
+class Joint:
+    """log p(x, z, log l | s) of some cells as a function of their latent variables, z and, where it is latent, log l.
+
+    ``mean`` and ``logvar`` (cells, n_latent or one more) are those of q: where to look for these variables.
+    """
+
+    def __init__(self, network, x, batch):
+        q = network.encode(x, batch)
+        parts = [(q.z_mean, q.z_logvar, torch.zeros_like(q.z_mean), torch.zeros_like(q.z_mean))]
+        if q.l_mean is not None:
+            prior = network.library_mean[batch, None], network.library_var[batch, None].log()
+            parts.append((q.l_mean, q.l_logvar, *prior))
+        self.mean, self.logvar, *self.prior = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        self.n_latent = network.arch.n_latent
+        self.log_scale = network.scale(x) if q.l_mean is None else None
+        engine = fused_inference.Likelihood if fused_inference.usable(network) else Likelihood
+        self.likelihood = engine(network, x, batch)
+
+    def __call__(self, u):
+        """Nats per cell, (cells,), float64, at u (cells, n_latent or one more)."""
+        u = u.to(self.mean.dtype)
+        z, log_l = u[:, : self.n_latent], u[:, self.n_latent :]
+        likelihood = self.likelihood(z, log_l if self.log_scale is None else self.log_scale)
+        return likelihood.double() + log_normal(u, *self.prior)
+
+
 def importance_weighted(network, x, batch, n_samples, generator):
     """Estimate log p(x | s) per cell by importance sampling from q, and the standard error of the estimate.
 
     log (1/K) sum_k p(x, z_k, l_k | s) / q(z_k, l_k | x, s): a lower bound in expectation, tight as K grows. The
-    standard error is the delta method's, sd(w) / (mean(w) sqrt(K)); where a few samples carry all the weight it is too
-    small, as the estimate is.
+    standard error is the delta method's; where a few samples carry all the weight it is too small, as the estimate is.
 
     Returns
     -------
     estimate, standard_error : tensors (cells,)
     """
-    q = network.encode(x, batch)
-    likelihood = (fused_inference.Likelihood if fused_inference.usable(network) else Likelihood)(network, x, batch)
+    joint = Joint(network, x, batch)
+    mean, logvar = joint.mean, joint.logvar
     log_weights = torch.empty(n_samples, len(x), dtype=torch.float64, device=x.device)
     for k in range(n_samples):
-        z = q.z_mean + (0.5 * q.z_logvar).exp() * _normal_like(q.z_mean, generator)
-        log_ratio = log_normal(z, torch.zeros_like(z), torch.zeros_like(z)) - log_normal(z, q.z_mean, q.z_logvar)
-        log_l = None
-        if q.l_mean is not None:
-            log_l = q.l_mean + (0.5 * q.l_logvar).exp() * _normal_like(q.l_mean, generator)
-            prior = network.library_mean[batch, None], network.library_var[batch, None].log()
-            log_ratio = log_ratio + log_normal(log_l, *prior) - log_normal(log_l, q.l_mean, q.l_logvar)
-        log_weights[k] = log_ratio + likelihood(z, network.scale(x, log_l))
-    estimate = log_weights.logsumexp(dim=0) - math.log(n_samples)
-    relative = (log_weights - estimate).exp()  # weights over their mean
-    return estimate, relative.std(dim=0) / math.sqrt(n_samples) if n_samples > 1 else torch.full_like(
-        estimate, math.nan
-    )
+        u = mean + (0.5 * logvar).exp() * torch.randn(
+            mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
+        )
+        log_weights[k] = joint(u) - log_normal(u, mean, logvar)
+    return log_mean(log_weights)
+
+
+def adapted_marginal(network, x, batch, n_samples, rng):
+    """Estimate log p(x | s) per cell by importance sampling from a distribution fitted to each cell's posterior.
+
+    It starts from q, and is close to the posterior where q is not (`importance.adapted`).
+
+    Returns
+    -------
+    estimate, standard_error : arrays (cells,)
+    """
+    joint = Joint(network, x, batch)
+    q = Proposal(joint.mean.double(), torch.diag_embed((0.5 * joint.logvar.double()).exp()))
+    return sampled_marginal(joint, [adapted(joint, q, rng)], n_samples, rng)
 
 
 @torch.no_grad()
@@ -118,7 +150,3 @@ def evaluation_noise(arch, n_cells, generator, dtype=torch.float32):
     like = {"generator": generator, "device": generator.device, "dtype": dtype}
     eps_l = torch.randn(n_cells, 1, **like) if arch.library == "latent" else None
     return Noise(torch.randn(n_cells, arch.n_latent, **like), eps_l, (), (), ())
-
-
-def _normal_like(tensor, generator):
-    return torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype, device=tensor.device)

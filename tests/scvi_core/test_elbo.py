@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from scipy.special import logsumexp
 
-from scvi_core.elbo import bound, importance_weighted, kl_normal, log_normal
+from scvi_core.elbo import adapted_marginal, bound, importance_weighted, kl_normal, log_normal
 from scvi_core.networks import Architecture, Network, Noise, initialise
 
 CELL = np.array([3.0, 0.0, 7.0, 1.0, 0.0])
@@ -111,29 +111,52 @@ def test_bound_equals_quadrature(library, likelihood):
     assert torch.allclose(half, b.log_likelihood - 0.5 * b.kl_z - 0.25 * b.kl_l)
 
 
+def marginal_by_quadrature(network, library):
+    hand = ByHand(network, CELL)
+    z = np.linspace(-6, 6, 241)
+    if library == "observed":
+        joint = hand.log_likelihood(z, np.log(CELL.sum())) + stats.norm.logpdf(z)
+        return logsumexp(joint) + np.log(z[1] - z[0])
+    log_l = np.linspace(2.3 - 6 * np.sqrt(0.4), 2.3 + 6 * np.sqrt(0.4), 121)
+    a, b = (v.ravel() for v in np.meshgrid(z, log_l))
+    joint = hand.log_likelihood(a, b) + stats.norm.logpdf(a) + stats.norm.logpdf(b, 2.3, np.sqrt(0.4))
+    return logsumexp(joint) + np.log((z[1] - z[0]) * (log_l[1] - log_l[0]))
+
+
+def same_cells(n):
+    return torch.tensor(CELL).expand(n, 5), torch.full((n,), BATCH)
+
+
 @pytest.mark.parametrize("library", ["latent", "observed"])
 def test_importance_weighted_equals_quadrature(library):
     network = tiny(library)
-    hand = ByHand(network, CELL)
-    z = np.linspace(-6, 6, 241)
-    if library == "latent":
-        log_l = np.linspace(2.3 - 6 * np.sqrt(0.4), 2.3 + 6 * np.sqrt(0.4), 121)
-        a, b = (v.ravel() for v in np.meshgrid(z, log_l))
-        joint = hand.log_likelihood(a, b) + stats.norm.logpdf(a) + stats.norm.logpdf(b, 2.3, np.sqrt(0.4))
-        expected = logsumexp(joint) + np.log((z[1] - z[0]) * (log_l[1] - log_l[0]))
-    else:
-        joint = hand.log_likelihood(z, np.log(CELL.sum())) + stats.norm.logpdf(z)
-        expected = logsumexp(joint) + np.log(z[1] - z[0])
-
-    x, batch = torch.tensor(CELL).expand(400, 5), torch.full((400,), BATCH)
+    expected = marginal_by_quadrature(network, library)
     with torch.no_grad():
-        estimate, error = importance_weighted(network, x, batch, 500, torch.Generator().manual_seed(0))
+        estimate, error = importance_weighted(network, *same_cells(400), 500, torch.Generator().manual_seed(0))
     deviations = (estimate - expected) / error
     assert error.median() < 0.1
     assert estimate.mean() == pytest.approx(
         expected, abs=0.02
     )  # the bias of 500 samples is half the variance, below 0.005
     assert 0.8 < deviations.std() < 1.25  # the standard error is of the right size
+
+
+@pytest.mark.parametrize("library", ["latent", "observed"])
+def test_adapted_marginal_equals_quadrature_from_an_encoder_that_is_far_off(library):
+    """q is moved by 4 and shrunk to a standard deviation below 0.1: what it draws says nothing of the integral."""
+    network = tiny(library)
+    expected = marginal_by_quadrature(network, library)
+    network.encoder_z.mean.bias.data.add_(4.0)
+    for encoder in filter(None, (network.encoder_z, network.encoder_l)):
+        encoder.logvar.bias.data.sub_(6.0)
+    with torch.no_grad():
+        by_q, _ = importance_weighted(network, *same_cells(100), 500, torch.Generator().manual_seed(0))
+        estimate, error = adapted_marginal(network, *same_cells(400), 500, np.random.default_rng(0))
+    assert by_q.mean() < expected - 1
+    deviations = (estimate - expected) / error
+    assert np.median(error) < 0.03
+    assert abs(deviations.mean()) < 0.2  # 400 independent estimates: 0.05 by chance
+    assert 0.8 < deviations.std() < 1.25
 
 
 def test_kl_closed_form():
