@@ -104,7 +104,7 @@ def test_one_of_two_proposals_is_enough(counts):
 
 
 def test_a_proposal_finds_the_posterior_of_a_factor_analysis(counts):
-    """From 3 away in each direction, some six deviations, and three times too narrow it ends at the closed form's mean and covariance."""
+    """From seven deviations away and three times too narrow it ends at the mean and covariance in closed form."""
     method = FA(3).fit(counts)
     y, noise = np.log1p(counts), method.model_.noise_variance_
     log_joint, (exact,) = linear_gaussian(
@@ -118,6 +118,16 @@ def test_a_proposal_finds_the_posterior_of_a_factor_analysis(counts):
     assert torch.allclose((spread @ spread.mT).mean(0), torch.eye(3).double(), atol=0.05)
     sampled = sampled_marginal(log_joint, [found], 2000, rng)
     assert_within_errors((sampled[0] - y.sum(1), sampled[1]), method.loglik(counts))
+
+
+def test_a_proposal_finds_correlations():
+    normal = multivariate_normal([1, -1], [[1, 0.9], [0.9, 1]])
+    start = Proposal(torch.zeros(100, 2).double(), torch.eye(2).double().expand(100, 2, 2))
+    found = adapted(lambda z: torch.from_numpy(normal.logpdf(z)), start, np.random.default_rng(0))
+    covariance = (found.root @ found.root.mT).mean(0)
+    expected = [[1, 0.9 * 40 / 42], [0.9 * 40 / 42, 1]]  # with 40 effective draws two dimensions are shrunk by 40/42
+    np.testing.assert_allclose(covariance, expected, atol=0.04)
+    np.testing.assert_allclose(found.centre.mean(0), [1, -1], atol=0.04)
 
 
 def test_density_of_the_proposal():
