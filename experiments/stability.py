@@ -158,13 +158,15 @@ def figure(table, records):
             "objective": Panel("epoch", "objective (nats per cell)", ticks, log=True),
             "median_l1": Panel("epoch", METRICS["median_l1"].title, ticks, log=True),
         }
+        spread = "From the second epoch on."
+        if seeds > 1:
+            spread = "Line: mean over seeds, from the second epoch on; band: lowest and highest seed."
         figures["training"] = line_panels(
             data,
             panels,
             looks,
             title="Fig 14b, c: the course of training",
-            caption=f"{common}. Line: mean over seeds, from the second epoch on; band: lowest and highest seed. "
-            "Objective: minus the bound, its KL terms with the weight of the epoch.",
+            caption=f"{common}. {spread} Objective: minus the bound, its KL terms with the weight of the epoch.",
         )
     return figures
 

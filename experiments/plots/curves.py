@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_lines, in_style, inches, wrap
 
@@ -77,7 +77,8 @@ def _draw(ax, data, panel, looks):
         ax.plot(rows["x"], rows["published"], color=look["color"], zorder=5, **PUBLISHED)
     if panel.log:
         ax.set(xscale="log", yscale="log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = ax.get_ylim()  # within a factor of five there may be one of 1, 2 and 5 alone
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(4))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 100 else f"{value:.3g}")
     ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
     ax.minorticks_off()
