@@ -105,9 +105,16 @@ def load(
     if n_genes is None:
         return _compared(whole, comparisons)
     keep = top_genes(whole.X, n_genes)
+    X = whole.X[:, keep]
+    emptied = np.flatnonzero(np.diff(X.indptr) == 0)
+    if len(emptied) and not drop_empty_cells:
+        raise InvalidDataset(
+            f"None of the {n_genes} genes kept is counted in cell {whole.obs_names[emptied[0]]!r} ({len(emptied)} such "
+            "cells): set dataset.drop_empty_cells=true, or keep more genes (dataset.n_genes)."
+        )
     step = f"kept the {n_genes} genes with the highest SD of raw counts over all cells"
     selected = make_dataset(
-        whole.X[:, keep],
+        X,
         cells=whole.obs_names,
         genes=whole.var_names[keep],
         obs={slot: whole.obs[slot] for slot in obs},

@@ -42,7 +42,9 @@ def test_genes_are_chosen_by_spread(path):
     assert list(adata.var_names) == ["g3", "g1"]
     assert list(adata.obs_names) == ["a", "c"]  # cell b has counts in g2 alone
     assert "dropped 1 cells without counts" in adata.uns["source"]["steps"]
-    with pytest.raises(InvalidCounts, match=r"No gene is counted in cell 'b' \(row 1\)"):
+    with pytest.raises(
+        InvalidDataset, match=r"None of the 2 genes kept is counted in cell 'b' .*: set dataset.drop_empty"
+    ):
         h5ad.load(path, layer="counts", n_genes=2)
 
 
