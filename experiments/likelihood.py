@@ -43,12 +43,14 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         ``loglik_marginal``, the probability of the counts with all latent variables of a cell integrated out, which
         can be compared between methods: a density of log counts becomes that of the values that round to the count
         (that of scVI is sampled from distributions fitted to the posterior of each cell, which start from an encoder
-        tuned on these cells whatever the protocol tunes).
+        tuned on these cells whatever the protocol tunes). Where a cell's own error, ``marginal_error_largest``, is
+        above about 0.3 nats its value is too low by an unknown amount.
     arrays : dict
         ``loglik`` and ``loglik_marginal`` of each held-out cell.
     facts : dict
         Sizes; hash of the held-out counts, equal for all methods of one seed; ``marginal_error``, the Monte Carlo
-        error of the mean; hashes of the generative part before and after tuning.
+        error of the mean, and ``marginal_error_largest``, that of the cell where it is largest; hashes of the
+        generative part before and after tuning.
 
     Raises
     ------
@@ -81,6 +83,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         arrays["loglik_marginal"] = marginal
         scores["loglik_marginal"] = nats_per_cell(loglik=marginal)
         facts["marginal_error"] = monte_carlo_error(standard_error=error)
+        facts["marginal_error_largest"] = float(np.max(error))
     return scores, arrays, facts
 
 

@@ -1,4 +1,4 @@
-"""The variational bound of the paper (equations 8 and 10), its penalty, and the importance-weighted likelihood."""
+"""The variational bound of the paper (equations 8 and 10), its penalty, and estimates of the likelihood itself."""
 
 import math
 from typing import NamedTuple
@@ -121,17 +121,20 @@ def importance_weighted(network, x, batch, n_samples, generator):
 
 
 def adapted_marginal(network, x, batch, n_samples, rng):
-    """Estimate log p(x | s) per cell by importance sampling from a distribution fitted to each cell's posterior.
+    """Estimate log p(x | s) per cell by importance sampling, half of the draws around q and half where it leads.
 
-    It starts from q, and is close to the posterior where q is not (`importance.adapted`).
+    The latter are of a distribution fitted to the posterior of the cell, starting from q (`importance.adapted`). Where
+    there are so many latent variables that q is the better of the two, its own draws are enough.
 
     Returns
     -------
     estimate, standard_error : arrays (cells,)
     """
     joint = Joint(network, x, batch)
-    q = Proposal(joint.mean.double(), torch.diag_embed((0.5 * joint.logvar.double()).exp()))
-    return sampled_marginal(joint, [adapted(joint, q, rng)], n_samples, rng)
+    mean = joint.mean.double().clamp(-20, 20)  # an encoder may say anything of cells unlike those it has seen
+    deviation = (0.5 * joint.logvar.double().clamp(-6, 4)).exp()
+    q = Proposal(mean, torch.diag_embed(deviation))
+    return sampled_marginal(joint, [q, adapted(joint, q, rng)], n_samples, rng)
 
 
 @torch.no_grad()

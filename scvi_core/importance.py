@@ -84,19 +84,21 @@ def log_mean(log_weights):
 
 
 def adapted(log_joint, proposal, rng):
-    """A proposal with the mean and covariance of p(z | x), found from draws of the given one (population Monte Carlo).
+    """A proposal with about the mean and covariance of p(z | x), found from draws of the given one.
 
-    In each round every cell takes the weighted mean and covariance of draws of its proposal (Cappé et al., J Comput
-    Graph Stat 13:907, 2004). As long as a few draws carry all the weight, the weights are raised to a power below one,
-    the largest that leaves `MIN_EFFECTIVE` of the draws, so that a proposal far off walks towards the posterior in
-    place of collapsing onto its luckiest draw. What is sampled from the result is independent of the draws made here.
+    Population Monte Carlo (Cappé et al., J Comput Graph Stat 13:907, 2004): in each round every cell takes the
+    weighted mean and covariance of draws of its proposal, correlations a little shrunk. As long as a few draws carry
+    all the weight, the weights are raised to a power below one, the largest that leaves `MIN_EFFECTIVE` of the draws,
+    so that a proposal far off walks towards the posterior in place of collapsing onto its luckiest draw. What is
+    sampled from the result is independent of the draws made here.
 
     Parameters
     ----------
     log_joint : callable
         As in `sampled_marginal`.
     proposal : Proposal
-        Where to start. Of a posterior with several modes the ones near by are found.
+        Where to start. Of a posterior with several modes the ones near by are found, and one that is many deviations
+        away may not be reached in `ROUNDS`.
     rng : numpy.random.Generator
 
     Returns
@@ -119,11 +121,11 @@ def adapted(log_joint, proposal, rng):
 
 
 def _power(log_weights, effective):
-    """The largest power in [0, 1] of each cell's weights that leaves so many effective draws, by bisection."""
-    low, high = torch.zeros_like(log_weights[0]), torch.full_like(log_weights[0], 2.0)
+    """The largest power, at most one, of each cell's weights that leaves so many effective draws."""
+    low, high = torch.full_like(log_weights[0], -50.0), torch.zeros_like(log_weights[0])
     for _ in range(20):
-        power = (low + high) / 2  # first of all one
-        powered = power * log_weights
+        middle = (low + high) / 2
+        powered = middle.exp() * log_weights
         enough = 2 * powered.logsumexp(0) - (2 * powered).logsumexp(0) >= math.log(effective)
-        low, high = torch.where(enough, power, low), torch.where(enough, high, power)
-    return low.clamp(max=1.0)
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
+    return low.exp()  # of weights that need no flattening one but for 5e-5

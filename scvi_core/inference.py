@@ -118,16 +118,16 @@ class Inference:
         ----------
         n_samples : int, optional
             None: the bound (equations 8 and 10) with full KL weight and one draw of q. Otherwise the
-            importance-weighted bound from so many draws of q; `marginal_loglik` comes closer, and takes longer.
+            importance-weighted bound from so many draws of q; `marginal_loglik` is the better estimate where q is not
+            the posterior, and takes longer.
         return_error : bool
             Also return the standard error of each importance-weighted bound (at least two draws).
         """
         if return_error and (n_samples is None or n_samples < 2):
             raise ValueError("A standard error needs an importance-weighted estimate: pass n_samples of at least 2.")
-        if n_samples is None:
-            generator, cells = self._generator(), self._cells(X, batch)
-            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
         generator, cells = self._generator(), self._cells(X, batch)
+        if n_samples is None:
+            return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
         parts = [importance_weighted(self.network_, x, s, n_samples, generator) for _, x, s in cells.chunks()]
         estimate, error = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
         return (estimate, error) if return_error else estimate
@@ -136,20 +136,24 @@ class Inference:
     def marginal_loglik(self, X, batch=None, n_samples=1000, random_state=0):
         """Log-likelihood of each cell given its batch, z and l integrated out by importance sampling.
 
-        The draws are of a distribution that is fitted to the posterior of each cell, starting from q, which costs as
-        much as 2,000 draws (`scvi_core.importance.adapted`). Where q is far off, as of cells that the encoder was not
-        trained on, `tune_encoder` first.
+        Half of the draws are around q and half of a distribution that is fitted to the posterior of each cell, starting
+        from q, which costs as much as 2,000 draws (`scvi_core.importance.adapted`). Where q is far off, as of cells
+        that the encoder was not trained on, `tune_encoder` first.
 
         Parameters
         ----------
         n_samples : int
-            Draws of the fitted distribution for each cell, at least 2.
+            Draws for each cell, at least 2 and best an even number.
 
         Returns
         -------
         loglik, standard_error : arrays (n_cells,), nats
-            Log of an unbiased estimate of p(x | s), and the error of that by the delta method.
+            Log of an unbiased estimate of p(x | s), and the error of that by the delta method. An error above about
+            0.3 means that a few draws carry the weight: the estimate is then too low, and the error does not say by
+            how much.
         """
+        if n_samples < 2:
+            raise ValueError(f"n_samples is {n_samples}: a standard error needs at least 2 draws.")
         cells, rng = self._cells(X, batch), np.random.default_rng(random_state)
         parts = []
         with tqdm(total=len(cells), desc="marginal log-likelihood", unit="cell", disable=not self.verbose) as bar:

@@ -83,9 +83,9 @@ class Cells:
         size = max(1, entries // self.X.shape[1])
         return (torch.arange(start, min(start + size, len(self))) for start in range(0, len(self), size))
 
-    def chunks(self, **size):
+    def chunks(self, entries=2_000_000):
         """Rows, counts and batch codes of `row_chunks`."""
-        for rows in self.row_chunks(**size):
+        for rows in self.row_chunks(entries):
             yield rows, *self.take(rows)
 
 

@@ -154,9 +154,9 @@ def test_adapted_marginal_equals_quadrature_from_an_encoder_that_is_far_off(libr
         estimate, error = adapted_marginal(network, *same_cells(400), 500, np.random.default_rng(0))
     assert by_q.mean() < expected - 1
     deviations = (estimate - expected) / error
-    assert np.median(error) < 0.03
-    assert abs(deviations.mean()) < 0.2  # 400 independent estimates: 0.05 by chance
-    assert 0.8 < deviations.std() < 1.25
+    assert np.median(error) < 0.06  # half of the draws are of q, and lost
+    assert abs((estimate - expected).mean()) < 0.005  # 400 independent estimates
+    assert 0.2 < deviations.std() < 1.1  # that each proposal has its share of the draws makes it better than it says
 
 
 def test_kl_closed_form():

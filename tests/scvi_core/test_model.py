@@ -1,5 +1,6 @@
 """The estimator: its manners, its options, and each of its answers."""
 
+import copy
 import inspect
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from anndata import AnnData
 from sklearn.base import clone
 
-from scvi_core import SCVI, InvalidCounts
+from scvi_core import SCVI, InvalidCounts, inference
 
 BATCH = np.array(["b", "a", "c"])[np.arange(70) % 3]
 
@@ -281,6 +282,27 @@ def test_the_marginal_likelihood_comes_closer_than_the_importance_weighted_bound
     assert abs(estimate.mean() - many) < 0.5 * (many - few)
     again, _ = fitted.marginal_loglik(X, BATCH, n_samples=50)
     np.testing.assert_array_equal(estimate, again)
+    with pytest.raises(ValueError, match="n_samples is 1: a standard error needs at least 2 draws"):
+        fitted.marginal_loglik(X, BATCH, n_samples=1)
+
+
+def test_cells_of_every_chunk_have_draws_of_their_own(fitted, monkeypatch):
+    monkeypatch.setattr(inference, "MARGINAL_CELLS", 20)
+    X = np.repeat(counts()[:1], 50, axis=0)
+    estimate, error = fitted.marginal_loglik(X, BATCH[:1].repeat(50), n_samples=50)
+    assert len(set(estimate)) == 50
+    assert np.abs(estimate - estimate.mean()).max() < 4.5 * error.max()
+
+
+def test_the_marginal_likelihood_survives_an_encoder_that_says_nonsense(fitted):
+    """The deviation of q overflows in one dimension and vanishes in the other."""
+    X = counts()
+    expected, _ = fitted.marginal_loglik(X, BATCH)
+    broken = copy.deepcopy(fitted)
+    with torch.no_grad():
+        broken.network_.encoder_z.logvar.bias[:] = torch.tensor([200.0, -200.0])
+    estimate, _ = broken.marginal_loglik(X, BATCH)
+    assert np.abs(estimate - expected).mean() < 0.1
 
 
 def test_tuned_encoder_leaves_the_generative_part(fitted):
