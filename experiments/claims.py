@@ -6,6 +6,7 @@ import yaml
 
 from .metrics.registry import METRICS
 from .provenance import ROOT
+from .table import REFERENCE, interval
 from .words import to_float
 
 
@@ -13,9 +14,9 @@ def read():
     """The statements of results/claims.yaml.
 
     Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``datasets``.
-    Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with;
-    ``value`` has the ``label`` of one method and a bound that its score lies ``above`` or ``below``. ``control`` is the
-    label of one that knows nothing, of which a statement should not hold.
+    Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with, or
+    the row of it that ``of`` names; ``value`` has the ``label`` of one method and a bound that its score lies ``above``
+    or ``below``. ``control`` is the label of one that knows nothing, of which a statement should not hold.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
@@ -28,7 +29,8 @@ def judge(claim, rows, axes=()):
     claim : dict
         One of ``read()``.
     rows : list of dict
-        The run's table (experiments.table.summarise), one dict per line, numbers as text.
+        The run's table (experiments.table.summarise), one dict per line, numbers as text; of `against` for a
+        statement about another row than the reference.
     axes : sequence of str
         Columns of settings; what is found at several of them says at which.
 
@@ -43,7 +45,7 @@ def judge(claim, rows, axes=()):
     """
     (side,) = {"better", "worse", "like", "value"} & set(claim)
     labels = [claim["value"]["label"]] if side == "value" else claim[side]
-    control = claim.get("control")
+    control, name = claim.get("control"), claim.get("of", REFERENCE)
     rows = [row for row in rows if row["score"] == claim["score"] and row["label"] in (*labels, control)]
     rows = [row for row in rows if all(row.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
     axes = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
@@ -51,7 +53,7 @@ def judge(claim, rows, axes=()):
     for row in rows:
         bound = side == "value"
         margin = 0.0 if row["label"] == control else claim.get("margin", 0.0)  # ahead of a control is ahead of it
-        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, margin)
+        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, margin, name)
         where = ", ".join(["control"] * (row["label"] == control) + [row[axis] for axis in axes])
         words.append(f"{row['label']}{where and f' ({where})'}: {what}")
         if row["label"] != control:
@@ -63,14 +65,42 @@ def judge(claim, rows, axes=()):
     return "undecided" if verdict == "holds" and not telling else verdict, words
 
 
-def _compare(row, side, margin):
-    """Verdict and words on one method, from its difference to scVI and the interval of that."""
+def against(rows, cells, label, axes=()):
+    """The table of a run with differences from the method of another label in ``vs_scvi`` and its interval.
+
+    Parameters
+    ----------
+    rows, cells : list of dict
+        The run's two tables, numbers as text.
+    label : str
+        What is subtracted, seed by seed.
+    axes : sequence of str
+    """
+    scores = {}  # by label, score and setting: {seed: value}
+    for cell in cells:
+        if cell["status"] == "done":
+            for score in {row["score"] for row in rows}:
+                place = cell["label"], score, *(cell[axis] for axis in axes)
+                scores.setdefault(place, {})[cell["seed"]] = to_float(cell.get(score))
+    rebased = []
+    for row in rows:
+        setting = row["score"], *(row[axis] for axis in axes)
+        own, other = scores.get((row["label"], *setting), {}), scores.get((label, *setting), {})
+        pairs = [own[seed] - other[seed] for seed in own if math.isfinite(own[seed] - other.get(seed, math.nan))]
+        low, high = interval(pairs)
+        mean = sum(pairs) / len(pairs) if pairs else math.nan
+        rebased.append(row | {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high})
+    return rebased
+
+
+def _compare(row, side, margin, name):
+    """Verdict and words on one method, from its difference to scVI (called ``name``) and the interval of that."""
     mean, low, high = (to_float(row[name]) for name in ("vs_scvi", "vs_scvi_low", "vs_scvi_high"))
     if not math.isfinite(mean):
-        return "not run", row["status"] if row["status"] != "done" else "scVI was not run on the same seeds"
+        return "not run", row["status"] if row["status"] != "done" else f"{name} was not run on the same seeds"
     sign = 1 if METRICS[row["score"]].better == "lower" else -1  # ahead: how far scVI is the better of the two
     ahead, ends = sign * mean, sorted((sign * low, sign * high))
-    words = f"scVI {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
+    words = f"{name} {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
     if not all(map(math.isfinite, ends)):
         return "undecided", f"{words} (one seed, no interval)"
     low, high = ends if ahead > 0 else (-ends[1], -ends[0])  # of what the word before it says: so much behind

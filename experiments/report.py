@@ -93,6 +93,7 @@ def _summary(file, results_dir):
         "axes": axes,
         "figures": list(_figures(results_dir, run, notes)),
         "table": table,
+        "cells": cells,
         "rows": [_row(row, axes, run_id) for row in table],
         "remarks": [(m.get("_label_", name), m["_note_"]) for name, m in config["methods"].items() if m.get("_note_")],
         "undone": _undone(cells, axes),
@@ -113,7 +114,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     """A section of the page that names a run, with nothing in it yet."""
     variant = ", ".join(filter(None, [protocol, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
-    empty = dict.fromkeys(("axes", "figures", "table", "rows", "remarks", "undone", "times", "provenance"), ())
+    empty = dict.fromkeys(("axes", "figures", "table", "cells", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
@@ -236,7 +237,12 @@ def _statements(runs):
         for run in runs:
             concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
             if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
-                verdict, words = claims.judge(claim, run["table"], run["axes"])
+                rows = run["table"]
+                if "of" in claim:
+                    if claim["of"] not in {row["label"] for row in rows}:
+                        continue
+                    rows = claims.against(rows, run["cells"], claim["of"], run["axes"])
+                verdict, words = claims.judge(claim, rows, run["axes"])
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
     return statements

@@ -96,6 +96,24 @@ def test_what_is_found_at_several_settings_says_at_which():
     assert one[1] == ["FA: scVI ahead by 0.2 (0.1 to 0.3)"]
 
 
+def test_another_row_of_scvi_can_be_compared_seed_by_seed():
+    scores = {"scVI": (9, 8, 7), "scVI (long)": (4, 6, 5), "FA": (6, 7, 6), "PCA": (5, "", 3)}  # errors of three seeds
+    cells = [
+        {"label": label, "seed": str(seed), "status": "done", "median_l1": str(value), "corruption": "uniform"}
+        for label, values in scores.items()
+        for seed, value in enumerate(values)
+    ]
+    cells += [cell | {"corruption": "binomial", "median_l1": "0"} for cell in cells]
+    cells.append(cells[0] | {"label": "PCA", "seed": "3", "status": "failed"})
+    rows = claims.against([row(label, 1, 1) for label in scores], cells, "scVI (long)", ["corruption"])
+    of = {each["label"]: (each["vs_scvi"], each["vs_scvi_low"], each["vs_scvi_high"]) for each in rows}
+    assert of["FA"] == (4 / 3, 1.0, 2.0)  # 2, 1 and 1
+    assert of["PCA"] == (-0.5, -2.0, 1.0)  # 1 and -2: the seed without a value is left out
+    verdict, words = claims.judge(CLAIM | {"better": ["FA"], "of": "scVI (long)"}, rows)
+    assert verdict == "holds"
+    assert words == ["FA: scVI (long) ahead by 1.33 (1 to 2)"]
+
+
 def test_without_an_interval_nothing_is_decided():
     assert claims.judge(CLAIM | {"better": ["FA"]}, [row("FA", 0.2, 0.2, vs_scvi_low="", vs_scvi_high="")])[0] == (
         "undecided"
@@ -111,7 +129,7 @@ def test_what_failed_does_not_count():
 def test_the_file(claim):
     assert {"says", "section", "experiment", "score"} < set(claim)
     sides = {"better", "worse", "like", "margin", "value"}
-    known = {"says", "section", "experiment", "score", "where", "datasets", "control"} | sides
+    known = {"says", "section", "experiment", "score", "where", "datasets", "control", "of"} | sides
     assert set(claim) <= known  # YAML takes the word on for true
     assert (ROOT / "conf" / "exp" / f"{claim['experiment']}.yaml").exists()
     assert METRICS[claim["score"]].better or "value" in claim
