@@ -26,7 +26,7 @@ class Proposal:
         q = centre.shape[1]
         self.centre, self.root, self.df = centre, root, df
         self._inverse = torch.linalg.inv(root)
-        constant = gammaln((df + q) / 2) - gammaln(df / 2) - q / 2 * np.log(df * np.pi)
+        constant = float(gammaln((df + q) / 2) - gammaln(df / 2) - q / 2 * np.log(df * np.pi))
         self._constant = constant - torch.linalg.slogdet(root)[1]
 
     def draw(self, rng):
@@ -71,7 +71,7 @@ def sampled_marginal(log_joint, proposals, n_samples, rng):
     for k in range(n_samples):
         draw = proposals[k % len(proposals)].draw(rng)
         mixture = torch.stack([proposal.log_density(draw) for proposal in proposals]).logsumexp(0)
-        log_weights[k] = log_joint(draw) - mixture + np.log(len(proposals))
+        log_weights[k] = log_joint(draw) - mixture + math.log(len(proposals))
     return tuple(each.cpu().numpy() for each in log_mean(log_weights))
 
 
