@@ -76,17 +76,16 @@ def against(rows, cells, label, axes=()):
         What is subtracted, seed by seed.
     axes : sequence of str
     """
-    scores = {}  # by label, score and setting: {seed: value}
+    done = {}  # by label and setting: {seed: cell}
     for cell in cells:
         if cell["status"] == "done":
-            for score in {row["score"] for row in rows}:
-                place = cell["label"], score, *(cell[axis] for axis in axes)
-                scores.setdefault(place, {})[cell["seed"]] = to_float(cell.get(score))
+            done.setdefault((cell["label"], *(cell[axis] for axis in axes)), {})[cell["seed"]] = cell
     rebased = []
     for row in rows:
-        setting = row["score"], *(row[axis] for axis in axes)
-        own, other = scores.get((row["label"], *setting), {}), scores.get((label, *setting), {})
-        pairs = [own[seed] - other[seed] for seed in own if math.isfinite(own[seed] - other.get(seed, math.nan))]
+        setting = tuple(row[axis] for axis in axes)
+        own, other = done.get((row["label"], *setting), {}), done.get((label, *setting), {})
+        pairs = [to_float(own[s].get(row["score"])) - to_float(other[s].get(row["score"])) for s in own if s in other]
+        pairs = [pair for pair in pairs if math.isfinite(pair)]
         low, high = interval(pairs)
         mean = sum(pairs) / len(pairs) if pairs else math.nan
         rebased.append(row | {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high})
