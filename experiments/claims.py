@@ -75,6 +75,10 @@ def against(rows, cells, label, axes=()):
     label : str
         What is subtracted, seed by seed.
     axes : sequence of str
+
+    Returns
+    -------
+    list of dict
     """
     done = {}  # by label and setting: {seed: cell}
     for cell in cells:

@@ -236,13 +236,11 @@ def _statements(runs):
         answers = []
         for run in runs:
             concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
+            concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
             if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
-                rows = run["table"]
-                if "of" in claim:
-                    if claim["of"] not in {row["label"] for row in rows}:
-                        continue
-                    rows = claims.against(rows, run["cells"], claim["of"], run["axes"])
-                verdict, words = claims.judge(claim, rows, run["axes"])
+                rows, axes = run["table"], run["axes"]
+                rows = claims.against(rows, run["cells"], claim["of"], axes) if "of" in claim else rows
+                verdict, words = claims.judge(claim, rows, axes)
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
     return statements

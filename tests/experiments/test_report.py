@@ -357,15 +357,23 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     claim = {"section": "2.4", "experiment": "imputation", "score": "median_l1"}
     said = [claim | {"says": "scVI imputes better", "better": ["identity", "BISCUIT"]}]
     said += [claim | {"says": "scVI is quick", "experiment": "runtime", "better": ["identity"]}]
+    said += [
+        claim | {"says": f"{label} imputes best", "of": label, "better": ["scVI"]} for label in ("identity", "nobody")
+    ]
     monkeypatch.setattr(claims, "read", lambda: said)
     make_run(tmp_path)
     make_run(tmp_path, tag="methods.scvi.n_latent=5")  # variants do not speak for the paper
     section = read(tmp_path).text.rsplit("What the paper says", 1)[1].split("Published values at a glance")[0]
-    first, second = section.split("scVI imputes better")[1].split("scVI is quick")
-    assert "Of 1 answers 1 hold, 0 are contradicted, 0 undecided." in section
+    first, rest = section.split("scVI imputes better")[1].split("scVI is quick")
+    second, rest = rest.split("identity imputes best")
+    third, fourth = rest.split("nobody imputes best")
+    assert "Of 2 answers 1 hold, 1 are contradicted, 0 undecided." in section
     assert first.count("cortex, as_written") == 1
     assert "holds" in first
     assert first.count("identity (uniform): scVI ahead by 3.") == 1
     assert first.count("identity (binomial): scVI ahead by 3.") == 1
     assert "BISCUIT: not run" in first
     assert "not run" in second
+    assert third.count("scVI (uniform): identity behind by 3.") == 1
+    assert "contradicted" in third
+    assert "cortex" not in fourth  # no run has that row
