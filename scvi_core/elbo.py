@@ -126,9 +126,18 @@ def adapted_marginal(network, x, batch, n_samples, rng):
     The latter are of a distribution fitted to the posterior of the cell, starting from q (`importance.adapted`). Where
     there are so many latent variables that q is the better of the two, its own draws are enough.
 
+    Parameters
+    ----------
+    x : tensor (cells, genes)
+        Counts.
+    batch : tensor of int (cells,)
+    n_samples : int
+        Draws for each cell, beside those of fitting.
+    rng : numpy.random.Generator
+
     Returns
     -------
-    estimate, standard_error : arrays (cells,)
+    estimate, standard_error : arrays (cells,), nats
     """
     joint = Joint(network, x, batch)
     mean = joint.mean.double().clamp(-20, 20)  # an encoder may say anything of cells unlike those it has seen
