@@ -25,6 +25,7 @@ from datasets.base import content_hash
 
 from . import report, table
 from .cell import Cell, check_method, load_dataset
+from .growth import run_growing
 from .protocols import check, flip
 from .provenance import ROOT
 from .settings import check_blocks, check_cells, check_file_names, executor
@@ -73,7 +74,11 @@ def execute(config, tag=""):
             store.path(cell.key).unlink(missing_ok=True)
     todo = [cell for cell in cells if not store.is_final(cell.key)]
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
-    run_cells(sorted(todo, key=lambda cell: cell.seed), results_dir)
+    todo = sorted(todo, key=lambda cell: cell.seed)
+    if "grows_with" in experiment:
+        run_growing(run_cells, todo, results_dir, experiment["grows_with"])
+    else:
+        run_cells(todo, results_dir)
 
     records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
     return _draw(config, records, store, source, tag)

@@ -121,6 +121,8 @@ def _caption(first, records, lines, shown):
     )
     if len(stopped):
         text += f" Stopped: {'; '.join(f'{row.label} at {_short(row.n_cells)} cells' for row in stopped.itertuples())}."
+    if lines["status"].str.contains("not started").any():
+        text += " What was stopped was not started at larger sizes."
     return text
 
 

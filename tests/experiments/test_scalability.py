@@ -89,6 +89,8 @@ def test_what_was_stopped_is_drawn_at_its_limit():
                 "SIMLR": ("failed", "memory: 9.1 GB in use, limit 8.0 GB"),
                 "ZIFA": ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)"),
             }
+            if n_cells == 4000:  # after its end at 2,000
+                stop["ZIFA"] = ("skipped", f"not started: at n_cells=2000 it reached a limit ({stop['ZIFA'][1]})")
             status, reason = ("done", "") if np.isfinite(cost) else stop[label]
             row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label}
             row |= {"label": label, "role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": 720}
@@ -104,9 +106,10 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert lines.loc[("SIMLR", 4000), "stopped_mb"] == 8192
     assert lines.loc[("ZIFA", 2000), "stopped_minutes"] == 5
     assert np.isnan(lines.loc[("ZIFA", 2000), "fit_minutes"])
+    assert np.isnan(lines.loc[("ZIFA", 4000), "stopped_minutes"])
     assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
-    assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells; ZIFA at 4k cells." in figure.caption
+    assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells. What was stopped was not started at larger" in figure.caption
 
 
 def test_latent_comes_before_imputed(adata):
@@ -126,3 +129,14 @@ def test_from_the_command_line(tmp_path, name, n_genes):
     assert (cells["n_cells_fitted"] == cells["n_cells"]).all()
     for suffix in ("png", "pdf", "csv"):
         assert (tmp_path / f"results/figures/{stem}_growth_{n_genes}.{suffix}").stat().st_size > 100
+
+
+def test_a_limit_ends_a_method_at_all_larger_sizes(tmp_path):
+    slow = [f"~methods.{n}" for n in ("scvi_early", "fa", "zifa", "zinbwave", "simlr", "biscuit", "magic", "dca")]
+    done = command(
+        "+exp=scalability", "scale=smoke", *slow, "+methods.scvi._resources_.timeout_minutes=1e-9", cwd=tmp_path
+    )
+    assert done.returncode == 1
+    cells = pd.read_csv(next((tmp_path / "results/tables").glob("*_cells.csv")))
+    assert list(cells.loc[cells["label"] == "scVI", "status"]) == ["timeout", "skipped", "skipped"]
+    assert (cells.loc[cells["label"] != "scVI", "status"] == "done").all()

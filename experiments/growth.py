@@ -1,0 +1,44 @@
+"""Sizes one after the other: what a limit stopped at one size is not started at a larger one."""
+
+from .executors import record_failure
+from .store import Store
+
+
+def run_growing(run_cells, cells, results_dir, axis):
+    """Compute ``cells`` size by size; a method that reached a limit leaves a skipped record at every larger size.
+
+    Where a method ends at its limit of hours, each larger size would cost those hours again and end there too.
+
+    Parameters
+    ----------
+    run_cells : callable
+        Of an executor: ``run_cells(cells, results_dir)``.
+    cells : list of Cell
+        Those that are not finished.
+    results_dir : path
+    axis : str
+        The axis along which time and memory grow; its values are numbers.
+    """
+    stopped = {}
+    for size in sorted({cell.axes[axis] for cell in cells}):
+        started = []
+        for cell in (cell for cell in cells if cell.axes[axis] == size):
+            if _row(cell, axis) in stopped:
+                reason = f"not started: {stopped[_row(cell, axis)]}"
+                record_failure(cell, results_dir, threads=None, status="skipped", reason=reason)
+            else:
+                started.append(cell)
+        run_cells(started, results_dir)
+        for cell in started:
+            record = Store(results_dir, cell.experiment).read(cell.key)
+            if _at_a_limit(record):
+                stopped[_row(cell, axis)] = f"at {axis}={size} it reached a limit ({record['reason']})"
+
+
+def _row(cell, axis):
+    """What tells a cell from others of the same size."""
+    return cell.method, cell.seed, *(value for name, value in cell.axes.items() if name != axis)
+
+
+def _at_a_limit(record):
+    return record is not None and (record["status"] == "timeout" or record["reason"].startswith("memory: "))

@@ -1,0 +1,69 @@
+"""Sizes one after the other: what reached a limit is not started at a larger size, and only that."""
+
+import pytest
+
+from experiments.cell import Cell
+from experiments.executors import record_failure
+from experiments.growth import run_growing
+from experiments.store import Store
+
+TIMEOUT = ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)")
+MEMORY = ("failed", "memory: 9.1 GB in use, limit 8.0 GB")
+
+
+def cells():
+    """Two methods at three sizes of cells and two of genes, out of order."""
+    return [
+        Cell(
+            experiment="scalability", module="experiments.scalability", dataset={"name": "x"}, dataset_hash="h",
+            method=method, config={"_target_": "planted.Noise", "scale": scale}, protocol={"name": "p"},
+            axes={"n_cells": n_cells, "n_genes": n_genes}, seed=0,
+        ).with_key()
+        for n_cells in (4000, 1000, 2000)
+        for n_genes in (20, 100)
+        for method, scale in (("slow", 1.0), ("fast", 2.0))
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def outcomes(tmp_path):
+    """Run the cells with an executor that writes ``outcome(cell)``; return statuses and reasons by row."""
+
+    def run(outcome):
+        started = []
+
+        def run_cells(cells, results_dir):
+            for cell in cells:
+                started.append(cell)
+                status, reason = outcome(cell)
+                record_failure(cell, results_dir, 1, status, reason)
+
+        run_growing(run_cells, cells(), tmp_path, "n_cells")
+        assert [cell.axes["n_cells"] for cell in started] == sorted(cell.axes["n_cells"] for cell in started)
+        store, found = Store(tmp_path, "scalability"), {}
+        for cell in cells():
+            record = store.read(cell.key)
+            found[cell.method, cell.axes["n_cells"], cell.axes["n_genes"]] = record["status"], record["reason"]
+        return found
+
+    return run
+
+
+@pytest.mark.parametrize("limit", [TIMEOUT, MEMORY])
+def test_what_reached_a_limit_is_not_started_at_larger_sizes(outcomes, limit):
+    def outcome(cell):
+        slow = cell.method == "slow" and cell.axes["n_genes"] == 100 and cell.axes["n_cells"] >= 2000
+        return limit if slow else ("done", "")
+
+    found = outcomes(outcome)
+    assert found.pop(("slow", 2000, 100)) == limit
+    status, reason = found.pop(("slow", 4000, 100))
+    assert status == "skipped"
+    assert reason == f"not started: at n_cells=2000 it reached a limit ({limit[1]})"
+    assert set(found.values()) == {("done", "")}
+
+
+def test_another_failure_says_nothing_of_larger_sizes(outcomes):
+    failure = ("failed", "planted failure")
+    found = outcomes(lambda cell: failure if cell.axes["n_cells"] == 1000 else ("done", ""))
+    assert [found["slow", n, 20] for n in (1000, 2000, 4000)] == [failure, ("done", ""), ("done", "")]
