@@ -242,8 +242,18 @@ def _statements(runs):
                 rows = claims.against(rows, run["cells"], claim["of"], axes) if "of" in claim else rows
                 verdict, words = claims.judge(claim, rows, axes)
                 answers.append({"run": run, "verdict": verdict, "words": words})
-        statements.append(claim | {"answers": answers})
+        statements.append(claim | {"answers": answers, "verdicts": _by_verdict(answers)})
     return statements
+
+
+def _by_verdict(answers):
+    """What answers say, in a line for each verdict: [(verdict, [(data set, [run of one protocol, …]), …]), …]."""
+    lines = []
+    for verdict in ("holds", "contradicted", "undecided", "not run"):
+        runs = [answer["run"] for answer in answers if answer["verdict"] == verdict]
+        if runs or (verdict == "not run" and not answers):
+            lines.append((verdict, list(_groups(runs, "dataset"))))
+    return lines
 
 
 def _published(rows):

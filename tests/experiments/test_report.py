@@ -363,11 +363,16 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     monkeypatch.setattr(claims, "read", lambda: said)
     make_run(tmp_path)
     make_run(tmp_path, tag="methods.scvi.n_latent=5")  # variants do not speak for the paper
-    section = read(tmp_path).text.rsplit("What the paper says", 1)[1].split("Published values at a glance")[0]
+    text = read(tmp_path).text
+    overview = text.split("What the paper says", 1)[1].split("Contents")[0]
+    section = text.rsplit("The evidence for each answer", 1)[1].split("Published values at a glance")[0]
     first, rest = section.split("scVI imputes better")[1].split("scVI is quick")
     second, rest = rest.split("identity imputes best")
     third, fourth = rest.split("nobody imputes best")
-    assert "Of 2 answers 1 hold, 1 are contradicted, 0 undecided." in section
+    assert "Of 2 answers 1 hold, 1 are contradicted, 0 undecided." in overview
+    assert "scVI imputes better (2.4) holds cortex ( as written )" in overview
+    assert "scVI is quick (2.4) not run identity imputes best" in overview
+    assert "identity imputes best (2.4) contradicted cortex ( as written )" in overview
     assert first.count("cortex, as_written") == 1
     assert "holds" in first
     assert first.count("identity (uniform): scVI ahead by 3.") == 1
@@ -377,3 +382,17 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     assert third.count("scVI (uniform): identity behind by 3.") == 1
     assert "contradicted" in third
     assert "cortex" not in fourth  # no run has that row
+
+
+def test_the_overview_has_each_answer_once_by_verdict_and_data_set(tmp_path, monkeypatch):
+    claim = {"says": "scVI imputes better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}
+    monkeypatch.setattr(claims, "read", lambda: [claim | {"better": ["identity"]}])
+    for dataset, protocol in (("cortex", "as_run"), ("cortex", "as_written"), ("standin_pbmc", "as_written")):
+        make_run(
+            tmp_path, dataset=dataset, protocol=protocol, stand_in_for="Half of it." if "standin" in dataset else None
+        )
+    verdicts = {"as_run": "holds", "as_written": "undecided"}
+    monkeypatch.setattr(claims, "judge", lambda claim, rows, axes: (verdicts[rows[0]["protocol"]], []))
+    overview = read(tmp_path).text.split("What the paper says", 1)[1].split("Contents")[0]
+    assert overview.count("holds cortex ( as run )") == 1
+    assert overview.count("undecided cortex ( as written ), pbmc* ( as written )") == 1
