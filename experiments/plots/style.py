@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.textpath import text_to_path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -22,8 +22,13 @@ MARGIN = 0.06  # inches at every edge of a figure
 TITLE, NUMBER, FOOT = 8.5, 7, 6.5  # points
 INK, SOFT = "#222222", "#5c5c5c"
 
+CJK = (  # for the letters of a user's labels that DejaVu Sans lacks, where one of these is installed
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    # DejaVu Sans comes with matplotlib: the same letters on every machine.
+    "font.family": ["DejaVu Sans", *(name for name in CJK if name in get_font_names())],
     "font.size": 7.5,
     "text.color": INK,
     "axes.titlesize": TITLE,

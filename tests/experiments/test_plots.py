@@ -2,12 +2,14 @@
 
 import io
 import itertools
+import warnings
 from functools import cache
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.font_manager import get_font_names
 from PIL import Image
 from tidy import assert_tidy
 
@@ -209,6 +211,14 @@ def test_global_settings_and_figures_are_left_alone():
     score_bars(case("typical"), "median_l1")
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
+
+
+def test_every_family_is_installed():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of each family that it cannot find
+        assert style.inches("wide", 8) > style.inches("i", 8)
+    assert style.STYLE["font.family"][0] == "DejaVu Sans"
+    assert set(style.STYLE["font.family"]) <= set(get_font_names())
 
 
 def test_a_dollar_in_a_name_is_no_formula():
