@@ -24,15 +24,14 @@ def run_growing(run_cells, cells, results_dir, axis):
         started = []
         for cell in (cell for cell in cells if cell.axes[axis] == size):
             if _row(cell, axis) in stopped:
-                reason = f"not started: {stopped[_row(cell, axis)]}"
+                reason = f"not started: at {axis}={stopped[_row(cell, axis)]} a limit was reached"
                 record_failure(cell, results_dir, threads=None, status="skipped", reason=reason)
             else:
                 started.append(cell)
         run_cells(started, results_dir)
         for cell in started:
-            record = Store(results_dir, cell.experiment).read(cell.key)
-            if _at_a_limit(record):
-                stopped[_row(cell, axis)] = f"at {axis}={size} it reached a limit ({record['reason']})"
+            if _at_a_limit(Store(results_dir, cell.experiment).read(cell.key)):
+                stopped[_row(cell, axis)] = size
 
 
 def _row(cell, axis):

@@ -127,9 +127,8 @@ def _lines(table, records):
     Columns ``label, role, n_cells, fit_minutes, memory_mb, stopped_minutes, stopped_mb, status, exponent, low, high``.
     """
     means = table.pivot(index=["label", "role", "n_cells", "status"], columns="score", values="mean").reset_index()
-    statuses = means["status"]
-    means["stopped_minutes"] = [_limit(r"timeout: stopped after ([\d.]+) minutes", status) for status in statuses]
-    means["stopped_mb"] = [_limit(r"failed: memory: .* limit ([\d.]+) GB", status) * 1024 for status in statuses]
+    means["stopped_minutes"] = [_limit(r"stopped after ([\d.]+) minutes", status) for status in means["status"]]
+    means["stopped_mb"] = [_limit(r"memory: .* limit ([\d.]+) GB", status) * 1024 for status in means["status"]]
     growth = {
         label: growth_exponent(sizes=rows["n_cells"], costs=rows["fit_minutes"])
         for label, rows in records.groupby("label")
