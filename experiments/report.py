@@ -51,6 +51,7 @@ def write(results_dir):
         deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=statements,
         answers=answers,
+        tally=Counter(_over_all(statement["answers"]) for statement in statements),
         published=published,
         counts=verdicts,
         datasets=sorted({run["dataset"] for run in runs} - {""}),
@@ -244,6 +245,12 @@ def _statements(runs):
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers, "verdicts": _by_verdict(answers)})
     return statements
+
+
+def _over_all(answers):
+    """The verdict of all runs that could answer, "mixed" where they differ or leave it undecided."""
+    verdicts = {answer["verdict"] for answer in answers} - {"not run"}
+    return "mixed" if len(verdicts) > 1 or "undecided" in verdicts else verdicts.pop() if verdicts else "not run"
 
 
 def _by_verdict(answers):
