@@ -286,6 +286,33 @@ def test_the_marginal_likelihood_comes_closer_than_the_importance_weighted_bound
         fitted.marginal_loglik(X, BATCH, n_samples=1)
 
 
+def test_the_likelihood_of_a_cell_is_the_bound_with_full_weight(fitted):
+    """The mean over draws of q of log p(x, z, l) - log q(z, l), with the densities of torch and no closed form."""
+    X, normal = counts(), torch.distributions.Normal
+    model, network = copy.deepcopy(fitted), fitted.network_
+    x, s = torch.from_numpy(X).float(), torch.as_tensor(fitted._codes(BATCH))
+    likelihoods, ratios = [], []  # each (cells,)
+    with torch.no_grad():
+        q = network.encode(x, s)
+        q_z, q_l = (normal(m, (v / 2).exp()) for m, v in ((q.z_mean, q.z_logvar), (q.l_mean, q.l_logvar)))
+        p_l = normal(network.library_mean[s, None], network.library_var[s, None].sqrt())
+        torch.manual_seed(0)
+        for _ in range(200):
+            z, log_l = q_z.sample(), q_l.sample()
+            decoded = network.decode(z, s)
+            mu, theta = (decoded.log_rho + log_l).exp(), decoded.log_theta.exp()
+            nb = torch.distributions.NegativeBinomial(theta, logits=mu.log() - theta.log()).log_prob(x)
+            pi = decoded.dropout_logit.sigmoid()
+            log_p = torch.where(x == 0, (pi + (1 - pi) * nb.exp()).log(), (1 - pi).log() + nb).sum(1)
+            ratio = normal(0, 1).log_prob(z).sum(1) - q_z.log_prob(z).sum(1)
+            likelihoods.append(log_p)
+            ratios.append(ratio + (p_l.log_prob(log_l) - q_l.log_prob(log_l))[:, 0])
+    likelihood, ratio = (torch.stack(of_draws).mean().item() for of_draws in (likelihoods, ratios))
+    found = np.mean([model.set_params(random_state=i).loglik(X, BATCH).mean() for i in range(20)])
+    assert found == pytest.approx(likelihood + ratio, abs=0.1)
+    assert ratio < -0.5  # far enough from zero for half of it to show
+
+
 def test_cells_of_every_chunk_have_draws_of_their_own(fitted, monkeypatch):
     monkeypatch.setattr(inference, "MARGINAL_CELLS", 20)
     X = np.repeat(counts()[:1], 50, axis=0)
@@ -319,6 +346,13 @@ def test_tuned_encoder_leaves_the_generative_part(fitted):
     assert torch.equal(
         tuned.network_.decode(torch.from_numpy(z), s).log_rho, fitted.network_.decode(torch.from_numpy(z), s).log_rho
     )
+
+
+def test_both_encoders_are_tuned(fitted):
+    tuned = fitted.tune_encoder(counts(seed=3), BATCH, n_epochs=30)
+    for name in ("encoder_z", "encoder_l"):
+        before, after = (getattr(model.network_, name).mean.weight for model in (fitted, tuned))
+        assert not torch.equal(before, after), name
 
 
 def test_warm_start_continues_to_the_same_bits():
