@@ -64,6 +64,15 @@ def test_batches_mix_and_cell_types_stay():
     assert silhouette_score(after, cell_type) > max(0.4, silhouette_score(before, cell_type))
 
 
+def test_the_latent_space_is_the_components_of_z_scores():
+    X, batch, _ = _two_batches(np.random.default_rng(7), n=60, genes=8)
+    size = X.sum(axis=1, keepdims=True)
+    Y = combat(np.log(1 + X / (size / np.median(size))), batch=batch)
+    Z = (Y - Y.mean(axis=0)) / Y.std(axis=0, ddof=1)
+    latent = ComBat(n_latent=3).fit(X, batch).latent(X, batch)
+    np.testing.assert_allclose(np.linalg.norm(latent, axis=0), np.linalg.svd(Z)[1][:3])
+
+
 def test_genes_constant_within_a_batch_are_left_alone():
     X, batch, _ = _two_batches(np.random.default_rng(2))
     X[:, 0] = 0

@@ -1,10 +1,10 @@
-"""Controls that are models: the likelihood and the draws of independent genes."""
+"""Controls that are models: the mean of a gene; the likelihood and the draws of independent genes."""
 
 import numpy as np
 import pytest
 from scipy.special import gammaln
 
-from baselines.controls import IndependentGenes
+from baselines.controls import GeneMean, IndependentGenes
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +14,11 @@ def counts():
     X[:, 2] = 1 + (np.arange(4000) % 2)  # varies less than a Poisson variable
     X[:, 3] = 0  # no counts
     return X
+
+
+def test_the_gene_mean_counts_zeros():
+    X = np.array([[0, 3, 1], [4, 0, 1]])
+    np.testing.assert_array_equal(GeneMean().fit(X).impute(X[:1]), [[2.0, 1.5, 1.0]])
 
 
 def test_the_likelihood_is_that_of_the_moments(counts):

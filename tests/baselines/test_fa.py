@@ -1,9 +1,10 @@
-"""Factor analysis: its posterior draws against the Gaussian that they are draws of."""
+"""Factor analysis: its posterior draws against the Gaussian that they are draws of; what it and PCA impute."""
 
 import numpy as np
 import pytest
 
 from baselines.fa import FA
+from baselines.pca import PCA
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +44,19 @@ def test_draws_of_zeros_are_not_negative():
     X = np.random.default_rng(0).poisson(0.3, size=(100, 6))
     X[:, 0] += 1  # no cell is empty
     assert FA(n_latent=2).fit(X).sample(X, n_samples=3).min() == 0
+
+
+@pytest.mark.parametrize("method", [FA(2), PCA(2)])
+def test_imputed_counts_are_the_reconstruction(method):
+    """E[W z | y] of the joint normal of (z, y) for FA, the projection on the eigenvectors for PCA; then exp - 1."""
+    X = np.random.default_rng(0).poisson(4.0, size=(200, 6))
+    imputed, y = method.fit(X).impute(X), np.log1p(X)
+    mean = y.mean(axis=0)
+    if isinstance(method, FA):
+        W = method.model_.components_
+        gain = W @ np.linalg.inv(W.T @ W + np.diag(method.model_.noise_variance_))
+        reconstruction = mean + (y - mean) @ gain.T @ W
+    else:
+        vectors = np.linalg.eigh(np.cov(y.T))[1][:, -2:]
+        reconstruction = mean + (y - mean) @ vectors @ vectors.T
+    np.testing.assert_allclose(imputed, np.maximum(np.exp(reconstruction) - 1, 0), atol=1e-6)
