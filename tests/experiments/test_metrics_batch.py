@@ -58,6 +58,14 @@ def test_a_cell_is_not_its_own_neighbour():
     assert found == pytest.approx(of_cell.mean(), abs=3e-4)
 
 
+def test_a_hundred_cells_are_drawn_where_no_number_is_given():
+    """T = 100 in section 4.7."""
+    latent, batch = np.random.default_rng(0).normal(size=(80, 2)), np.arange(80) % 2
+    one, other = (np.random.default_rng(1) for _ in range(2))
+    found = batch_entropy(latent=latent, batch=batch, n_draws=1, rng=one)
+    assert found == batch_entropy(latent=latent, batch=batch, n_draws=1, n_cells=100, rng=other)
+
+
 def test_too_few_cells_are_said():
     with pytest.raises(ValueError, match="50 neighbours needs more cells than 50"):
         batch_entropy(latent=np.zeros((50, 2)), batch=np.zeros(50), n_draws=1, rng=np.random.default_rng(0))

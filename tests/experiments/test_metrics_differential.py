@@ -37,3 +37,7 @@ def test_called_by_bayes_factor_or_by_adjusted_p():
         False,
         False,
     ]  # 0.04 * 3 / 2 = 0.06
+
+
+def test_an_adjusted_p_at_the_level_is_a_call():
+    assert called(table=pd.DataFrame({"pvalue": [0.05, 0.05]}), bayes_factor=3, level=0.05).all()
