@@ -68,6 +68,10 @@ def test_split_and_corruption_seeds_do_not_depend_on_the_method():
     assert (binomial.split, binomial.corruption != BASE.seeds.corruption) == (BASE.seeds.split, True)
 
 
+def test_every_seed_fits_anew():
+    assert dataclasses.replace(BASE, seed=1).seeds.fit != BASE.seeds.fit
+
+
 def test_the_code_version_follows_code_and_not_comments(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     package = tmp_path / "theirs"

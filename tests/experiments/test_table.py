@@ -88,6 +88,25 @@ def test_differences_leave_out_what_one_of_the_two_lacks():
     assert summary(frame).set_index("method").loc["pca", "vs_scvi"] == pytest.approx(0.5)
 
 
+def test_differences_stay_within_a_setting_and_within_what_was_finished():
+    frame = pd.concat(
+        [
+            cells([9.0], corruption="binomial"),  # first, so that a mix-up would take it
+            cells([2.0, 3.0]),
+            cells([2.5, 3.5], method="pca", label="PCA"),
+            cells([9.5], corruption="binomial", method="pca", label="PCA"),
+        ]
+    )
+    differences = summary(frame).set_index(["method", "corruption"])["vs_scvi"]
+    assert differences["pca", "uniform"] == differences["pca", "binomial"] == pytest.approx(0.5)
+    for label in ("scVI", "PCA"):  # a failed cell may have this score, where another one of its scores is not finite
+        broken = frame.copy()
+        row = (broken["label"] == label) & (broken["seed"] == 1)
+        broken.loc[row, ["status", "reason", "median_l1"]] = ["failed", "the score x is nan", 100.0]
+        differences = summary(broken).set_index(["method", "corruption"])["vs_scvi"]
+        assert differences["pca", "uniform"] == pytest.approx(0.5)
+
+
 def test_a_score_that_a_setting_does_not_have_takes_no_row():
     frame = pd.concat([cells([2.0, 3.0]), cells([np.nan, np.nan], corruption="none")])
     assert list(summary(frame)["corruption"]) == ["uniform"]
