@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from scipy.special import expit, gamma, logit
+from scipy.special import expit, gamma, gammaln, logit
+from scipy.stats import linregress
 
 from baselines.base import Method
 from experiments import technical
@@ -65,6 +66,12 @@ def change(**values):
     return PROTOCOL | {"technical": PROTOCOL["technical"] | values}
 
 
+def signed(x, y):
+    """Of p as SciPy has it, which is a double."""
+    found = linregress(x, y)
+    return -np.sign(found.rvalue) * np.log10(found.pvalue)
+
+
 def test_what_goes_together_is_found(adata):
     scores, arrays, facts = technical.evaluate(Planted(), adata, PROTOCOL, SEEDS)
     assert scores["bernoulli_genome_not_gene"] > 50
@@ -77,6 +84,55 @@ def test_what_goes_together_is_found(adata):
     assert (facts["shown"], facts["n_shown"]) == ("1", 60)
     assert facts["mean_umi"] == pytest.approx(adata.X[:60].sum() / 60)
     assert arrays["nb_share"].sum() == pytest.approx(1)
+
+
+def test_correlations_are_the_median_over_subpopulations(adata):
+    three = adata[:120].copy()
+    three.obs["label"] = pd.Categorical(np.repeat(["1", "2", "3"], 40))
+    scores, _, _ = technical.evaluate(Planted(), three, PROTOCOL, SEEDS)
+    of_cell = logit(Planted().nb_zero_probability(three.X)).mean(axis=1)
+    size = np.log(np.asarray(three.X.sum(axis=1)).ravel())
+    of_type = [signed(of_cell[own], size[own]) for own in np.split(np.arange(120), 3)]
+    assert scores["nb_library_size"] == pytest.approx(np.median(of_type), rel=1e-6)
+    assert abs(np.median(of_type) - np.mean(of_type)) > 0.1
+
+
+def test_the_logit_is_taken_before_the_mean_over_genes(adata):
+    class Spread(Planted):
+        def nb_zero_probability(self, X, batch=None):  # the mean of the logits follows gene 0, that of p does not
+            spread = 1 + X[:, [0]].toarray()
+            return expit(np.where(np.arange(30) % 2, spread, -0.5 * spread))
+
+    _, arrays, _ = technical.evaluate(Spread(), adata, PROTOCOL, SEEDS)
+    p, reads = Spread().nb_zero_probability(adata.X[:60]), adata.obs["qc_mapped_reads"][:60]
+    expected = signed(logit(p).mean(axis=1), reads)
+    assert arrays["signed_log10_p"][0, list(arrays["quality"]).index("mapped_reads"), 1] == pytest.approx(expected)
+    assert abs(signed(logit(p.mean(axis=1)), reads) - expected) > 1e-3
+
+
+def test_p_values_below_the_smallest_double_are_dropped_where_the_protocol_says_so():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(5.0, size=(3000, 30)).astype(np.int32)
+    obs = pd.DataFrame({"qc_mapped_reads": X[:, 0] + 0.01 * rng.random(3000)}, index=np.arange(3000).astype(str))
+    adata = ad.AnnData(sp.csr_matrix(X), obs=obs)
+    kept, _, _ = technical.evaluate(Planted(), adata, PROTOCOL, SEEDS)
+    assert kept["bernoulli_mapped_reads"] > -np.log10(5e-324)
+    dropped, _, _ = technical.evaluate(Planted(), adata, change(underflow="dropped"), SEEDS)
+    assert "bernoulli_mapped_reads" not in dropped
+
+
+def test_the_gaps_are_those_of_the_zeros_of_rare_genes(adata):
+    scores, _, _ = technical.evaluate(Planted(), adata, PROTOCOL, SEEDS)
+    counts = adata.X[:60].toarray()
+    frequency, zeros = (counts / counts.sum(axis=1, keepdims=True)).mean(axis=0), (counts == 0).mean(axis=0)
+    rare = (frequency < 0.03) & (zeros > 0)  # Fig 6b
+    assert 0 < rare.sum() < 30
+    drawn = counts.sum(axis=1).mean()
+    binomial = (1 - frequency) ** drawn
+    others = 10_000 * (1 - frequency)  # molecules of other genes: a cell of Fig 6b has 10,000
+    log_p = gammaln(others + 1) - gammaln(others - drawn + 1) + gammaln(10_001 - drawn) - gammaln(10_001)
+    assert scores["binomial_gap"] == pytest.approx(np.abs(zeros - binomial)[rare].mean())
+    assert scores["hypergeometric_gap"] == pytest.approx(np.abs(zeros - np.exp(log_p))[rare].mean())
 
 
 def test_the_share_of_the_negative_binomial_is_counted_over_the_entries(adata):
