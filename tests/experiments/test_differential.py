@@ -130,6 +130,29 @@ def test_genes_without_a_test_are_last_or_dropped():
     assert differential._agreement(table, bulk, positive, rules | {"untested": "last"})["auroc"] == 0.5
 
 
+def test_the_mixture_starts_from_the_share_of_bulk_genes_as_the_authors_do(monkeypatch):
+    given = []
+    answer = types.SimpleNamespace(p=0.5, rho=0.2)
+    monkeypatch.setattr(differential, "fit_idr", lambda **call: given.append(call) or answer)
+    score = np.array([2.9, 3.1, 0.0, 1.0])
+    table = pd.DataFrame({"score": score, "bayes_factor": [-2.9, -3.1, 0.0, 1.0]})
+    bulk = np.array([0.01, 0.2, 0.5, 0.6])
+    for prior, p in (("detected", 0.25), (0.1, 0.1)):
+        found = differential._agreement(table, bulk, bulk < 0.05, {"idr_prior": prior, "untested": "last"})
+        start = {name: given[-1][name] for name in ("p", "mu", "sigma", "rho")}
+        assert start == {"p": p, "mu": 1.0, "sigma": 0.5, "rho": 0.5}
+        np.testing.assert_array_equal(given[-1]["scores_a"], score)
+        np.testing.assert_allclose(given[-1]["scores_b"], -np.log(bulk))  # larger is stronger, as in scores_a
+        assert found == {"auroc": pytest.approx(2 / 3), "idr_weight": 0.5, "idr_rho": 0.2, "n_detected": 1}
+
+
+def test_what_is_reported_of_a_null_comparison():
+    factors = pd.DataFrame({"bayes_factor": [-3.5, 1.0, 2.0, 0.0]})
+    assert differential._null_scores(factors) == {"null_called": 0.25, "null_max_bayes_factor": 3.5}
+    tests = pd.DataFrame({"pvalue": [0.001, 0.04, np.nan, 0.9, 0.8]})  # adjusted: 0.004, 0.08, none, 0.9, 0.9
+    assert differential._null_scores(tests) == {"null_called": 0.2, "null_p_below": 0.5}
+
+
 def test_every_method_of_a_seed_sees_the_same_cells(adata):
     facts = [
         differential.evaluate(method, adata, WRITTEN, seeds, comparison="BDC")[2]["cells_sha256"]

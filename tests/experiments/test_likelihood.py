@@ -89,6 +89,23 @@ def test_a_model_of_the_structure_is_ahead_of_independent_genes(adata):
         assert of[FA][score] > of[IndependentGenes][score]
 
 
+def test_the_errors_of_the_marginal_are_those_of_the_cells(bare):
+    class Sure(Method):
+        def fit(self, X, batch=None):
+            return self
+
+        def loglik(self, X, batch=None):
+            return np.zeros(X.shape[0])
+
+        def marginal_loglik(self, X, batch=None, random_state=0):
+            return np.arange(X.shape[0]) - 9.0, np.arange(X.shape[0]) / 10
+
+    scores, _, facts = likelihood.evaluate(Sure(), bare, PROTOCOL, SEEDS, n_train_cells="all")
+    assert scores["loglik_marginal"] == pytest.approx(59 / 2 - 9)
+    assert facts["marginal_error_largest"] == pytest.approx(5.9)
+    assert facts["marginal_error"] == pytest.approx(np.sqrt(np.sum(np.arange(60) ** 2)) / 10 / 60)
+
+
 def test_tuning_moves_the_encoder_alone(bare):
     fitted = SCVI(**TINY)
     scores, arrays, facts = likelihood.evaluate(fitted, bare, PROTOCOL, SEEDS, n_train_cells="all")

@@ -76,6 +76,12 @@ def test_heat_is_normalised_over_the_side_that_the_protocol_names(adata):
     assert arrays["heat"].min() > 0  # one in every bin
 
 
+def test_rows_of_the_heat_map_are_observed_counts():
+    observed, draws = np.array([0, 0, 9]), np.array([[0, 9, 9]])
+    heat, _ = posterior._heat(observed, draws, 2, "columns")
+    np.testing.assert_array_equal(heat, [[0.5, 0.5], [0, 1]])
+
+
 def test_a_model_beats_draws_that_know_nothing_of_the_cell(adata):
     fa, control = (posterior.evaluate(m, adata, PROTOCOL, SEEDS)[0] for m in (FA(n_latent=2), IndependentGenes()))
     assert fa["crps"] < control["crps"]

@@ -1,5 +1,6 @@
 """The scalability experiment: what is selected, what is timed, what is drawn of rows that were stopped."""
 
+import sys
 import time
 
 import anndata as ad
@@ -55,6 +56,17 @@ def test_the_whole_data_are_not_copied(adata):
     spy = Spy()
     scalability.evaluate(spy, adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)
     assert spy.X_ is adata.X
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux starts the peak of a process anew")
+def test_memory_is_what_the_method_took_above_the_data(adata):
+    class Greedy(Spy):
+        def fit(self, X, batch=None):
+            np.ones(2**23).sum()  # 64 MB, given back
+            return super().fit(X)
+
+    scores, _, _ = scalability.evaluate(Greedy(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)
+    assert 50 < scores["memory_mb"] < 120
 
 
 def test_a_split_that_belongs_to_the_data_gives_the_cells(adata):

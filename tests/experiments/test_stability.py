@@ -96,6 +96,26 @@ def test_training_is_watched_at_the_methods_own_dimension_and_not_changed_by_it(
     assert set(other) == {"median_l1", "asw", "ari", "nmi"}
 
 
+def test_held_out_is_of_the_test_cells(adata):
+    seen = {}
+
+    class Watched(Spy):
+        def __init__(self, n_latent=3, n_epochs=2, warm_start=False, early_stopping=None, patience=3):
+            self.n_latent, self.n_epochs, self.warm_start = n_latent, n_epochs, warm_start
+            self.early_stopping, self.patience = early_stopping, patience
+
+        def fit(self, X, batch=None, validation=None):
+            if validation is not None:
+                seen["train"], seen["test"] = X, validation[0]
+            self.history_ = pd.DataFrame({"loss": [2.0, 1.0], "validation_loss": [4.0, 3.0]})
+            return self
+
+    scores, _, _ = stability.evaluate(Watched(), adata, PROTOCOL, SEEDS, n_latent=3)
+    train, test = train_test(adata, PROTOCOL, SEEDS)
+    assert (seen["train"] != adata.X[train]).nnz == (seen["test"] != adata.X[test]).nnz == 0
+    assert (scores["training_objective"], scores["heldout_objective"]) == (1.0, 3.0)
+
+
 def test_figures_are_tidy_and_draw_the_published_points():
     rng, records = np.random.default_rng(0), []
     for label, role in (("scVI", "method"), ("FA", "method"), ("gene mean", "control")):

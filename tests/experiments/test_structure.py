@@ -15,7 +15,7 @@ from baselines.simlr_n_clusters import estimate_n_clusters
 from experiments import structure, table
 from experiments.cell import Seeds
 from experiments.layout import neighbor_graph
-from experiments.metrics.structure import cluster_excess, coordinate_r2
+from experiments.metrics.structure import cluster_excess, coordinate_r2, kmeans_asw
 from experiments.plots.distances import block_distances
 from experiments.plots.structure import CORTEX_ORDER
 
@@ -118,6 +118,15 @@ def test_what_invents_clusters_in_noise_stands_out_against_the_control(noise):
     assert invented["graph_components"] == 11
     assert control["graph_components"] == 1
     assert "n_clusters" not in honest
+
+
+def test_the_silhouette_is_not_its_excess(noise):
+    scores, _, _ = structure.evaluate(PCA(n_latent=3), noise, PROTOCOL, SEEDS)
+    latent = PCA(n_latent=3).fit(noise.X).latent(noise.X)
+    clusters = {"n_clusters": structure.UNLABELLED_CLUSTERS, "random_state": 3}
+    assert scores["kmeans_asw"] == pytest.approx(kmeans_asw(latent=latent, **clusters))
+    assert scores["cluster_excess"] == pytest.approx(cluster_excess(latent=latent, **clusters))
+    assert scores["kmeans_asw"] > scores["cluster_excess"] + 0.1  # noise has clusters, but no more than a Gaussian
 
 
 def test_protocols_differ_in_cells_and_neighbours(adata, noise):
