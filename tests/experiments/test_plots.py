@@ -21,6 +21,7 @@ from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
 from experiments.plots.heat import heat_panels
 from experiments.plots.pairs import Pairs, pair_panels
+from experiments.plots.points import score_points
 from experiments.plots.sheet import sheet
 from experiments.plots.words import spread_of
 
@@ -163,6 +164,14 @@ def test_best_first_then_what_failed_then_controls(better, expected, monkeypatch
     monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
     rows = summary(means={"c": 1.0, "b": 3.0, "a": 2.0, "k": 2.5}, failed=("c",), controls=("k",))
     figure = score_bars(rows, "median_l1")
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
+
+
+@pytest.mark.parametrize(("better", "expected"), [("lower", ["a", "b", "c"]), ("higher", ["b", "a", "c"])])
+def test_best_first_then_what_failed_then_controls_of_points(better, expected, monkeypatch):
+    monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
+    rows = summary(means={"k": 2.5, "c": 1.0, "b": 3.0, "a": 2.0}, failed=("c",), controls=("k",))
+    figure = score_points(rows, {"median_l1": ("o", "score")}, unit="counts")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
 
 
