@@ -178,7 +178,7 @@ def _save_figures(figures, folder, stem):
         names.append(f"{stem}_{_as_file_name(name)}")
         for suffix, options in (
             (".png", {"dpi": 200, "metadata": {"Software": None}}),
-            (".pdf", {"metadata": {"CreationDate": None}}),
+            (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),  # of what is not vector: crowded points, images
         ):
             with atomic(folder / f"{names[-1]}{suffix}", "wb") as file:
                 figure.savefig(file, format=suffix[1:], **options)

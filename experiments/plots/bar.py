@@ -59,7 +59,7 @@ class Bar:
             ax.barh(i, self.length, height=self.thick, color=self.fill)
         if np.isfinite(row.ci_low) and not self.cut:
             around = [[row.mean - row.ci_low], [row.ci_high - row.mean]]
-            ax.errorbar(row.mean, i, xerr=around, color="black", elinewidth=0.8, capsize=1.8, capthick=0.8, zorder=4)
+            ax.errorbar(row.mean, i, xerr=around, color="black", elinewidth=0.8, capsize=1.8, capthick=0.8, zorder=6)
         if self.cut:
             ends = i + 0.65 * self.thick * np.array([1, -1])
             for shift in (0.10, 0.15):

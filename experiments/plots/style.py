@@ -21,6 +21,7 @@ COLUMN = 3.5  # inches: one column of a journal
 MARGIN = 0.06  # inches at every edge of a figure
 TITLE, NUMBER, FOOT = 8.5, 7, 6.5  # points
 INK, SOFT = "#222222", "#5c5c5c"
+EXACT = 192  # colours of a PNG that are kept as they are drawn
 
 CJK = (  # for the letters of a user's labels that DejaVu Sans lacks, where one of these is installed
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
@@ -130,6 +131,8 @@ class SuiteFigure(Figure):
         with in_style():
             if format == "pdf":
                 super().savefig(fname, format=format, metadata=metadata, **options)
+            elif any(ax.images or any(c.get_array() is not None for c in ax.collections) for ax in self.axes):
+                super().savefig(fname, format=format, metadata=metadata, **options)  # a colour map has more than 256
             else:
                 drawn = io.BytesIO()
                 super().savefig(drawn, format=format, metadata=metadata, **options)
@@ -137,11 +140,23 @@ class SuiteFigure(Figure):
 
 
 def with_palette(file, to):
-    """Save a PNG in 256 colours of its own: less than half the bytes, hard to tell from the whole (kept: the PDF)."""
+    """Save a PNG in 256 colours: less than half the bytes, hard to tell from the whole (kept: the PDF).
+
+    The colours that fill most of it are kept as they are, so that methods and types look alike in every figure; the
+    shades between them share the rest of the palette.
+    """
     image, words = Image.open(file), PngInfo()
     for name, text in image.text.items():
         words.add_itxt(name, text)
-    image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+    image = image.convert("RGB")
+    colours = sorted(image.getcolors(image.width * image.height), reverse=True)
+    palette = [value for _, colour in colours[:EXACT] for value in colour]
+    if len(colours) > EXACT:
+        others = np.array([colour for _, colour in colours[EXACT:]], dtype=np.uint8)[None]
+        palette += Image.fromarray(others).quantize(256 - EXACT).getpalette()
+    chosen = Image.new("P", (1, 1))
+    chosen.putpalette(palette)
+    image.quantize(palette=chosen, dither=Image.Dither.NONE).save(
         to, format="png", pnginfo=words, dpi=image.info["dpi"], optimize=True
     )
 

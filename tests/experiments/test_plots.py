@@ -230,6 +230,26 @@ def test_every_family_is_installed():
     assert set(style.STYLE["font.family"]) <= set(get_font_names())
 
 
+def test_the_colours_of_methods_and_colour_maps_are_in_the_file_as_they_are():
+    def colours(save):
+        file = io.BytesIO()
+        save(file, format="png", dpi=100)
+        pixels = np.asarray(Image.open(file).convert("RGB")).reshape(-1, 3)
+        return {mpl.colors.to_hex(colour) for colour in np.unique(pixels, axis=0) / 255}
+
+    rng = np.random.default_rng(0)
+    with style.in_style():
+        figure = style.SuiteFigure(3.5, 2.5, title="t", caption="c")
+        ax = figure.panel(0.5, 0.3, 2.8, 1.8)
+        for i, name in enumerate(style.COLOURS):
+            ax.scatter(*rng.normal(size=(2, 100)), s=3, color=rng.random((100, 3)))  # far more than 256 colours
+            ax.plot([i - 7], [-4], "s", markersize=6, color=style.COLOURS[name])
+        assert set(style.COLOURS.values()) <= colours(figure.savefig)
+        assert len(colours(figure.savefig)) <= 256
+        ax.imshow(np.arange(256)[:, None], cmap="viridis", aspect="auto")
+        assert colours(figure.savefig) == colours(super(style.SuiteFigure, figure).savefig)
+
+
 def test_a_dollar_in_a_name_is_no_formula():
     figure = sheet(pd.DataFrame({"cell type": ["$x_2$ $", "$\\frac$"]}), title="$\\frac$", caption="data $x_1$.h5ad")
     assert_tidy(figure)  # what cannot be read as a formula would raise
