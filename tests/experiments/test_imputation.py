@@ -4,10 +4,12 @@ import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.integrate import trapezoid
 
 from baselines.controls import GeneMean, Identity, Oracle
 from experiments import imputation
 from experiments.cell import Seeds
+from experiments.split import train_test
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
@@ -62,6 +64,16 @@ def test_the_score_is_the_median_over_changed_entries(adata):
     scores, _, _ = imputation.evaluate(GeneMean(), adata, PROTOCOL, SEEDS, corruption="uniform")
     expected = np.median(np.abs(dense[match] - mean)[changed])
     assert scores["median_l1"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("corruption", ["uniform", "binomial"])
+def test_every_entry_that_changed_is_scored(adata, corruption):
+    spy = Spy()
+    scores, _, facts = imputation.evaluate(spy, adata, PROTOCOL, SEEDS, corruption=corruption)
+    train, _ = train_test(adata, PROTOCOL, SEEDS)
+    difference = np.abs(adata.X[train].toarray() - spy.X_.toarray())
+    assert facts["n_scored"] == np.count_nonzero(difference)
+    assert scores["median_l1"] == np.median(difference[difference > 0])
 
 
 def test_all_methods_of_a_seed_see_the_same_corruption(adata):
@@ -120,7 +132,7 @@ def test_the_density_is_one_over_the_square_where_the_points_are(adata):
 
     _, arrays, _ = imputation.evaluate(Half(), adata, PROTOCOL, SEEDS, corruption="uniform")
     axis = np.linspace(0, 10, 50)
-    mass = np.trapezoid(np.trapezoid(arrays["density"], axis, axis=1), axis)
+    mass = trapezoid(trapezoid(arrays["density"], axis, axis=1), axis)
     assert mass == pytest.approx(1, abs=0.05)
     imputed_mode = axis[arrays["density"].sum(axis=0).argmax()]
     original_mode = axis[arrays["density"].sum(axis=1).argmax()]
