@@ -69,12 +69,25 @@ class Task(NamedTuple):
         return self.X if getattr(method, "sees_truth", False) else self.X_corrupted
 
     def imputed_by(self, method):
-        """What the fitted method imputes for the scored entries, (n_scored,)."""
+        """What the fitted method imputes for the scored entries, (n_scored,).
+
+        Raises
+        ------
+        ValueError
+            What is imputed is not one finite value per cell and gene.
+        """
         given = self.given(method)
         imputed = np.asarray(method.impute(given, batch=self.batch))
         if imputed.shape != given.shape:
             raise ValueError(
                 f"impute() returned shape {imputed.shape} for {given.shape[0]} cells × {given.shape[1]} genes."
+            )
+        if not np.isfinite(imputed).all():  # the median of the errors would hide them
+            wrong = np.argwhere(~np.isfinite(imputed))
+            row, column = wrong[0]
+            raise ValueError(
+                f"impute() returned {imputed[row, column]} for cell {row} and gene {column}, in all {len(wrong):,} "
+                "values that are not finite: return a finite count for every cell and gene."
             )
         return imputed[self.rows, self.columns]
 

@@ -156,6 +156,21 @@ def test_an_imputed_matrix_of_another_shape_is_refused(adata):
         imputation.evaluate(Transposed(), adata, PROTOCOL, SEEDS, corruption="uniform")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_imputed_value_that_is_not_finite_is_refused(adata, value):
+    """The median of the errors is finite all the same."""
+
+    class Broken(GeneMean):
+        def impute(self, X, batch=None):
+            imputed = super().impute(X)
+            imputed[[3, 7], [5, 0]] = value
+            return imputed
+
+    said = rf"impute\(\) returned {value} for cell 3 and gene 5, in all 2 values that are not finite: return"
+    with pytest.raises(ValueError, match=said):
+        imputation.evaluate(Broken(), adata, PROTOCOL, SEEDS, corruption="uniform")
+
+
 def test_presence_and_absence_data_are_scored_without_a_density():
     X = sp.csr_matrix((np.random.default_rng(0).random((80, 30)) < 0.5).astype(np.int32))
     scores, arrays, _ = imputation.evaluate(GeneMean(), ad.AnnData(X), PROTOCOL, SEEDS, corruption="uniform")
