@@ -140,6 +140,8 @@ def check_dataset(adata, counts=True):
 def _check_comparisons(adata):
     labels = adata.obs["label"].cat.categories if "label" in adata.obs else []
     for name, groups in adata.uns.get("comparisons", {}).items():
+        if len(groups) != 2 or len(set(groups)) != 2:
+            raise InvalidDataset(f"The comparison {name} is {list(groups)}: name two different labels, [label, label].")
         for group in groups:
             if group not in labels:
                 raise InvalidDataset(

@@ -26,7 +26,9 @@ def top_genes(X, n_genes):
     if n_genes is None:
         return np.arange(X.shape[1])
     if not (isinstance(n_genes, Integral) and 1 <= n_genes <= X.shape[1]):
-        raise InvalidDataset(f"n_genes={n_genes} is asked for and the data have {X.shape[1]} genes: choose fewer.")
+        raise InvalidDataset(
+            f"n_genes={n_genes} is asked for and the data have {X.shape[1]} genes: choose between 1 and that number."
+        )
     total, squares = moments(X)
     return rank_by_variance(X.shape[0], total, squares)[:n_genes]
 

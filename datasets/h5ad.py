@@ -135,6 +135,8 @@ def _compared(adata, comparisons):
 
 
 def _renamed(columns):
+    """{slot: column} of a list of columns, a mapping, one column or none."""
+    columns = [columns] if isinstance(columns, str) else columns or []
     return dict(columns) if hasattr(columns, "items") else {name: name for name in columns}
 
 

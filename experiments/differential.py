@@ -121,7 +121,11 @@ def _reference(adata, comparison):
     names = adata.uns.get("comparisons", {}).get(comparison)
     columns = [f"{comparison}_{name}" for name in ("adj.P.Val", "logFC")]
     if names is None or not set(columns) <= set(adata.var) or "label" not in adata.obs:
-        raise NotApplicable(f"The data have no labelled groups with a bulk reference for the comparison {comparison}.")
+        raise NotApplicable(
+            f"The data have no labelled groups with a bulk reference for the comparison {comparison}: name its two "
+            f"labels (dataset.label_key, dataset.comparisons), the columns {' and '.join(columns)} of var "
+            "(dataset.var_columns), and comparisons of your own in experiment.axes.comparison."
+        )
     return list(names), dict(zip(("adjusted", "fold"), adata.var[columns].to_numpy(dtype=float).T, strict=True))
 
 

@@ -227,7 +227,7 @@ def _resolve(config: DictConfig):
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
     if config.dataset.name == "h5ad" and config.dataset.path:
-        config.dataset.name = Path(config.dataset.path).stem  # files of the user's own do not share tables
+        config.dataset.name = _name_of_file(config.dataset.path)  # files of the user's own do not share tables
     check(config)
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     config["dataset"]["max_cells"] = config["scale"]["max_cells"]
@@ -235,10 +235,19 @@ def _resolve(config: DictConfig):
     return config
 
 
+def _name_of_file(path):
+    """What records and tables call a file of the user's own: never as a data set of the suite is called."""
+    name, suites = Path(path).stem, {file.stem for file in (ROOT / "conf" / "dataset").rglob("*.yaml")}
+    return f"own_{name}" if name.removeprefix("standin_") in suites else name
+
+
 def _tag():
     """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
-    overrides = [o.lstrip("+") for o in HydraConfig.get().overrides.task]
-    changes = [o for o in overrides if o.startswith(TAGGED) and not o.startswith(UNTAGGED) and "._resources_" not in o]
+    changes = []
+    for override in HydraConfig.get().overrides.task:
+        change, is_swept = override.lstrip("+"), override not in sys.argv  # then the sweep has made it of a list
+        if change.startswith(TAGGED) and "._resources_" not in change and (is_swept or not change.startswith(UNTAGGED)):
+            changes.append(change)
     return _short(_as_file_name("_".join(sorted(changes)).replace(" ", "")))
 
 

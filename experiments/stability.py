@@ -39,8 +39,8 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
     -------
     scores : dict
         ``median_l1`` (counts) under the uniform corruption, the same entries hidden at every dimension; ``asw``,
-        ``ari``, ``nmi`` with labels; ``training_objective`` and ``heldout_objective`` (nats per cell) of the last
-        epoch, at the method's own dimension.
+        ``ari``, ``nmi`` with two labels or more; ``training_objective`` and ``heldout_objective`` (nats per cell) of
+        the last epoch, at the method's own dimension.
     arrays : dict
         At that dimension: ``training``, ``heldout`` (n_epochs,), minus the objective of the minibatches and of the
         test cells, both with the KL weight of the epoch; ``epochs``, ``median_l1`` (n_looks,), imputation on the way.
@@ -62,12 +62,11 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
         fitted, objective = _fit(clone(method), adata, train, test, watched)
         arrays |= objective
         scores |= {f"{name}_objective": float(values[-1]) for name, values in objective.items()}
-        if labelled:
+        labels = adata.obs["label"].astype(str).to_numpy()[train] if labelled else []
+        if 1 < len(set(labels)) < len(train):  # what clusters can be held against
             X, batch = _cells(adata, train)
             latent = np.asarray(fitted.latent(X, batch=batch), dtype=np.float64)
-            scores |= label_scores(
-                latent=latent, labels=adata.obs["label"].astype(str).to_numpy()[train], seed=seeds.split
-            )
+            scores |= label_scores(latent=latent, labels=labels, seed=seeds.split)
     return scores, arrays, task.facts
 
 

@@ -152,6 +152,8 @@ def _as_csr(X):
         if X.dtype.kind not in "biuf":
             raise InvalidCounts(f"The count matrix has dtype {X.dtype}: convert it to a numeric type first.")
         return sp.csr_matrix(X)
+    if hasattr(X, "obs_names"):
+        raise InvalidCounts("This is an AnnData, not a matrix of counts: pass adata.X, or the layer with the counts.")
     if hasattr(X, "to_memory"):  # what AnnData gives of a sparse matrix in a file that is open in backed mode
         raise InvalidCounts("The count matrix is in a file that is not read yet: pass X.to_memory().")
     X = np.asarray(X)

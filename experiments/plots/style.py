@@ -5,6 +5,7 @@ Sizes are inches and points on paper, so that a figure is read at the column wid
 
 import hashlib
 import io
+import logging
 
 import matplotlib as mpl
 import matplotlib.style
@@ -27,6 +28,7 @@ CJK = (  # for the letters of a user's labels that DejaVu Sans lacks, where one 
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
     "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
 )  # fmt: skip
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # most of them have no bold face: no matter
 STYLE = {
     # DejaVu Sans comes with matplotlib: the same letters on every machine.
     "font.family": ["DejaVu Sans", *(name for name in CJK if name in get_font_names())],

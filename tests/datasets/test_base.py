@@ -118,6 +118,10 @@ def test_comparisons_are_of_labels_and_have_references():
     adata.uns["comparisons"] = {"CD": ["T", "NK"]}
     with pytest.raises(InvalidDataset, match="CD names 'NK', which is not a label: the labels are B, T"):
         check_dataset(adata)
+    for groups in (["T"], ["T", "T"], ["T", "B", "T"]):
+        adata.uns["comparisons"] = {"CD": groups}
+        with pytest.raises(InvalidDataset, match=r"comparison CD is \['T'.*: name two different labels"):
+            check_dataset(adata)
     adata.uns["comparisons"] = {"BDC": ["T", "B"]}
     with pytest.raises(InvalidDataset, match="no var column 'BDC_logFC'"):
         check_dataset(adata)

@@ -106,6 +106,9 @@ def test_labels_from_a_table_beside_the_counts(tmp_path, raw):
     adata = h5ad.load(path, annotations=tmp_path / "labels.csv", label_key="type", obs_columns={"qc_n": "n"})
     assert list(adata.obs["label"]) == ["B", "B", "T", "T"]
     assert list(adata.obs["qc_n"]) == [1, 2, 3, 4]
+    for columns, slots in (("n", {"n"}), (["n", "type"], {"n", "type"}), (None, set())):
+        adata = h5ad.load(path, annotations=tmp_path / "labels.csv", obs_columns=columns)
+        assert set(adata.obs) == slots
     (tmp_path / "labels.csv").write_text("barcode,type\nAACC,T\n")
     with pytest.raises(InvalidDataset, match=r"says nothing of 3 of the 4 cells \(the first is 'AAAC-1'\)"):
         h5ad.load(path, annotations=tmp_path / "labels.csv", label_key="type")

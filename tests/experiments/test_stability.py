@@ -76,6 +76,13 @@ def test_a_method_without_latent_space_or_dimension_is_scored_by_imputation_alon
     assert arrays == {}
 
 
+def test_cells_of_one_type_are_scored_by_imputation_alone(adata):
+    adata = adata.copy()
+    adata.obs["label"] = pd.Categorical(["one"] * 120)
+    scores, _, _ = stability.evaluate(Spy(), adata, PROTOCOL, SEEDS, n_latent=2)
+    assert set(scores) == {"median_l1"}
+
+
 def test_training_is_watched_at_the_methods_own_dimension_and_not_changed_by_it(adata):
     scores, arrays, _ = stability.evaluate(SCVI(**QUICK), adata, PROTOCOL, SEEDS, n_latent=3)
     assert list(arrays["epochs"]) == [1, 2, 3, 4, 5, 6]

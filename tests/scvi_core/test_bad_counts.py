@@ -16,6 +16,11 @@ GENES = [f"g{i}" for i in range(4)]
 CELLS = [f"c{i}" for i in range(6)]
 
 
+def test_a_whole_anndata_is_not_a_matrix():
+    with pytest.raises(InvalidCounts, match=r"AnnData, not a matrix of counts: pass adata\.X"):
+        check_counts(ad.AnnData(good()))
+
+
 def good():
     return np.arange(24.0).reshape(6, 4) + 1
 
