@@ -17,6 +17,7 @@ from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.textpath import text_to_path
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from scipy.spatial import cKDTree
 
 COLUMN = 3.5  # inches: one column of a journal
 MARGIN = 0.06  # inches at every edge of a figure
@@ -150,17 +151,18 @@ def with_palette(file, to):
     image, words = Image.open(file), PngInfo()
     for name, text in image.text.items():
         words.add_itxt(name, text)
-    image = image.convert("RGB")
-    colours = sorted(image.getcolors(image.width * image.height), reverse=True)
-    palette = [value for _, colour in colours[:EXACT] for value in colour]
-    if len(colours) > EXACT:
-        others = np.array([colour for _, colour in colours[EXACT:]], dtype=np.uint8)[None]
-        palette += Image.fromarray(others).quantize(256 - EXACT).getpalette()
-    chosen = Image.new("P", (1, 1))
-    chosen.putpalette(palette)
-    image.quantize(palette=chosen, dither=Image.Dither.NONE).save(
-        to, format="png", pnginfo=words, dpi=image.info["dpi"], optimize=True
-    )
+    pixels = np.asarray(image.convert("RGB"))
+    colours, which, counts = np.unique(pixels @ (1 << 16, 1 << 8, 1), return_inverse=True, return_counts=True)
+    colours = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
+    order = np.argsort(-counts, kind="stable")
+    palette, others = colours[order[:EXACT]], colours[order[EXACT:]]
+    if len(others):
+        shades = Image.fromarray(others[None]).quantize(256 - EXACT).getpalette()
+        palette = np.concatenate([palette, np.reshape(shades, (-1, 3))]).astype(np.uint8)
+    nearest = cKDTree(palette.astype(float)).query(colours.astype(float))[1].astype(np.uint8)
+    drawn = Image.fromarray(nearest[which].reshape(pixels.shape[:2]), mode="P")
+    drawn.putpalette(palette.tobytes())
+    drawn.save(to, format="png", pnginfo=words, dpi=image.info["dpi"], optimize=True)
 
 
 def wrap(text, points, width):

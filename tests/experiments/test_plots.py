@@ -244,7 +244,7 @@ def test_the_colours_of_methods_and_colour_maps_are_in_the_file_as_they_are():
         for i, name in enumerate(style.COLOURS):
             ax.scatter(*rng.normal(size=(2, 100)), s=3, color=rng.random((100, 3)))  # far more than 256 colours
             ax.plot([i - 7], [-4], "s", markersize=6, color=style.COLOURS[name])
-        assert set(style.COLOURS.values()) <= colours(figure.savefig)
+        assert {"#ffffff", *style.COLOURS.values()} <= colours(figure.savefig)
         assert len(colours(figure.savefig)) <= 256
         ax.imshow(np.arange(256)[:, None], cmap="viridis", aspect="auto")
         assert colours(figure.savefig) == colours(super(style.SuiteFigure, figure).savefig)
