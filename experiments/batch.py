@@ -101,6 +101,7 @@ def figure(table, records):
     """
     from .plots.bars import score_bars
     from .plots.scatter import Categories, plane_panels
+    from .plots.words import panel_of
 
     figures = {}
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
@@ -114,5 +115,6 @@ def figure(table, records):
     for score, name in PUBLISHED.items():
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            figures[score] = score_bars(table, score, like=f"Fig 8a, d ({name})")
+            panel = panel_of("Fig 8", rows["dataset"].iloc[0])
+            figures[score] = score_bars(table, score, like=f"{panel} ({name})")
     return figures

@@ -97,10 +97,12 @@ def figure(table, records):
         One row per finished cell.
     """
     from .plots.bar_panels import bar_panels
+    from .plots.words import panel_of
 
     first = records.iloc[0]
     note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
-    figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like="Fig 8a, b", note=note)}
+    like = panel_of("Fig 8", first["dataset"])
+    figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like=like, note=note)}
     cuts = [cut for cut in sorted(CUTS) if (table["score"] == f"asw_{cut}").any()]
     if cuts:
         panels = {score: [f"{score}_{cut}" for cut in (*cuts, "all")] for score in SCORES}

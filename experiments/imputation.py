@@ -163,6 +163,7 @@ def figure(table, records):
     """
     from .plots.bars import score_bars
     from .plots.density import density_panels
+    from .plots.words import panel_of
 
     figures = {}
     for corruption in table["corruption"].unique():
@@ -178,5 +179,6 @@ def figure(table, records):
                 like=DENSITY_FIGURE[corruption],
             )
         bars = table[table["corruption"] == corruption]
-        figures[f"error_{corruption}"] = score_bars(bars, "median_l1", like=ERROR_FIGURE[corruption])
+        like = panel_of(ERROR_FIGURE[corruption], bars["dataset"].iloc[0])
+        figures[f"error_{corruption}"] = score_bars(bars, "median_l1", like=like)
     return figures

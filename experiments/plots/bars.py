@@ -34,7 +34,8 @@ def score_bars(table, score, like=""):
         left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
         below, step = 0.3 + 0.14 * len(what), max(0.23, 0.12 * max(map(len, names)))
         inner, height = COLUMN - left - RIGHT, len(rows) * step
-        title, caption = title_of(rows[0].row, like), bars_caption(table, rows)
+        title = title_of(rows[0].row, like, "" if like else METRICS[score].label)
+        caption = bars_caption(table, rows)
         figure = SuiteFigure(COLUMN, height + below, title=title, caption=caption, beside_title=0.8)
         ax = figure.panel(left, below, inner, height)
         low, unit = scale(rows, inner)

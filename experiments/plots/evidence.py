@@ -61,7 +61,8 @@ def evidence_panels(panels, *, bayes_factor, level, like=""):
         ax.set(xlim=(-reach, reach), ylim=(-tallest, tallest))
         return "Bayes factor" if _has_bayes_factor(panel) else "signed −log₁₀ p"
 
-    figure = _grid(panels, draw, "signed −log₁₀ p, bulk", like, caption)
+    title = title_of(panels[0], like, "single cells and bulk")
+    figure = _grid(panels, draw, "signed −log₁₀ p, bulk", title, caption)
     figure.data = pd.concat([_as_frame(p) for p in panels], ignore_index=True)
     agree = (f"{p.label}: {_agreement(p, bayes_factor, at_p)}" for p in panels)
     figure.alt = "Genes by evidence in single cells and in bulk, one square per method. " + "; ".join(agree) + "."
@@ -106,7 +107,8 @@ def null_panels(panels, *, bayes_factor, level, like=""):
         ax.text(0.5, 0.98, text, transform=ax.transAxes, va="top", ha="center", fontsize=NUMBER)
         return "Bayes factor" if _has_bayes_factor(panel) else "p-value"
 
-    figure = _grid(panels, draw, "density of genes", like, caption)
+    title = title_of(panels[0], like, "cells of one group")
+    figure = _grid(panels, draw, "density of genes", title, caption)
     figure.data = pd.concat(
         [
             pd.DataFrame(
@@ -125,7 +127,7 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     return figure
 
 
-def _grid(panels, draw, y_label, like, caption):
+def _grid(panels, draw, y_label, title, caption):
     """Squares in rows of ``COLUMNS``; ``draw(ax, panel)`` fills one and returns what its x axis is called."""
     columns = min(COLUMNS, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -134,7 +136,7 @@ def _grid(panels, draw, y_label, like, caption):
     step = SIDE + above + BELOW
     width = LEFT + columns * (SIDE + GAP) - GAP + 2 * MARGIN
     with in_style():
-        figure = SuiteFigure(width, rows * step, title=title_of(panels[0], like), caption=caption)
+        figure = SuiteFigure(width, rows * step, title=title, caption=caption)
         for i, panel in enumerate(panels):
             row, column = divmod(i, columns)
             ax = figure.panel(LEFT + column * (SIDE + GAP), (rows - row - 1) * step + BELOW, SIDE, SIDE)

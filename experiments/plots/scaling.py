@@ -45,7 +45,8 @@ def scaling_panels(lines, published, records, like=""):
     first = records.iloc[0]
     n_genes = int(first["n_genes"])
     with in_style():
-        title = f"{like}: scalability, {n_genes:,} genes" if like else f"scalability, {n_genes:,} genes"
+        title = f"scalability up to {records['n_cells'].max():,} cells, {n_genes:,} genes"
+        title = f"{like}: {title}" if like else title
         figure = SuiteFigure(width, height, title=title, caption=_caption(first, records, lines, shown))
         panels = [figure.panel(LEFT + i * (INNER + GAP), BELOW, INNER, height - BELOW - 0.08) for i in range(2)]
         for ax, score, stopped in zip(

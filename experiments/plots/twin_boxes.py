@@ -43,7 +43,8 @@ def twin_boxes(records, table, *, left, right, like=""):
     names = [wrap(label, NUMBER, LABEL) for label in labels]
     below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
     with in_style():
-        title, caption = title_of(next(records.itertuples()), like), _caption(records, table, values, published)
+        title = title_of(next(records.itertuples()), like, "agreement with bulk")
+        caption = _caption(records, table, values, published)
         figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
         ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
         for side, axis in (("left", ax), ("right", ax.twinx())):

@@ -1,14 +1,41 @@
 """The words that figures of every kind carry: the title, the seeds, what became of a method, ranges."""
 
+AXES = {  # axis of an experiment -> its value in words
+    "corruption": "{} corruption",
+    "n_train_cells": "{} training cells",
+    "n_cells": "{} cells",
+    "n_genes": "{} genes",
+    "n_latent": "{} latent dimensions",
+}
+COMPARISONS = {"BDC": "B cells against dendritic cells", "CD": "CD4 against CD8 T cells"}  # of PBMC and its stand-in
+PANELS = {  # figure of the paper -> data set -> the panel that shows it
+    "Fig 8": {"pbmc": "Fig 8a", "cortex": "Fig 8b", "retina": "Fig 8d"},
+    "Fig 9b–d": {"cortex": "Fig 9b", "brain_large": "Fig 9c"} | dict.fromkeys(("pbmc", "retina", "hemato"), "Fig 9d"),
+    "Fig 11": {"cortex": "Fig 11a", "brain_large": "Fig 11b"} | dict.fromkeys(("pbmc", "retina"), "Fig 11c"),
+}
 
-def title_of(row, like):
-    """The experiment and its axes: columns between protocol and method or, of a cell, between key and status."""
+
+def panel_of(figure, dataset):
+    """The panel of a figure of the paper that shows a data set, or the one that it stands in for; else "as Fig …"."""
+    return PANELS[figure].get(dataset.removeprefix("standin_"), f"as {figure}")
+
+
+def title_of(row, like, what=""):
+    """The experiment, its axes (columns between protocol and method or, of a cell, key and status), what is shown."""
     row = row._asdict()
     names = list(row)
     start, end = ("key", "status") if "key" in row else ("protocol", "method")
     axes = names[names.index(start) + 1 : names.index(end)]
-    title = ", ".join([row["experiment"], *(f"{name}: {row[name]}" for name in axes)])
+    title = ", ".join(filter(None, [row["experiment"], *(_setting(row, name) for name in axes), what]))
     return f"{like}: {title}" if like else title
+
+
+def _setting(row, name):
+    """The value of an axis, in words where there are some."""
+    value = str(row[name])
+    if name == "comparison" and "pbmc" in row["dataset"] and value in COMPARISONS:  # others name theirs alike
+        return COMPARISONS[value]
+    return AXES.get(name, f"{name} {{}}").format(f"{int(value):,}" if value.isdecimal() else value)
 
 
 def span(values):

@@ -225,6 +225,7 @@ def test_figures(adata):
     assert "MAST, auroc: median" in figures["boxes_BDC"].alt
     assert "below 0.05" in figures["null_BDC"].alt
     assert "Diamonds" in figures["boxes_BDC"].caption
+    assert len({figure.title for figure in figures.values()}) == 3
     for figure in figures.values():
         assert_tidy(figure)
 

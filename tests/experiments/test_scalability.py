@@ -120,6 +120,7 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert np.isnan(lines.loc[("ZIFA", 2000), "fit_minutes"])
     assert np.isnan(lines.loc[("ZIFA", 4000), "stopped_minutes"])
     assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
+    assert figure.title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
     assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells. What was stopped was not started at larger" in figure.caption
 

@@ -25,7 +25,8 @@ def ink(figure):
 def beyond(axis):
     """Labels of ticks outside the view, which matplotlib keeps but does not draw."""
     low, high = sorted(axis.get_view_interval())
-    return [tick.label1 for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+    ticks = [tick for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high]
+    return [label for tick in ticks for label in (tick.label1, tick.label2)]
 
 
 def assert_tidy(figure):
