@@ -94,7 +94,9 @@ def null_panels(panels, *, bayes_factor, level, like=""):
         values = panel.arrays["null"][np.isfinite(panel.arrays["null"])]
         fill = colour(panel.label, panel.role)
         if _has_bayes_factor(panel):
-            ax.hist(values, bins=BINS, density=True, color=fill)
+            reach = 1.1 * max(np.abs(values).max(initial=0), bayes_factor)
+            ax.hist(values, bins=np.linspace(-reach, reach, 4 * BINS + 1), density=True, color=fill)
+            ax.set_xlim(-reach, reach)
             for sign in (-1, 1):
                 ax.axvline(sign * bayes_factor, **LINE)
             text = f"max {np.abs(values).max():.2f}"

@@ -106,7 +106,9 @@ def _caption(records, table, values, published):
         text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
     absent = table[~table["label"].isin(records["label"])].drop_duplicates("label")
     if len(absent):
-        text += f" Without a box: {', '.join(f'{row.label} ({outcome(row.status)})' for row in absent.itertuples())}."
+        why = ("agrees with itself" if status == "done" else outcome(status) for status in absent["status"])
+        each = (f"{label} ({word})" for label, word in zip(absent["label"], why, strict=True))
+        text += f" Without a box: {', '.join(each)}."
     if any(np.isfinite(published.get(key, np.nan)) for key in values):
         text += " Diamonds: published means, of the paper's own data."
     return text

@@ -224,6 +224,8 @@ def test_figures(adata):
     assert len(figures["scatter_BDC"].data) == 2 * GENES
     assert "MAST, auroc: median" in figures["boxes_BDC"].alt
     assert "below 0.05" in figures["null_BDC"].alt
+    null = figures["null_BDC"].axes[0]  # of scVI: Bayes factors far below their threshold, on an axis that shows it
+    np.testing.assert_allclose([bar.get_width() for bar in null.patches], np.ptp(null.get_xlim()) / 40)
     assert "Diamonds" in figures["boxes_BDC"].caption
     assert len({figure.title for figure in figures.values()}) == 3
     for figure in figures.values():
@@ -236,11 +238,13 @@ def test_boxes_of_a_narrow_range_keep_the_names_of_their_axes_on_the_paper():
     values = np.linspace(0.9701, 0.9997, 9)
     records = pd.DataFrame([row | {"arrays": {"idr_weight": values, "auroc": values}}])
     failed = {"label": "DESeq2", "status": "failed: R"}
-    table = pd.DataFrame([row | {"status": "done"}, row | failed]).assign(score="auroc", published=np.nan)
+    itself = {"label": "bulk reference", "status": "done"}
+    table = pd.DataFrame([row | {"status": "done"}, row | failed, row | itself])
+    table = table.assign(score="auroc", published=np.nan)
     figure = twin_boxes(records, table, left="idr_weight", right="auroc", like="Fig 5a")
     assert_tidy(figure)
     assert "published" not in figure.caption
-    assert "Without a box: DESeq2 (failed)." in figure.caption.replace("\n", " ")
+    assert "Without a box: DESeq2 (failed), bulk reference (agrees with itself)." in figure.caption
 
 
 def test_from_the_command_line(tmp_path):
