@@ -128,5 +128,6 @@ def figure(table, records):
     for score in PUBLISHED:
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            figures[score] = score_bars(table, score)
+            told = " Where there are cell types, it is told their number instead." if score == "n_clusters" else ""
+            figures[score] = score_bars(table, score, note=told)
     return figures

@@ -56,7 +56,7 @@ class Continuous(NamedTuple):
     high: str
 
 
-def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
+def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None, note=""):
     """Squares of cells in a plane, coloured by a category (legend below) or a number (colour bar at the right).
 
     Parameters
@@ -74,6 +74,8 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
         The figure of the paper that this one redraws.
     notes : list of str, optional
         A line below each square.
+    note : str
+        Added to the caption.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None):
     title = f"{title_of(panels[0], like)}, {drawn} by {what}"
     with in_style():
         height = below + rows * (side + above + under)
-        figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes))
+        figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes) + note)
         for i, (plane, colour) in enumerate(zip(planes, colours, strict=True)):
             row, column = divmod(i, columns)
             bottom = below + (rows - row - 1) * (side + above + under) + under

@@ -1,5 +1,7 @@
 """What is drawn of the shape of latent spaces: cells in the plane, and the distances between them (Fig 3, 15, 16)."""
 
+import re
+
 import numpy as np
 
 from .distances import distance_panels
@@ -36,7 +38,7 @@ def plane_figures(panels):
         clusters = _clusters(simlr.arrays["clusters"])
         figures["tsne_simlr_cluster"] = plane_panels(
             panels, [panel.arrays["tsne"] for panel in panels], [clusters] * len(panels),
-            what=f"cluster of {simlr.label}", drawn="t-SNE", like="Fig 15",
+            what=f"cluster of {simlr.label}", drawn="t-SNE", like="Fig 15", note=_told(simlr),
         )  # fmt: skip
     return figures
 
@@ -46,7 +48,8 @@ def distance_figures(panels):
     arrays = panels[0].arrays
     known, simlr = _known(arrays), next((panel for panel in panels if "clusters" in panel.arrays), None)
     if "label" in arrays:
-        what, colour, rank = "cell type", known["cell type"], _rank(arrays["label_names"])[arrays["label"]]
+        colour = known["cell type"]
+        what, rank = "cell type", _rank(colour.names)[colour.codes]
     elif "coordinate" in arrays:
         what, colour, rank = "coordinate", known["coordinate"], arrays["coordinate"]
     elif simlr is not None:
@@ -63,7 +66,10 @@ def _known(arrays):
     found = {}
     if "label" in arrays:
         names = arrays["label_names"]
-        found["cell type"] = Categories(arrays["label"], names, "tab10" if len(names) <= 10 else "tab20")
+        order = np.array(sorted(range(len(names)), key=lambda i: _with_numbers(names[i])))
+        found["cell type"] = Categories(
+            np.argsort(order)[arrays["label"]], names[order], "tab10" if len(names) <= 10 else "tab20"
+        )
     if "coordinate" in arrays:
         ends = ("Erythroblasts", "Granulocytes") if "fates" in arrays else ("low", "high")
         found["coordinate"] = Continuous(arrays["coordinate"], *ends)
@@ -71,6 +77,22 @@ def _known(arrays):
         names = arrays["fate_names"]
         found["fate"] = Overlay(arrays["fates"], names, tuple(FATES.get(name, "#777777") for name in names))
     return found or {"library size": Continuous(arrays["log_library"], "few UMI", "many UMI, log")}
+
+
+def _with_numbers(name):
+    """What names are sorted by where 2Ery comes before 10GMP."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
+def _told(panel):
+    """How many clusters SIMLR was given, whatever it would have estimated."""
+    n_clusters, n_labels = len(np.unique(panel.arrays["clusters"])), len(panel.arrays.get("label_names", []))
+    estimate = getattr(panel, "n_clusters", np.nan)
+    if n_clusters == n_labels:
+        text = f" {panel.label} is told the number of cell types, {n_labels}"
+        return f"{text}; its own estimate is {estimate:.0f}." if np.isfinite(estimate) else f"{text}."
+    its_own = " by its own estimate" if n_clusters == estimate else ""
+    return f" {panel.label} makes {n_clusters} clusters{its_own}."
 
 
 def _clusters(codes):

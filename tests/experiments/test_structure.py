@@ -17,7 +17,7 @@ from experiments.cell import Seeds
 from experiments.layout import neighbor_graph
 from experiments.metrics.structure import cluster_excess, coordinate_r2, kmeans_asw
 from experiments.plots.distances import block_distances
-from experiments.plots.structure import CORTEX_ORDER
+from experiments.plots.structure import CORTEX_ORDER, _known
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
@@ -170,6 +170,8 @@ def test_figures_of_types_a_coordinate_and_fates(adata):
         assert figures[name].get_figwidth() <= 7.2
     titles = [ax.get_title() for ax in figures["graph_fate"].axes]
     assert titles == ["PCA", "SIMLR", "SPRING, as published"]
+    told = f" SIMLR is told the number of cell types, {adata.obs['label'].nunique()}; its own estimate is "
+    assert told in figures["tsne_simlr_cluster"].caption
     layers = figures["tsne_fate"].axes[0].collections
     assert len(layers) == 2  # one per fate, as opaque as the cell is probable
     opacity = np.sort([np.sort(layer.get_alpha()) for layer in layers], axis=0)
@@ -195,10 +197,19 @@ def test_distance_matrices_are_means_over_blocks_in_the_order_of_the_paper(adata
     np.testing.assert_allclose(csv.filter(like="block_").to_numpy(float), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_types_with_leading_numbers_are_in_the_order_of_the_numbers():
+    names = np.array(["10GMP", "1Ery", "2Ery"])
+    known = _known({"label": np.array([0, 1, 2, 1]), "label_names": names})["cell type"]
+    assert list(known.names) == ["1Ery", "2Ery", "10GMP"]
+    assert list(known.values) == ["10GMP", "1Ery", "2Ery", "1Ery"]
+
+
 def test_figures_of_noise_are_by_library_size_and_by_the_clusters_of_simlr(noise):
-    _, figures, _ = drawn(noise, {"SIMLR": Clusterer(), "PCA": PCA(n_latent=3)})
+    _, figures, arrays = drawn(noise, {"SIMLR": Clusterer(), "PCA": PCA(n_latent=3)})
     assert {"tsne_library_size", "graph_library_size", "tsne_simlr_cluster", "distances"} < set(figures)
     assert "ordered by cluster of SIMLR" in figures["distances"].caption
+    n_clusters = arrays[0]["clusters"].max() + 1
+    assert f" SIMLR makes {n_clusters} clusters by its own estimate." in figures["tsne_simlr_cluster"].caption
     _, without, _ = drawn(noise, {"PCA": PCA(n_latent=3)})
     assert "tsne_simlr_cluster" not in without
     assert "ordered by library size" in without["distances"].caption
