@@ -116,5 +116,11 @@ def figure(table, records):
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
             panel = panel_of("Fig 8", rows["dataset"].iloc[0])
-            figures[score] = score_bars(table, score, like=f"{panel} ({name})")
+            note = ""
+            if score == "batch_entropy":
+                n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()
+                note = f" At most ln\xa0{n_batches}\xa0= {np.log(n_batches):.2f}; mixed at random: {mixed:.2f}."
+                if rows["published"].notna().any():
+                    note += f" Published: of two batches, at most {np.log(2):.2f}."
+            figures[score] = score_bars(table, score, like=f"{panel} ({name})", note=note)
     return figures

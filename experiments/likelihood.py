@@ -140,7 +140,7 @@ def figure(table, records):
     for size in sizes.index:
         here = table[table["n_train_cells"] == size]
         like = "Fig 9a" if len(sizes) == 1 and size == "all" else "Table 1"  # which has several sizes
-        figures[f"heldout_{size}"] = score_points(here, MARKS, like=like)
+        figures[f"heldout_{size}"] = score_points(here, MARKS, like=like, apart=["loglik_marginal"])
     if len(sizes) > 1:
         grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
         figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1")

@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 from .style import NUMBER, SOFT, colour, inches
 from .words import outcome, seeds_of, spread_of
 
-CUT = 2.5  # times the longest method: a longer control is cut
+CUT = 1.3  # times the longest method: a longer control is cut
 RIGHT = 0.14  # inches: half of the label of a tick at the very end, and the margin
 LABEL = 1.3  # inches: longer labels take a second line
 PAD, HALF_DIAMOND = 0.05, 0.05  # inches
@@ -40,7 +40,7 @@ class Bar:
         self.length = limit if self.cut else row.mean
         self.low = np.nanmin([0.0, self.length, row.ci_low, row.published])
         self.end = self.length if self.cut else np.nanmax([0.0, self.length, row.ci_high])
-        self.number = f"{row.mean:z.{digits}f}" if row.n_seeds else outcome(row.status)
+        self.number = f"{row.mean:z.{digits}f}".replace("-", "−") if row.n_seeds else outcome(row.status)
         self.words = f"{row.label} {self.number}"
         if np.isfinite(row.ci_low):
             self.words += f" ({row.ci_low:z.{digits}f} to {row.ci_high:z.{digits}f})"

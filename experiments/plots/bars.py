@@ -1,12 +1,16 @@
 """Bars of one score, one per method (Fig 8, 9 and 11)."""
 
+from matplotlib.ticker import MaxNLocator
+
 from ..metrics.registry import METRICS
 from .bar import CUT, LABEL, PUBLISHED, RIGHT, Bar, bars_caption, longest, ranked, scale
 from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import title_of
 
+WHOLE = {"n_clusters", "graph_components"}  # scores that count something
 
-def score_bars(table, score, like=""):
+
+def score_bars(table, score, like="", note=""):
     """Fig 9b: one horizontal bar per method with its interval, the published value as a hollow diamond on its row.
 
     Best first, then the controls (grey), which give the score a scale. A control more than ``CUT`` times longer than
@@ -20,6 +24,8 @@ def score_bars(table, score, like=""):
         A key of ``METRICS``.
     like : str
         The figure of the paper that this one redraws, e.g. "Fig 9b".
+    note : str
+        Added to the caption.
 
     Returns
     -------
@@ -28,14 +34,16 @@ def score_bars(table, score, like=""):
     label = METRICS[score].title
     table = ranked(table[table["score"] == score], METRICS[score].better)
     with in_style():
-        rows = [Bar(row, CUT * longest(table)) for row in table.itertuples()]
+        shown = table[["mean", "ci_low", "ci_high", "published"]].stack().astype(float)
+        digits = 0 if score in WHOLE and (shown % 1 == 0).all() else 2
+        rows = [Bar(row, CUT * longest(table), digits=digits) for row in table.itertuples()]
         names = [wrap(row.label, NUMBER, LABEL) for row in rows]
         what = wrap(label, 7.5, COLUMN - 2 * MARGIN)
         left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
         below, step = 0.3 + 0.14 * len(what), max(0.23, 0.12 * max(map(len, names)))
         inner, height = COLUMN - left - RIGHT, len(rows) * step
         title = title_of(rows[0].row, like, "" if like else METRICS[score].label)
-        caption = bars_caption(table, rows)
+        caption = bars_caption(table, rows) + note
         figure = SuiteFigure(COLUMN, height + below, title=title, caption=caption, beside_title=0.8)
         ax = figure.panel(left, below, inner, height)
         low, unit = scale(rows, inner)
@@ -43,6 +51,7 @@ def score_bars(table, score, like=""):
         for i, row in enumerate(rows):
             row.draw(ax, i, unit)
         ax.set_yticks(range(len(rows)), ["\n".join(name) for name in names])
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=score in WHOLE))
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.axvline(0, color="#444444", linewidth=0.6)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullLocator
 
 from .grid import grid, legend_line
 from .style import in_style, wrap
@@ -19,7 +20,10 @@ class Boxes(NamedTuple):
     diagonal: bool = False  # ticks are numbers on the scale of y
 
 
-def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95), columns=2, side=(2.9, 1.7), slant=0):
+def box_panels(
+    panels, *, title, caption, colours, x_label="", whiskers=(5, 95), columns=2, side=(2.9, 1.7), slant=0,
+    log_beyond=None,
+):  # fmt: skip
     """Boxes from the first to the third quartile with the median, whiskers at percentiles, outliers left out.
 
     Parameters
@@ -29,6 +33,8 @@ def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95),
         Kind -> colour; with more than one kind they are named in a line below.
     whiskers : (float, float)
         Percentiles.
+    log_beyond : float, optional
+        The axis is linear up to here and logarithmic beyond, on both sides of zero.
     """
     several = len(colours) > 1
     with in_style():
@@ -41,6 +47,10 @@ def box_panels(panels, *, title, caption, colours, x_label="", whiskers=(5, 95),
             ax.set_xticks(range(len(panel.ticks)), panel.ticks, rotation=slant, ha="right" if slant else "center")
             ax.set_ylabel("\n".join(wrap(panel.y_label, 7.5, side[1])), labelpad=2)
             ax.set_xlabel(x_label, labelpad=2)
+            if log_beyond:
+                ax.set_yscale("symlog", linthresh=log_beyond, linscale=0.5)
+                ax.yaxis.set_minor_locator(NullLocator())
+                ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "−"))
         if panels[0].diagonal:  # all panels on one scale
             ends = [ax.get_ylim() for ax in axes]
             for ax in axes:

@@ -19,7 +19,7 @@ def density_panels(panels, *, limit, x, y, score, like=""):
         Rows of ``experiments.table.frame`` for one value of each axis and one seed, with ``arrays``: ``density``
         (grid, grid) indexed [x, y], ``slope`` of the line through the origin, ``n_shown``.
     limit : float
-        Both axes go from 0 to here.
+        What the densities go up to, from 0. The axes do, or end sooner where that leaves out next to nothing.
     x, y : str
         What the axes show, with the unit.
     score : str
@@ -38,13 +38,14 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     names = [wrap(panel.label, TITLE, side) for panel in panels]
     above = 0.11 + 0.14 * max(map(len, names))
     width, height = left + columns * (side + gap) - gap + right, rows * (side + above) + below
-    title, caption = title_of(panels[0], like), _density_caption(panels, limit, score)
+    end = _end(panels, limit)
+    title, caption = title_of(panels[0], like), _density_caption(panels, limit, end, score)
     with in_style():
         figure = SuiteFigure(width, height, title=title, caption=caption)
         for i, panel in enumerate(panels):
             row, column = divmod(i, columns)
             ax = figure.panel(left + column * (side + gap), below + (rows - row - 1) * (side + above), side, side)
-            image = _density(ax, panel, limit, score)
+            image = _density(ax, panel, limit, end, score)
             ax.set_title("\n".join(names[i]), pad=4)
             ax.tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
         figure.write((left + width - right) / 2, figure.foot + MARGIN, x, ha="center", va="bottom")
@@ -57,7 +58,7 @@ def density_panels(panels, *, limit, x, y, score, like=""):
         bar.outline.set_linewidth(0.6)
     each = (f"{p.label}: d = {getattr(p, score):.2f}, slope {float(p.arrays['slope']):.2f}" for p in panels)
     figure.data = pd.concat([_as_frame(panel, limit, x, y) for panel in panels], ignore_index=True)
-    figure.alt = f"Density of {y} against {x}, 0 to {limit}, one square per method. " + "; ".join(each) + "."
+    figure.alt = f"Density of {y} against {x}, 0 to {end:g}, one square per method. " + "; ".join(each) + "."
     return figure
 
 
@@ -69,7 +70,17 @@ def _as_frame(panel, limit, x, y):
     return pd.DataFrame({"label": panel.label, x: at_x.ravel(), y: at_y.ravel(), "density": density.ravel()}).round(6)
 
 
-def _density(ax, panel, limit, score):
+def _end(panels, limit):
+    """Where the axes end: 0.4 or 0.6 of ``limit`` if nine tenths of each density are below, as with sparse data."""
+    for share in (0.4, 0.6):
+        inside = [np.linspace(0, 1, len(panel.arrays["density"])) <= share for panel in panels]
+        kept = [p.arrays["density"][np.ix_(i, i)].sum() for p, i in zip(panels, inside, strict=True)]
+        if all(k >= 0.9 * p.arrays["density"].sum() for k, p in zip(kept, panels, strict=True)):
+            return share * limit
+    return limit
+
+
+def _density(ax, panel, limit, end, score):
     density, ends = panel.arrays["density"], np.array([0.0, limit])
     image = ax.imshow(
         density.T / density.max(), extent=(0, limit, 0, limit), origin="lower", interpolation="bilinear",
@@ -77,8 +88,8 @@ def _density(ax, panel, limit, score):
     )  # fmt: skip
     ax.plot(ends, ends, ":", color="black", linewidth=0.9)
     ax.plot(ends, float(panel.arrays["slope"]) * ends, "-", color="black", linewidth=0.9)
-    ticks = [0, limit / 2, limit]
-    ax.set(xlim=(0, limit), ylim=(0, limit), xticks=ticks, yticks=ticks)
+    ticks = [0, end / 2, end]
+    ax.set(xlim=(0, end), ylim=(0, end), xticks=ticks, yticks=ticks)
     ax.spines[["top", "right"]].set_visible(True)
     ax.spines["top"].set(color=colour(panel.label, panel.role), linewidth=2.5)
     paper = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.2}
@@ -86,11 +97,12 @@ def _density(ax, panel, limit, score):
     return image
 
 
-def _density_caption(panels, limit, score):
+def _density_caption(panels, limit, end, score):
     first = panels[0]
     return (
         f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. d: {METRICS[score].label} over "
         f"n\xa0= {span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
         f"n\xa0= {span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
-        f"{limit}, up to the maximum of each panel. Solid: least squares through the origin; dotted: equality."
+        f"{limit}{f' and drawn up to {end:g}' * (end < limit)}; white: 0, red: the maximum of each panel. "
+        "Solid: least squares through the origin; dotted: equality."
     )

@@ -7,6 +7,7 @@ from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, 
 from .words import outcome, seeds_of, spread_of, title_of
 
 ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
+GAP = 0.24  # inches between panels
 LABEL = 1.3  # inches: longer labels take a second line
 PUBLISHED = {
     "marker": "D", "markersize": 4.5, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 0.9,
@@ -14,7 +15,7 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def score_points(table, marks, *, unit="nats per cell", like=""):
+def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     """One row per method, best first, then the controls; several scores in one unit, the published value as a diamond.
 
     The axis goes over the range of the scores: a log-likelihood has no zero that bars could start from.
@@ -28,6 +29,8 @@ def score_points(table, marks, *, unit="nats per cell", like=""):
     unit : str
     like : str
         The figure of the paper that this one redraws.
+    apart : list of str
+        Scores that get a panel of their own at the right: they are not what the others are.
 
     Returns
     -------
@@ -36,7 +39,6 @@ def score_points(table, marks, *, unit="nats per cell", like=""):
     table = table[table["score"].isin(marks)]
     better = METRICS[next(iter(marks))].better
     labels = _order(table, list(marks), better)
-    low, high = _limits(table)
     shown = [score for score in marks if table.loc[table["score"] == score, "mean"].notna().any()]
     with in_style():
         names = [wrap(label, NUMBER, LABEL) for label in labels]
@@ -49,18 +51,25 @@ def score_points(table, marks, *, unit="nats per cell", like=""):
         below = 0.34 + 0.15 * len(legend) + 0.12
         title = title_of(next(table.itertuples()), like)
         caption = f"{seeds_of(table)} {spread_of(table, 'Point')}"
-        figure = SuiteFigure(COLUMN, below + len(labels) * step, title=title, caption=caption)
-        ax = figure.panel(left, below, COLUMN - left - 0.14, len(labels) * step)
-        ax.set(xlim=(low, high), ylim=(len(labels) - 0.5, -0.5))
-        for i, label in enumerate(labels):
-            _row(ax, i, table[table["label"] == label], marks, (low, high))
-        ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names])
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        ax.grid(axis="y", color="#e8e8e8", linewidth=0.6)
-        ax.set_axisbelow(True)
-        ax.locator_params(axis="x", nbins=5)
-        middle = left + (COLUMN - left - 0.14) / 2
+        scored = [[score for score in shown if (score in apart) == own] for own in (False, True)]
+        panels = [table[table["score"].isin(scores)] for scores in scored if scores] or [table]
+        inner = COLUMN - left - 0.14
+        width = COLUMN + (len(panels) - 1) * (inner + GAP)
+        figure = SuiteFigure(width, below + len(labels) * step, title=title, caption=caption)
+        for k, rows in enumerate(panels):
+            ax = figure.panel(left + k * (inner + GAP), below, inner, len(labels) * step)
+            limits = _limits(rows)
+            ax.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5))
+            for i, label in enumerate(labels):
+                if k == 0 or (rows["label"] == label).any():
+                    _row(ax, i, rows[rows["label"] == label], marks, limits)
+            ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names] if k == 0 else [""] * len(labels))
+            ax.tick_params(axis="y", length=0)
+            ax.spines["left"].set_visible(False)
+            ax.grid(axis="y", color="#e8e8e8", linewidth=0.6)
+            ax.set_axisbelow(True)
+            ax.locator_params(axis="x", nbins=5)
+        middle = left + (width - left - 0.14) / 2
         figure.write(middle, figure.foot + below - 0.34, f"{unit}, {better} is better", ha="center", va="bottom")
         _legend(figure, legend, below - 0.46)
     figure.data = table

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import hsv_to_rgb, to_hex, to_rgb
+from matplotlib.colors import hsv_to_rgb, rgb_to_hsv, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.textpath import text_to_path
@@ -73,23 +73,26 @@ COLOURS = {
     "edgeR": "#b26acf",
     "MAST": "#658534",
 }
+SALT = 514  # of the hash of other labels: those that conf/exp/ draws together come out apart
 
 
 def colour(label, role="method"):
     """The colour of a method in every figure, from its label alone.
 
-    A variant, such as ``scVI (NB)`` or ``ComBat + PCA``, is a tint of the method it starts with; a method that the
-    suite does not know gets a hue hashed from its label; controls are grey.
+    A variant, such as ``scVI (NB)`` or ``ComBat + PCA``, is a shade of the method it starts with, dark to mid and a
+    little to either side of its hue; a method that the suite does not know gets a hue; both are hashed from the label.
+    Controls are grey.
     """
     if role == "control":
         return CONTROL
     if label in COLOURS:
         return COLOURS[label]
-    share = int.from_bytes(hashlib.sha256(label.encode()).digest()[:4], "big") / 2**32
+    share, other = np.frombuffer(hashlib.sha256(f"{SALT} {label}".encode()).digest()[:8], ">u4") / 2**32
     base = COLOURS.get(label.split(" (")[0].split(" + ")[0])
     if base is None:
         return to_hex(hsv_to_rgb((share, 0.65, 0.65)))
-    return to_hex(1 - (0.75 - 0.35 * share) * (1 - np.array(to_rgb(base))))
+    hue, saturation, _ = rgb_to_hsv(to_rgb(base))
+    return to_hex(hsv_to_rgb(((hue + 0.12 * (other - 0.5)) % 1, saturation, 0.3 + 0.5 * share)))
 
 
 class SuiteFigure(Figure):

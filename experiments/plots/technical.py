@@ -58,7 +58,8 @@ def quality(records, names, alignment, parts):
     caption = (
         f"{row.dataset}, protocol {row.protocol}, n\xa0= {span(records['n_groups'])} subpopulations × {n_seeds} "
         f"{'seed' if n_seeds == 1 else 'seeds'}. Box: quartiles; whiskers: 5 and 95%. Correlation, over the cells of a "
-        "subpopulation, of a quality metric with the logit of a zero probability, averaged over genes."
+        "subpopulation, of a quality metric with the logit of a zero probability, averaged over genes. The axis is "
+        "linear within ±1, logarithmic beyond."
     )
     return box_panels(
         panels,
@@ -67,6 +68,7 @@ def quality(records, names, alignment, parts):
         colours=dict(zip(parts, PARTS, strict=True)),
         columns=2,
         slant=20,
+        log_beyond=1,
     )
 
 

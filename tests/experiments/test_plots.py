@@ -5,6 +5,7 @@ import itertools
 import warnings
 from functools import cache
 
+import hydra
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from experiments.plots.pairs import Pairs, pair_panels
 from experiments.plots.points import score_points
 from experiments.plots.sheet import sheet
 from experiments.plots.words import spread_of
+from experiments.provenance import ROOT
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
@@ -113,7 +115,7 @@ def test_words_of_the_panels_neither_collide_nor_leave_the_paper(n):
     for ax in squares:
         box = ax.get_window_extent()
         assert box.width == pytest.approx(box.height)
-        assert ax.get_xlim() == ax.get_ylim() == (0, 10)
+        assert ax.get_xlim() == ax.get_ylim() == squares[0].get_xlim()
     assert figure.get_figwidth() <= 7.2  # two columns of a journal
 
 
@@ -142,9 +144,9 @@ def test_bars_intervals_and_published_values_equal_the_table(name):
     texts = {round(text.get_position()[1]): text.get_text() for text in ax.texts}
     for i, label in enumerate(order):
         row = rows.loc[label]
-        assert texts[i] == (f"{row['mean']:.2f}" if row["n_seeds"] else "failed")
+        assert texts[i] == (f"{row['mean']:.2f}".replace("-", "−") if row["n_seeds"] else "failed")
         assert diamonds.get(i, np.nan) == pytest.approx(row["published"], nan_ok=True)
-        if label != "identity" or name != "cut":
+        if row["role"] != "control" or label == "oracle":  # the others are cut
             assert bars.get(i, np.nan) == pytest.approx(row["mean"], nan_ok=True)
             assert spans.get(i, [np.nan] * 2) == pytest.approx([row["ci_low"], row["ci_high"]], nan_ok=True)
 
@@ -152,11 +154,25 @@ def test_bars_intervals_and_published_values_equal_the_table(name):
 def test_only_a_control_far_beyond_the_methods_is_cut_and_says_so():
     for name in CASES:
         figure = score_bars(case(name), "median_l1")
-        assert ("longer than drawn" in figure.caption) == (name == "cut")
+        assert ("longer than drawn" in figure.caption) == (name in {"cut", "typical"})
     figure = score_bars(case("cut"), "median_l1")
     longest = max(bar.get_width() for bar in figure.axes[0].patches)
     assert longest == pytest.approx(CUT * case("cut").set_index("label")["ci_high"]["scVI"])
     assert "60.00" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_intervals_lie_above_published_values():
+    ax = score_bars(case("typical"), "median_l1").axes[0]
+    diamonds = [line for line in ax.lines if line.get_marker() == "D"]
+    assert min(c.get_zorder() for c in ax.collections) > max(line.get_zorder() for line in diamonds)
+
+
+@pytest.mark.parametrize(("seeds", "drawn"), [(1, {"6", "11"}), (2, {"6.00", "11.00"})])
+def test_counts_are_whole_numbers_where_all_are(seeds, drawn):
+    rows = summary(means={"scVI": 6.0, "PCA": 11.0}, seeds=seeds, spread=0.5).assign(score="graph_components")
+    ax = score_bars(rows, "graph_components").axes[0]
+    assert {text.get_text() for text in ax.texts} == drawn
+    assert (ax.get_xticks() % 1 == 0).all()
 
 
 @pytest.mark.parametrize(("better", "expected"), [("lower", ["a", "b", "c"]), ("higher", ["b", "a", "c"])])
@@ -173,6 +189,35 @@ def test_best_first_then_what_failed_then_controls_of_points(better, expected, m
     rows = summary(means={"k": 2.5, "c": 1.0, "b": 3.0, "a": 2.0}, failed=("c",), controls=("k",))
     figure = score_points(rows, {"median_l1": ("o", "score")}, unit="counts")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
+
+
+def test_axes_of_densities_end_where_sparse_data_do():
+    x, y = np.meshgrid(*2 * [np.linspace(0, 10, 50)], indexing="ij")
+    sparse = panels(2)
+    for i, panel in enumerate(sparse):
+        panel.arrays["density"] = np.exp(-((x - 1.5) ** 2) - (y - 1 - i) ** 2)
+    figure = density_panels(sparse, limit=10, x="original", y="imputed", score="median_l1")
+    assert {ax.get_xlim() for ax in figure.axes[:2]} == {ax.get_ylim() for ax in figure.axes[:2]} == {(0, 4)}
+    assert "below 10 and drawn up to 4;" in figure.caption
+    assert figure.axes[0].images[0].get_extent() == [0, 10, 0, 10]
+    sparse[1].arrays["density"] = np.exp(-((x - 5) ** 2) - (y - 5) ** 2)  # one panel that goes on, for all
+    figure = density_panels(sparse, limit=10, x="original", y="imputed", score="median_l1")
+    assert {ax.get_xlim() for ax in figure.axes[:2]} == {(0, 10)}
+
+
+def test_scores_that_are_something_else_have_an_axis_of_their_own():
+    own = summary(means={"scVI": -1100.0, "FA": 790.0, "ZIFA": 0.0}, failed=("ZIFA",), spread=1.0)
+    own = own.assign(score="loglik")
+    marginal = summary(means={"scVI": -1100.0, "FA": -1105.0}, spread=1.0).assign(score="loglik_marginal")
+    marks = {"loglik": ("o", "own"), "loglik_marginal": ("s", "of counts")}
+    figure = score_points(pd.concat([own, marginal]), marks, apart=["loglik_marginal"])
+    assert_tidy(figure)
+    first, second = figure.axes[:2]  # the others are marks of the legend
+    assert first.get_ylim() == second.get_ylim()
+    assert second.get_xlim()[0] > -1110
+    assert second.get_xlim()[1] < -1095
+    assert {line.get_marker() for line in second.lines} <= {"s", "None", "D"}
+    assert [text.get_text() for ax in (first, second) for text in ax.texts] == ["failed"]
 
 
 def test_panel_shows_density_with_original_across_and_both_lines():
@@ -317,6 +362,28 @@ def test_all_colours_differ_for_every_reader(vision):
         assert np.linalg.norm(lab(colours[a], vision) - lab(colours[b], vision)) > 10, f"{a} and {b}"
 
 
+@cache
+def labels_of(experiment):
+    """Labels of the methods of conf/exp/ that are drawn together."""
+    with hydra.initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        methods = hydra.compose("config", [f"+exp={experiment}"]).methods
+        return sorted({m["_label_"] for m in methods.values() if m.get("_role_") != "control"})
+
+
+@pytest.mark.parametrize("experiment", sorted(file.stem for file in (ROOT / "conf/exp").glob("*.yaml")))
+def test_variants_of_one_figure_differ_and_stand_out_from_the_paper(experiment):
+    labels = labels_of(experiment)
+    variants = [label for label in labels if label not in style.COLOURS]
+    for label in variants:
+        light = lab(style.colour(label), "normal")[0]
+        luminance = ((light + 16) / 116) ** 3  # far from black, where the formula differs
+        assert 1.05 / (luminance + 0.05) > 1.75, f"{label} is pale"
+        seen = lab(style.colour(label), "normal")
+        for other in (set(labels) - {label}) | {"control"}:
+            there = lab(style.colour(other, "control" if other == "control" else "method"), "normal")
+            assert np.linalg.norm(seen - there) > 10, f"{label} and {other}"
+
+
 def test_wrap_keeps_every_letter_within_the_width():
     text = "a caption with " + "x" * 90 + " one word that is far too long"
     lines = style.wrap(text, 7, 1.5)
@@ -329,6 +396,14 @@ def test_whiskers_end_at_the_percentiles_however_few_the_values():
     found = boxes.statistics(values, (5, 95))
     assert found["whishi"] == pytest.approx(np.quantile(values, 0.95)) == pytest.approx(80.6)
     assert found["med"] == 2
+
+
+def test_boxes_of_any_size_are_seen_on_an_axis_that_is_logarithmic_beyond_a_limit():
+    panel = boxes.Boxes("scVI", ["a", "b"], {"k": [np.linspace(-500, 10, 9), np.linspace(-2, 2, 9)]}, "y")
+    figure = boxes.box_panels([panel], title="t", caption="c", colours={"k": "red"}, log_beyond=1)
+    assert_tidy(figure)
+    heights = [patch.get_window_extent().height for patch in figure.axes[0].patches]
+    assert min(heights) > 0.05 * figure.axes[0].get_window_extent().height
 
 
 def test_a_bin_without_draws_is_no_share_of_zero():
