@@ -1,15 +1,18 @@
 """The local executor against methods that crash, hang, exhaust memory: one row is lost, the run lives."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from experiments import cell as cell_module
 from experiments.cell import Cell
 from experiments.executors.local import run_cells
 from experiments.store import Store
@@ -66,8 +69,8 @@ def test_a_failure_costs_one_row(compute):
     assert "RuntimeError: planted failure" in records["Raises"]["traceback"]
     assert records["Aborts"]["reason"] == "the process died: signal SIGABRT"
     assert "last words" in records["Aborts"]["traceback"]
-    assert records["NotANumber"]["reason"] == "the score median_l1 is nan"
-    assert records["Infinite"]["reason"] == "the score median_l1 is inf"
+    for name, value in (("NotANumber", "nan"), ("Infinite", "inf")):
+        assert records[name]["reason"].startswith(f"impute() returned {value} for cell 0 and gene 0")
     assert records["CannotImpute"]["reason"] == "CannotImpute has no impute()"
     assert records["Absent"]["reason"] == "R package zinbwave is not installed (r_env/README.md)"
     done = records["Noise"]
@@ -76,6 +79,17 @@ def test_a_failure_costs_one_row(compute):
     assert done["threads"] == 1
     assert done["versions"]["numpy"]
     assert done["dataset_source"]["origin"]
+
+
+def test_a_score_that_is_no_number_is_a_failure(monkeypatch, tmp_path):
+    monkeypatch.setattr("experiments.imputation.evaluate", lambda *args, **axes: ({"median_l1": math.inf}, {}, {}))
+    noise = {"_target_": "planted.Noise"}
+    cell = Cell("imputation", "experiments.imputation", {"name": "x"}, "h", "noise", noise, PROTOCOL, {}, 0, key="k")
+    monkeypatch.setattr(cell_module, "load_dataset", lambda config: SimpleNamespace(uns={"source": {}}))
+    cell_module.run(cell, tmp_path, threads=1)
+    record = Store(tmp_path, "imputation").read("k")
+    assert record["status"] == "failed"
+    assert record["reason"] == "the score median_l1 is inf"
 
 
 def test_a_hang_ends_with_all_its_children(compute, tmp_path):

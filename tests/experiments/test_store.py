@@ -64,11 +64,13 @@ def test_a_record_changed_by_hand_is_set_aside(store, old, new):
     assert path.with_suffix(".json.damaged").exists()
 
 
-def test_a_record_older_than_digests_is_taken_as_it_is(store):
-    record = {"key": "k", "status": "done", "arrays": [], "seed": 0, "axes": {}, "label": "PCA", "scores": {}}
-    record |= {"facts": {}, "seconds": {"total": 1.0}, "peak_memory_mb": 3.0}
-    store.path("k").write_text(json.dumps(record))
-    assert store.read("k") == record
+def test_a_record_without_its_digest_is_damaged(store):
+    store.write(RECORD | {"arrays": []}, {})
+    content = json.loads(store.path("k").read_text())
+    content["igest"] = content.pop("digest")
+    store.path("k").write_text(json.dumps(content))
+    with pytest.warns(UserWarning, match="its content is not what was written"):
+        assert store.read("k") is None
 
 
 def test_damaged_arrays_are_computed_again(store):
