@@ -180,3 +180,8 @@ def test_figures_show_every_method_by_type_and_by_batch(adata):
         assert "n\xa0= 120 per square" in figures[name].caption
     assert set(figures["tsne_batch"].data["batch"]) == {"x", "y"}
     assert figures["tsne_label"].data["cell type"].tolist()[:120] == list(arrays[0]["label_names"][arrays[0]["label"]])
+    sizes = np.bincount(arrays[0]["batch"]) / 120
+    mixed = -np.sum(sizes * np.log(sizes))
+    words = f"At most ln\xa02\xa0= 0.69; mixed at random: {mixed:.2f}. Published: of two batches, at most 0.69."
+    assert words in figures["batch_entropy"].caption
+    assert "At most" not in figures["batch_asw"].caption

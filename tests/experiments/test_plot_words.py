@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from experiments.plots.words import panel_of, title_of
+from experiments.plots.words import panel_of, spread_of, title_of
 
 
 def title(experiment, dataset, axes, **options):
@@ -42,3 +42,9 @@ def test_titles_say_settings_in_words(dataset, axes, expected):
 )
 def test_a_figure_is_named_after_the_panel_that_shows_its_data(figure, dataset, expected):
     assert panel_of(figure, dataset) == expected
+
+
+def test_one_seed_has_no_interval():
+    several = pd.DataFrame({"n_seeds": [1, 3]})
+    assert spread_of(several, "Bar") == "Bar: mean over seeds; line: its 95% bootstrap interval."
+    assert spread_of(several[:1], "Bar") == "Bar: a single seed, which has no interval."

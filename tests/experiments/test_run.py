@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from experiments import run
+from experiments.plots.style import SuiteFigure
 
 ROOT = Path(__file__).parents[2]
 SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
@@ -191,3 +192,12 @@ def test_a_mistake_is_said_in_one_message_without_a_traceback(tmp_path, argument
     assert re.search(said, done.stderr, flags=re.S), done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("results/records/*/*.json"))
+
+
+def test_points_that_are_not_vectors_are_sharp_in_print(tmp_path):
+    figure = SuiteFigure(3.5, 2.0, title="t", caption="c")
+    figure.panel(0, 0, 3.5, 2.0).scatter([0, 1], [0, 1], rasterized=True)
+    figure.data = pd.DataFrame()
+    assert run._save_figures({"panel": figure}, tmp_path, "stem") == ["stem_panel"]
+    pixels = re.findall(rb"/Width (\d+)", (tmp_path / "stem_panel.pdf").read_bytes())
+    assert max(map(int, pixels)) >= 300 * 3.5 * 0.9  # what journals ask for; the points end before the frame
