@@ -369,8 +369,8 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     first, rest = section.split("scVI imputes better")[1].split("scVI is quick")
     second, rest = rest.split("identity imputes best")
     third, fourth = rest.split("nobody imputes best")
-    assert "Of 4 statements 1 hold in every run, 1 are contradicted in every run" in overview
-    assert "0 depend on the run or are undecided, 2 not run (of 2 answers 1 hold, 1 are contradicted, 0" in overview
+    assert "Statements: 4. Hold in every run: 1; contradicted in every run: 1; depend on the run" in overview
+    assert "or undecided: 0; not run: 2. Answers: 2; hold: 1, contradicted: 1, undecided: 0" in overview
     assert "scVI imputes better (2.4) holds cortex ( as written )" in overview
     assert "scVI is quick (2.4) not run identity imputes best" in overview
     assert "identity imputes best (2.4) contradicted cortex ( as written )" in overview
@@ -395,6 +395,7 @@ def test_the_overview_has_each_answer_once_by_verdict_and_data_set(tmp_path, mon
     verdicts = {"as_run": "holds", "as_written": "undecided"}
     monkeypatch.setattr(claims, "judge", lambda claim, rows, axes: (verdicts[rows[0]["protocol"]], []))
     overview = read(tmp_path).text.split("What the paper says", 1)[1].split("Contents")[0]
-    assert "Of 1 statements 0 hold in every run, 0 are contradicted in every run, 1 depend on the run" in overview
+    assert "Statements: 1. Hold in every run: 0; contradicted in every run: 0; depend on the run" in overview
+    assert "or undecided: 1. Answers: 3;" in overview
     assert overview.count("holds cortex ( as run )") == 1
     assert overview.count("undecided cortex ( as written ), pbmc* ( as written )") == 1
