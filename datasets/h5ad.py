@@ -22,8 +22,8 @@ def load(
     keep_cells=None,
     keep_genes=None,
     annotations=None,
-    obs_columns=(),
-    var_columns=(),
+    obs_columns=None,
+    var_columns=None,
     genes_in="columns",
     stand_in_for=None,
     comparisons=None,
@@ -49,7 +49,7 @@ def load(
         Column of ``obs`` or ``var``: only the cells or genes where it is true (or, for other types, not missing).
     annotations : str or Path, optional
         A .csv or .tsv table whose first column names the cells, with further columns of ``obs``.
-    obs_columns, var_columns : sequence of str, or dict
+    obs_columns, var_columns : str, sequence of str or dict, optional
         Further columns to carry along, under their names, or ``{new name: column}``.
     genes_in : {"columns", "rows"}
         How a text table is laid out.

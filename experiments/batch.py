@@ -7,7 +7,7 @@ from sklearn.base import clone
 from .hashes import array_sha256
 from .latent import fit_latent, plane
 from .metrics.batch import N_NEIGHBORS, batch_entropy
-from .metrics.clustering import asw, label_scores
+from .metrics.clustering import asw, can_be_scored, label_scores
 from .skipped import NotApplicable
 from .split import train_test
 
@@ -57,7 +57,7 @@ def evaluate(method, adata, protocol, seeds):
         "batch_entropy": batch_entropy(latent=latent, batch=given, n_draws=protocol["batch"]["mixing_draws"], rng=rng),
         "batch_asw": asw(latent=latent, labels=given),
     }
-    if label and 1 < n_labels < len(rows):
+    if label and can_be_scored(label["label"]):
         scores |= label_scores(latent=latent, labels=label["label"], seed=seeds.split)
     facts = {
         "n_cells": len(rows),
@@ -103,19 +103,18 @@ def figure(table, records):
     from .plots.scatter import Categories, plane_panels
     from .plots.words import panel_of
 
-    figures = {}
+    figures, dataset = {}, table["dataset"].iloc[0]
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
     for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
         panels = [row for row in shown.itertuples() if key in row.arrays]
         if panels:
             colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
-            figures[f"tsne_{key}"] = plane_panels(
-                panels, [row.arrays["plane"] for row in panels], colours, what=what, drawn="t-SNE", like="Fig 4"
-            )
+            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", dataset)
+            figures[f"tsne_{key}"] = plane_panels(panels, planes, colours, what=what, drawn="t-SNE", like=like)
     for score, name in PUBLISHED.items():
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            panel = panel_of("Fig 8", rows["dataset"].iloc[0])
+            panel = panel_of("Fig 8", dataset)
             note = ""
             if score == "batch_entropy":
                 n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()

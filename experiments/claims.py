@@ -21,6 +21,40 @@ def read():
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
 
+def answered(runs):
+    """Every statement, with what each run of its experiment says to it.
+
+    Parameters
+    ----------
+    runs : list of dict
+        ``experiment``, ``dataset``, ``tag``, ``axes`` and the two tables, ``table`` and ``cells``, numbers as text.
+
+    Returns
+    -------
+    list of dict
+        Those of `read`, each with ``answers``: a list of ``{"run": dict, "verdict": str, "words": list of str}``.
+    """
+    statements = []
+    for claim in read():
+        answers = []
+        for run in runs:
+            concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
+            concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
+            if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
+                rows, axes = run["table"], run["axes"]
+                rows = against(rows, run["cells"], claim["of"], axes) if "of" in claim else rows
+                verdict, words = judge(claim, rows, axes)
+                answers.append({"run": run, "verdict": verdict, "words": words})
+        statements.append(claim | {"answers": answers})
+    return statements
+
+
+def over_all(answers):
+    """The verdict of all runs that could answer, "mixed" where they differ or leave it undecided."""
+    verdicts = {answer["verdict"] for answer in answers} - {"not run"}
+    return "mixed" if len(verdicts) > 1 or "undecided" in verdicts else verdicts.pop() if verdicts else "not run"
+
+
 def judge(claim, rows, axes=()):
     """Whether a statement holds in one run.
 

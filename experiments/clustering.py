@@ -4,7 +4,7 @@ import numpy as np
 
 from .hashes import array_sha256
 from .latent import fit_latent
-from .metrics.clustering import label_scores
+from .metrics.clustering import can_be_scored, label_scores
 from .skipped import NotApplicable
 from .split import train_test
 
@@ -54,7 +54,7 @@ def evaluate(method, adata, protocol, seeds):
     if labels is None:
         raise NotApplicable(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
     n_labels = np.unique(labels).size
-    if not 1 < n_labels < len(rows):
+    if not can_be_scored(labels):
         raise NotApplicable(
             f"{adata.uns['source']['name']} has {n_labels} cell type(s) among {len(rows)} training cells: clusters "
             "need at least two types, and fewer than cells."

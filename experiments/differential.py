@@ -5,6 +5,8 @@ import inspect
 
 import numpy as np
 
+from datasets.base import BULK
+
 from .idr import fit_idr
 from .metrics.differential import adjusted, auroc, called
 from .skipped import NotApplicable
@@ -119,14 +121,16 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
 def _reference(adata, comparison):
     """The labels of the two groups, and the bulk study as a dict of arrays (n_genes,)."""
     names = adata.uns.get("comparisons", {}).get(comparison)
-    columns = [f"{comparison}_{name}" for name in ("adj.P.Val", "logFC")]
-    if names is None or not set(columns) <= set(adata.var) or "label" not in adata.obs:
+    columns = {name: f"{comparison}_{name}" for name in BULK}
+    if names is None or not set(columns.values()) <= set(adata.var) or "label" not in adata.obs:
         raise NotApplicable(
-            f"The data have no labelled groups with a bulk reference for the comparison {comparison}: name its two "
-            f"labels (dataset.label_key, dataset.comparisons), the columns {' and '.join(columns)} of var "
-            "(dataset.var_columns), and comparisons of your own in experiment.axes.comparison."
+            f"The data have no labelled groups with a bulk reference for the comparison {comparison}: with "
+            "dataset=h5ad, name its two labels (dataset.label_key, dataset.comparisons), the columns "
+            f"{', '.join(columns.values())} of var (dataset.var_columns), and comparisons of your own in "
+            "experiment.axes.comparison."
         )
-    return list(names), dict(zip(("adjusted", "fold"), adata.var[columns].to_numpy(dtype=float).T, strict=True))
+    bulk = {"adjusted": adata.var[columns["adj.P.Val"]], "fold": adata.var[columns["logFC"]]}
+    return list(names), {name: column.to_numpy(dtype=float) for name, column in bulk.items()}
 
 
 def _positive(p_adjusted, rule, comparison):
@@ -228,7 +232,8 @@ def figure(table, records):
         boxes, panels, null = LIKE.get(comparison, ("", "", ""))
         rows = records[records["comparison"] == comparison]
         published = table[table["comparison"] == comparison]
-        boxed = rows[rows["auroc"] < 1]  # the reference agrees with itself: it would only stretch the axes
+        # The reference, which is compared with no null, agrees with itself: it would only stretch the axes.
+        boxed = rows[["null" in arrays for arrays in rows["arrays"]]]
         if len(boxed):
             figures[f"boxes_{comparison}"] = twin_boxes(boxed, published, left="idr_weight", right="auroc", like=boxes)
         first = [row for row in rows[rows["seed"] == rows["seed"].min()].itertuples() if row.role != "control"]

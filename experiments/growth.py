@@ -19,19 +19,20 @@ def run_growing(run_cells, cells, results_dir, axis):
     axis : str
         The axis along which time and memory grow; its values are numbers.
     """
-    stopped = {}
+    stopped = {}  # row -> why its larger sizes are not started
     for size in sorted({cell.axes[axis] for cell in cells}):
         started = []
         for cell in (cell for cell in cells if cell.axes[axis] == size):
-            if _row(cell, axis) in stopped:
-                reason = f"not started: at {axis}={stopped[_row(cell, axis)]} a limit was reached"
-                record_failure(cell, results_dir, threads=None, status="skipped", reason=reason)
-            else:
+            if _row(cell, axis) not in stopped:
                 started.append(cell)
+            elif not Store(results_dir, cell.experiment).is_final(cell.key):  # another run may have been here
+                reason = stopped[_row(cell, axis)]
+                record_failure(cell, results_dir, threads=None, status="skipped", reason=reason)
         run_cells(started, results_dir)
         for cell in started:
-            if _at_a_limit(Store(results_dir, cell.experiment).read(cell.key)):
-                stopped[_row(cell, axis)] = size
+            limit = _limit(Store(results_dir, cell.experiment).read(cell.key))
+            if limit:
+                stopped[_row(cell, axis)] = f"not started: {limit} was reached at {axis}={size}"
 
 
 def _row(cell, axis):
@@ -39,5 +40,8 @@ def _row(cell, axis):
     return cell.method, cell.seed, *(value for name, value in cell.axes.items() if name != axis)
 
 
-def _at_a_limit(record):
-    return record is not None and (record["status"] == "timeout" or record["reason"].startswith("memory: "))
+def _limit(record):
+    """The option that ended a cell, if one did."""
+    if record is not None and record["status"] == "timeout":
+        return "timeout_minutes"
+    return "memory_gb" if record is not None and record["reason"].startswith("memory: ") else None

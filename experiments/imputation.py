@@ -9,6 +9,7 @@ from scipy.stats import gaussian_kde
 from .corrupt import corrupt
 from .hashes import matrix_sha256
 from .metrics.imputation import median_l1
+from .outputs import check_imputed
 from .split import train_test
 
 REQUIRES = "impute"
@@ -77,18 +78,7 @@ class Task(NamedTuple):
             What is imputed is not one finite value per cell and gene.
         """
         given = self.given(method)
-        imputed = np.asarray(method.impute(given, batch=self.batch))
-        if imputed.shape != given.shape:
-            raise ValueError(
-                f"impute() returned shape {imputed.shape} for {given.shape[0]} cells × {given.shape[1]} genes."
-            )
-        if not np.isfinite(imputed).all():  # the median of the errors would hide them
-            wrong = np.argwhere(~np.isfinite(imputed))
-            row, column = wrong[0]
-            raise ValueError(
-                f"impute() returned {imputed[row, column]} for cell {row} and gene {column}, in all {len(wrong):,} "
-                "values that are not finite: return a finite count for every cell and gene."
-            )
+        imputed = check_imputed(method.impute(given, batch=self.batch), shape=given.shape)
         return imputed[self.rows, self.columns]
 
 
@@ -165,7 +155,7 @@ def figure(table, records):
     from .plots.density import density_panels
     from .plots.words import panel_of
 
-    figures = {}
+    figures, dataset = {}, table["dataset"].iloc[0]
     for corruption in table["corruption"].unique():
         shown = records[(records["corruption"] == corruption) & (records["seed"] == records["seed"].min())]
         panels = [row for row in shown.itertuples() if "density" in row.arrays and row.role != "control"]
@@ -176,9 +166,9 @@ def figure(table, records):
                 x="original count",
                 y="imputed count",
                 score="median_l1",
-                like=DENSITY_FIGURE[corruption],
+                like=panel_of(DENSITY_FIGURE[corruption], dataset),
             )
         bars = table[table["corruption"] == corruption]
-        like = panel_of(ERROR_FIGURE[corruption], bars["dataset"].iloc[0])
+        like = panel_of(ERROR_FIGURE[corruption], dataset)
         figures[f"error_{corruption}"] = score_bars(bars, "median_l1", like=like)
     return figures

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.manifold import TSNE
 
+from .outputs import check_latent
+
 
 def fit_latent(method, X, *, batch=None, n_labels=None):
     """Fit ``method`` to counts ``X`` and return the latent space of the same cells, (n_cells, n_latent) of float64.
@@ -23,14 +25,7 @@ def fit_latent(method, X, *, batch=None, n_labels=None):
     """
     if getattr(method, "n_clusters", None) == "labels":
         method.set_params(n_clusters=n_labels)
-    latent = np.asarray(method.fit(X, batch=batch).latent(X, batch=batch), dtype=np.float64)
-    if latent.ndim != 2 or latent.shape[0] != X.shape[0]:
-        raise ValueError(
-            f"latent() returned shape {latent.shape} for {X.shape[0]} cells: one vector per cell is asked."
-        )
-    if not np.isfinite(latent).all():
-        raise ValueError("latent() returned values that are not finite.")
-    return latent
+    return check_latent(method.fit(X, batch=batch).latent(X, batch=batch), n_cells=X.shape[0])
 
 
 def plane(latent, seed):

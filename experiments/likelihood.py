@@ -135,13 +135,15 @@ def figure(table, records):
     """
     from .plots.points import score_points
     from .plots.sizes import size_lines
+    from .plots.words import panel_of
 
     figures, sizes = {}, records.groupby("n_train_cells", sort=False)["n_train"].max()
+    shown_in = "Fig 9a" if len(sizes) == 1 and sizes.index[0] == "all" else "Table 1"  # which has several sizes
+    like = panel_of(shown_in, table["dataset"].iloc[0])
     for size in sizes.index:
         here = table[table["n_train_cells"] == size]
-        like = "Fig 9a" if len(sizes) == 1 and size == "all" else "Table 1"  # which has several sizes
         figures[f"heldout_{size}"] = score_points(here, MARKS, like=like, apart=["loglik_marginal"])
     if len(sizes) > 1:
         grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
-        figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like="Table 1")
+        figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like=like)
     return figures

@@ -122,6 +122,7 @@ def figure(table, records):
     """
     from .plots.boxes import Boxes, box_panels
     from .plots.heat import heat_panels
+    from .plots.words import panel_of
 
     first = list(records[records["seed"] == records["seed"].min()].itertuples())
     row = first[0]
@@ -138,7 +139,7 @@ def figure(table, records):
     ]
     boxes = box_panels(
         panels,
-        title="Fig 7a–c: posterior draws of randomly selected entries",
+        title=f"{panel_of('Fig 7a–c', row.dataset)}: posterior draws of randomly selected entries",
         caption=f"{seed}, n\xa0= {row.n_entries:,} entries with {row.n_draws} draws each, up to {PER_BOX:,} in a box. "
         "Box: quartiles; whiskers: 5 and 95%; dashed: equality. 90%: share of entries inside the central 90% of their "
         "draws.",
@@ -152,7 +153,7 @@ def figure(table, records):
         first,
         x="observed count",
         y="posterior draws (counts)",
-        title=f"Fig 7d–f: posterior draws of {row.gene}",
+        title=f"{panel_of('Fig 7d–f', row.dataset)}: posterior draws of {row.gene}",
         caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
         f"Colour: share of the draws in each {of}, on a root scale; grey: no draws.",
     )

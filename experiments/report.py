@@ -41,7 +41,7 @@ def write(results_dir):
     )
     environment.filters["groups"] = _groups
     published = _published(rows)
-    statements = _statements(runs)
+    statements = [s | {"verdicts": _by_verdict(s["answers"])} for s in claims.answered(runs)]
     answers = Counter(answer["verdict"] for statement in statements for answer in statement["answers"])
     told = [row for methods in published.values() for rows in methods for row in rows]
     verdicts = Counter(row["verdict"] for row in told)
@@ -51,7 +51,7 @@ def write(results_dir):
         deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=statements,
         answers=answers,
-        tally=Counter(_over_all(statement["answers"]) for statement in statements),
+        tally=Counter(claims.over_all(statement["answers"]) for statement in statements),
         published=published,
         counts=verdicts,
         datasets=sorted({run["dataset"] for run in runs} - {""}),
@@ -228,29 +228,6 @@ def _verdict(ours, low, high, published, status, metric):
 
 def _interval(low, high, sign=""):
     return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
-
-
-def _statements(runs):
-    """Every statement of the paper with what each run of its experiment says to it."""
-    statements = []
-    for claim in claims.read():
-        answers = []
-        for run in runs:
-            concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
-            concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
-            if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
-                rows, axes = run["table"], run["axes"]
-                rows = claims.against(rows, run["cells"], claim["of"], axes) if "of" in claim else rows
-                verdict, words = claims.judge(claim, rows, axes)
-                answers.append({"run": run, "verdict": verdict, "words": words})
-        statements.append(claim | {"answers": answers, "verdicts": _by_verdict(answers)})
-    return statements
-
-
-def _over_all(answers):
-    """The verdict of all runs that could answer, "mixed" where they differ or leave it undecided."""
-    verdicts = {answer["verdict"] for answer in answers} - {"not run"}
-    return "mixed" if len(verdicts) > 1 or "undecided" in verdicts else verdicts.pop() if verdicts else "not run"
 
 
 def _by_verdict(answers):

@@ -4,12 +4,10 @@ Enumerates the cells (method × axes × seed), computes those that are not on re
 and the report from the records.
 """
 
-import hashlib
 import importlib
 import itertools
 import json
 import os
-import re
 import signal
 import sys
 from pathlib import Path
@@ -25,6 +23,7 @@ from datasets.base import content_hash
 
 from . import report, table
 from .cell import Cell, check_method, load_dataset
+from .file_names import as_file_name, name_of_file, tag_of_overrides
 from .growth import run_growing
 from .protocols import check, flip
 from .provenance import ROOT
@@ -34,10 +33,6 @@ from .store import Store, atomic, sweep
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
 PROVENANCE = ("dataset_hash", "git_commit", "machine", "r_session", "threads", "versions")
-TAGGED = ("methods.", "methods=", "protocol.", "dataset.", "scale=", "flip=")
-ANNOTATIONS = ("label_key", "batch_key", "protein_key", "obs_columns", "var_columns", "comparisons", "annotations")
-UNTAGGED = tuple(f"dataset.{key}=" for key in ("path", "name", "download", *ANNOTATIONS))  # where things are
-LONGEST = 120  # bytes of the tag in a file name
 FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are ValueErrors
 ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
 
@@ -75,7 +70,7 @@ def execute(config, tag=""):
     todo = [cell for cell in cells if not store.is_final(cell.key)]
     print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
     todo = sorted(todo, key=lambda cell: cell.seed)
-    if "grows_with" in experiment:
+    if experiment.get("grows_with"):
         run_growing(run_cells, todo, results_dir, experiment["grows_with"])
     else:
         run_cells(todo, results_dir)
@@ -175,7 +170,7 @@ def _distinct(records, name):
 def _save_figures(figures, folder, stem):
     names = []
     for name, figure in figures.items():
-        names.append(f"{stem}_{_as_file_name(name)}")
+        names.append(f"{stem}_{as_file_name(name)}")
         for suffix, options in (
             (".png", {"dpi": 200, "metadata": {"Software": None}}),
             (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),  # of what is not vector: crowded points, images
@@ -227,40 +222,12 @@ def _resolve(config: DictConfig):
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
     if config.dataset.name == "h5ad" and config.dataset.path:
-        config.dataset.name = _name_of_file(config.dataset.path)  # files of the user's own do not share tables
+        config.dataset.name = name_of_file(config.dataset.path)  # files of the user's own do not share tables
     check(config)
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     config["dataset"]["max_cells"] = config["scale"]["max_cells"]
     check_cells(config)
     return config
-
-
-def _name_of_file(path):
-    """What records and tables call a file of the user's own: never as a data set of the suite is called."""
-    name, suites = Path(path).stem, {file.stem for file in (ROOT / "conf" / "dataset").rglob("*.yaml")}
-    return f"own_{name}" if name.removeprefix("standin_") in suites else name
-
-
-def _tag():
-    """Overrides that change numbers, as a part of file names, so that the jobs of a sweep do not share a table."""
-    changes = []
-    for override in HydraConfig.get().overrides.task:
-        change, is_swept = override.lstrip("+"), override not in sys.argv  # then the sweep has made it of a list
-        if change.startswith(TAGGED) and "._resources_" not in change and (is_swept or not change.startswith(UNTAGGED)):
-            changes.append(change)
-    return _short(_as_file_name("_".join(sorted(changes)).replace(" ", "")))
-
-
-def _short(tag):
-    """A tag that leaves file names below the 255 bytes that they may have: where it is longer, cut, with a hash."""
-    if len(tag.encode()) <= LONGEST:
-        return tag
-    return f"{tag.encode()[:LONGEST].decode(errors='ignore')}-{hashlib.sha256(tag.encode()).hexdigest()[:8]}"
-
-
-def _as_file_name(text):
-    """Text that may hold the names of a user's labels or paths, as a part of a file name."""
-    return re.sub(r"[/\\\x00-\x1f]", "-", text)
 
 
 failures = []
@@ -269,7 +236,7 @@ failures = []
 @hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
 def _task(config: DictConfig):
     try:
-        failures.append(execute(_resolve(config), tag=_tag()))
+        failures.append(execute(_resolve(config), tag=tag_of_overrides()))
     except FOR_PEOPLE as error:  # the other jobs of a sweep go on
         print(f"error: {error}", file=sys.stderr)
         failures.append(1)

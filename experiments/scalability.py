@@ -101,16 +101,11 @@ def figure(table, records):
     """
     from .plots.scaling import scaling_panels
 
-    return {
-        f"growth_{n_genes}": scaling_panels(
-            _lines(table[table["n_genes"] == n_genes], records[records["n_genes"] == n_genes]),
-            published_runtimes(n_genes),
-            records,
-            like="Fig 1c",
-        )
-        for n_genes in table["n_genes"].unique()
-        if (records["n_genes"] == n_genes).any()
-    }
+    figures = {}
+    for n_genes, timed in records.groupby("n_genes", sort=False):
+        lines = _lines(table[table["n_genes"] == n_genes], timed)
+        figures[f"growth_{n_genes}"] = scaling_panels(lines, published_runtimes(n_genes), timed, like="Fig 1c")
+    return figures
 
 
 def published_runtimes(n_genes):

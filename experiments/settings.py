@@ -59,6 +59,9 @@ def check_cells(config):
     for name, values in axes.items():
         if not isinstance(values, list) or len(set(map(str, values))) < len(values):
             raise ValueError(f"experiment.axes.{name}={values}: give a list of different values.")
+    grows_with = config["experiment"].get("grows_with")
+    if grows_with and grows_with not in axes:
+        raise ValueError(f"experiment.grows_with={grows_with}: choose an axis ({', '.join(axes)}), or null.")
     if not (most is None or (isinstance(most, int) and most > 1)):
         raise ValueError(f"scale.max_cells={most!r}: give a number of cells, or null for all of them.")
     if not isinstance(config["fresh"], bool):

@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.base import clone
 
 from .imputation import hide
-from .metrics.clustering import label_scores
+from .metrics.clustering import can_be_scored, label_scores
 from .metrics.imputation import median_l1
+from .outputs import check_latent
 from .split import train_test
 
 REQUIRES = "impute"
@@ -63,9 +64,9 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
         arrays |= objective
         scores |= {f"{name}_objective": float(values[-1]) for name, values in objective.items()}
         labels = adata.obs["label"].astype(str).to_numpy()[train] if labelled else []
-        if 1 < len(set(labels)) < len(train):  # what clusters can be held against
+        if can_be_scored(labels):
             X, batch = _cells(adata, train)
-            latent = np.asarray(fitted.latent(X, batch=batch), dtype=np.float64)
+            latent = check_latent(fitted.latent(X, batch=batch), n_cells=len(train))
             scores |= label_scores(latent=latent, labels=labels, seed=seeds.split)
     return scores, arrays, task.facts
 

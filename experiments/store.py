@@ -45,7 +45,7 @@ class Store:
             record = json.loads(path.read_text())
             if record["key"] != key or not isinstance(record["status"], str):
                 raise ValueError("its key or status is wrong")
-            if record.pop("digest", None) != _digest(record):
+            if record.pop("digest") != _digest(record):
                 raise ValueError("its content is not what was written")
             return record
         except FileNotFoundError:

@@ -54,6 +54,7 @@ def evaluate(method, adata, protocol, seeds):
     scores = {}
     if "n_clusters" in method.get_params():
         scores["n_clusters"] = float(estimate_n_clusters(X.astype(np.float64).log1p())["K1"].idxmin())
+    is_told = getattr(method, "n_clusters", None) == "labels" and n_labels is not None
     latent = fit_latent(method, X, batch=batch, n_labels=n_labels or int(scores.get("n_clusters", 0)))
 
     graph = neighbor_graph(latent, protocol["structure"]["n_neighbors"])
@@ -78,6 +79,7 @@ def evaluate(method, adata, protocol, seeds):
         "n_cells": len(rows),
         "n_genes": int(X.shape[1]),
         "n_kmeans": k_means["n_clusters"],
+        "n_told": n_labels if is_told else 0,  # clusters that the method was told to make
         "cells_sha256": array_sha256(rows),
     }
     return scores, arrays, facts
@@ -128,6 +130,7 @@ def figure(table, records):
     for score in PUBLISHED:
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            told = " Where there are cell types, it is told their number instead." if score == "n_clusters" else ""
-            figures[score] = score_bars(table, score, note=told)
+            n_told = records["n_told"].max() if score == "n_clusters" else 0
+            note = f" For the other figures it is told the number of cell types, {n_told:.0f}." if n_told else ""
+            figures[score] = score_bars(table, score, note=note)
     return figures

@@ -26,6 +26,11 @@ def nmi(*, labels, clusters):
     return float(normalized_mutual_info_score(np.asarray(labels), np.asarray(clusters), average_method="geometric"))
 
 
+def can_be_scored(labels):
+    """Whether clusters can be held against ``labels``: there are two or more, and fewer than cells."""
+    return 1 < np.unique(labels).size < len(labels)
+
+
 def label_scores(*, latent, labels, seed, n_starts=N_STARTS):
     """``asw`` of the labels in the latent space; ``ari`` and ``nmi`` of k-means with as many clusters as labels.
 
@@ -42,7 +47,7 @@ def label_scores(*, latent, labels, seed, n_starts=N_STARTS):
         There is a single label, or one for every cell.
     """
     n_labels = np.unique(labels).size
-    if not 1 < n_labels < len(labels):
+    if not can_be_scored(labels):
         raise ValueError(
             f"{n_labels} labels on {len(labels)} cells: clusters need from 2 labels to one less than cells."
         )

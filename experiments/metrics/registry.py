@@ -12,6 +12,7 @@ class Metric(NamedTuple):
     label: str  # with the unit, as it stands on an axis
     better: str  # "lower", "higher", or "" for what describes a method without ranking it
     tolerance: float = 0.05  # share of the published value, a single run, up to which the report says "reproduced"
+    whole: bool = False  # a count, shown without decimals where all of its means are whole
 
     @property
     def title(self):
@@ -45,10 +46,10 @@ METRICS = {
     "n_test": Metric("test cells", "", tolerance=0.0),
     "batch_entropy": Metric("entropy of batch mixing (nats)", "higher"),
     "batch_asw": Metric("silhouette of batches", "lower"),
-    "n_clusters": Metric("clusters that SIMLR estimates", "", tolerance=0.0),
+    "n_clusters": Metric("clusters that SIMLR estimates", "", tolerance=0.0, whole=True),
     "cluster_excess": Metric("silhouette of k-means above that of a Gaussian", ""),
     "kmeans_asw": Metric("silhouette of k-means clusters", ""),
-    "graph_components": Metric("pieces of the neighbour graph", ""),
+    "graph_components": Metric("pieces of the neighbour graph", "", whole=True),
     "coordinate_r2": Metric("share of the coordinate's variance that neighbours explain", "higher"),
     "auroc": Metric("AUROC against the bulk reference", "higher"),
     "idr_weight": Metric("mixture weight for reproducibility (IDR)", "higher"),

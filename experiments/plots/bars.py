@@ -1,13 +1,12 @@
 """Bars of one score, one per method (Fig 8, 9 and 11)."""
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from ..metrics.registry import METRICS
 from .bar import CUT, LABEL, PUBLISHED, RIGHT, Bar, bars_caption, longest, ranked, scale
 from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
 from .words import title_of
-
-WHOLE = {"n_clusters", "graph_components"}  # scores that count something
 
 
 def score_bars(table, score, like="", note=""):
@@ -34,8 +33,8 @@ def score_bars(table, score, like="", note=""):
     label = METRICS[score].title
     table = ranked(table[table["score"] == score], METRICS[score].better)
     with in_style():
-        shown = table[["mean", "ci_low", "ci_high", "published"]].stack().astype(float)
-        digits = 0 if score in WHOLE and (shown % 1 == 0).all() else 2
+        shown = table[["mean", "ci_low", "ci_high", "published"]].to_numpy(dtype=float)
+        digits = 0 if METRICS[score].whole and (shown[np.isfinite(shown)] % 1 == 0).all() else 2
         rows = [Bar(row, CUT * longest(table), digits=digits) for row in table.itertuples()]
         names = [wrap(row.label, NUMBER, LABEL) for row in rows]
         what = wrap(label, 7.5, COLUMN - 2 * MARGIN)
@@ -51,7 +50,7 @@ def score_bars(table, score, like="", note=""):
         for i, row in enumerate(rows):
             row.draw(ax, i, unit)
         ax.set_yticks(range(len(rows)), ["\n".join(name) for name in names])
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=score in WHOLE))
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=METRICS[score].whole))
         ax.tick_params(axis="y", length=0)
         ax.spines["left"].set_visible(False)
         ax.axvline(0, color="#444444", linewidth=0.6)

@@ -49,6 +49,8 @@ def box_panels(
             ax.set_xlabel(x_label, labelpad=2)
             if log_beyond:
                 ax.set_yscale("symlog", linthresh=log_beyond, linscale=0.5)
+                low, high = ax.get_ylim()
+                ax.set_ylim(min(low, -log_beyond), max(high, log_beyond))  # so that the ticks are whole powers of ten
                 ax.yaxis.set_minor_locator(NullLocator())
                 ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "−"))
         if panels[0].diagonal:  # all panels on one scale

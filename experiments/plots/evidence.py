@@ -94,12 +94,13 @@ def null_panels(panels, *, bayes_factor, level, like=""):
         values = panel.arrays["null"][np.isfinite(panel.arrays["null"])]
         fill = colour(panel.label, panel.role)
         if _has_bayes_factor(panel):
-            reach = 1.1 * max(np.abs(values).max(initial=0), bayes_factor)
+            largest = np.abs(values).max(initial=0)
+            reach = 1.1 * max(largest, bayes_factor)
             ax.hist(values, bins=np.linspace(-reach, reach, 4 * BINS + 1), density=True, color=fill)
             ax.set_xlim(-reach, reach)
             for sign in (-1, 1):
                 ax.axvline(sign * bayes_factor, **LINE)
-            text = f"max {np.abs(values).max():.2f}"
+            text = f"max {largest:.2f}"
         else:
             ax.hist(values, bins=np.linspace(0, 1, 2 * BINS + 1), density=True, color=fill)
             ax.axhline(1, **LINE)

@@ -61,8 +61,9 @@ def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
             limits = _limits(rows)
             ax.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5))
             for i, label in enumerate(labels):
-                if k == 0 or (rows["label"] == label).any():
-                    _row(ax, i, rows[rows["label"] == label], marks, limits)
+                own = rows[rows["label"] == label]
+                if k == 0 or own["mean"].notna().any():  # what became of a method is said once
+                    _row(ax, i, own, marks, limits)
             ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names] if k == 0 else [""] * len(labels))
             ax.tick_params(axis="y", length=0)
             ax.spines["left"].set_visible(False)

@@ -13,6 +13,7 @@ from .words import span, title_of
 
 SIDE, GAP, COLUMNS = 1.64, 0.14, 4  # inches: four squares fill the width of a page
 BAR = 0.36  # inches at the right for the colour bar
+UNDER = 0.04  # inches below a square
 LINE = 0.14  # inches: a line of the legend
 
 
@@ -56,7 +57,7 @@ class Continuous(NamedTuple):
     high: str
 
 
-def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None, note=""):
+def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
     """Squares of cells in a plane, coloured by a category (legend below) or a number (colour bar at the right).
 
     Parameters
@@ -72,8 +73,6 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None, n
         How the cells came into the plane, e.g. "t-SNE".
     like : str
         The figure of the paper that this one redraws.
-    notes : list of str, optional
-        A line below each square.
     note : str
         Added to the caption.
 
@@ -86,26 +85,23 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None, n
     rows = math.ceil(len(panels) / columns)
     names = [wrap(panel.label, TITLE, side) for panel in panels]
     above = 0.08 + 0.14 * max(map(len, names))
-    under = 0.16 if notes else 0.04
     width = max(2 * MARGIN + columns * (side + GAP) - GAP + (0 if by_category else BAR), 3.5)
     legend = legend_lines(colours[0].names, width - 2 * MARGIN) if by_category else []
     below = len(legend) * LINE + (0.06 if legend else 0)
     title = f"{title_of(panels[0], like)}, {drawn} by {what}"
     with in_style():
-        height = below + rows * (side + above + under)
+        height = below + rows * (side + above + UNDER)
         figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes) + note)
         for i, (plane, colour) in enumerate(zip(planes, colours, strict=True)):
             row, column = divmod(i, columns)
-            bottom = below + (rows - row - 1) * (side + above + under) + under
+            bottom = below + (rows - row - 1) * (side + above + UNDER) + UNDER
             ax = figure.panel(MARGIN + column * (side + GAP), bottom, side, side)
             points = _points(ax, np.asarray(plane), colour)
             ax.set_title("\n".join(names[i]), pad=3)
-            if notes:
-                ax.set_xlabel(notes[i], labelpad=2, fontsize=NUMBER)
         if by_category:
             draw_legend(figure, legend, colours[0], below)
         else:
-            top = below + (rows - 1) * (side + above + under) + under
+            top = below + (rows - 1) * (side + above + UNDER) + UNDER
             left = MARGIN + columns * (side + GAP) - GAP + 0.1
             bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, side), ticks=[])
             bar.outline.set_linewidth(0.6)
@@ -118,7 +114,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", notes=None, n
         ],
         ignore_index=True,
     ).round(3)
-    figure.alt = _words(panels, colours, what, drawn, notes)
+    figure.alt = _words(panels, colours, what, drawn)
     return figure
 
 
@@ -174,12 +170,10 @@ def _caption(panels, planes):
     )
 
 
-def _words(panels, colours, what, drawn, notes):
+def _words(panels, colours, what, drawn):
     text = f"{drawn} of the latent space, one square per method, cells coloured by {what}"
     if isinstance(colours[0], Categories):
         sizes = np.bincount(colours[0].codes, minlength=len(colours[0].names))
         each = (f"{name} ({size})" for name, size in zip(colours[0].names, sizes, strict=True))
         text += f": {', '.join(each)}"
-    notes = notes or [""] * len(panels)
-    said = (f"{panel.label} {note}".strip() for panel, note in zip(panels, notes, strict=True))
-    return f"{text}. Squares: {'; '.join(said)}."
+    return f"{text}. Squares: {'; '.join(panel.label for panel in panels)}."

@@ -86,11 +86,11 @@ def _with_numbers(name):
 
 def _told(panel):
     """How many clusters SIMLR was given, whatever it would have estimated."""
-    n_clusters, n_labels = len(np.unique(panel.arrays["clusters"])), len(panel.arrays.get("label_names", []))
     estimate = getattr(panel, "n_clusters", np.nan)
-    if n_clusters == n_labels:
-        text = f" {panel.label} is told the number of cell types, {n_labels}"
+    if panel.n_told:
+        text = f" {panel.label} is told the number of cell types, {panel.n_told:.0f}"
         return f"{text}; its own estimate is {estimate:.0f}." if np.isfinite(estimate) else f"{text}."
+    n_clusters = len(np.unique(panel.arrays["clusters"]))
     its_own = " by its own estimate" if n_clusters == estimate else ""
     return f" {panel.label} makes {n_clusters} clusters{its_own}."
 

@@ -3,6 +3,7 @@
 Sizes are inches and points on paper, so that a figure is read at the column width of a journal.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -29,7 +30,6 @@ CJK = (  # for the letters of a user's labels that DejaVu Sans lacks, where one 
     "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
     "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Arial Unicode MS",
 )  # fmt: skip
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # most of them have no bold face: no matter
 STYLE = {
     # DejaVu Sans comes with matplotlib: the same letters on every machine.
     "font.family": ["DejaVu Sans", *(name for name in CJK if name in get_font_names())],
@@ -49,9 +49,17 @@ for _axis in "xy":
     STYLE |= {f"{_axis}tick.major.width": 0.6, f"{_axis}tick.major.size": 2.5}
 
 
+@contextlib.contextmanager
 def in_style():
     """Context in which figures are made and saved: ``STYLE`` over matplotlib's defaults, whatever the user has set."""
-    return mpl.style.context(["default", STYLE])
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    fonts.setLevel(logging.ERROR)  # most families of CJK have no bold face: no matter
+    try:
+        with mpl.style.context(["default", STYLE]):
+            yield
+    finally:
+        fonts.setLevel(level)
 
 
 # The hues of the paper's Fig 1c (FA blue, scVI orange, DCA green, ZIFA red, ...), moved to where all of them differ

@@ -9,6 +9,9 @@ AXES = {  # axis of an experiment -> its value in words
 }
 COMPARISONS = {"BDC": "B cells against dendritic cells", "CD": "CD4 against CD8 T cells"}  # of PBMC and its stand-in
 PANELS = {  # figure of the paper -> data set -> the panel that shows it
+    **{figure: {"cortex": figure} for figure in ("Fig 2", "Fig 7a–c", "Fig 7d–f", "Fig 9a", "Fig 10")},
+    "Fig 4": {"retina": "Fig 4"},
+    "Table 1": {"brain_large": "Table 1"},
     "Fig 8": {"pbmc": "Fig 8a", "cortex": "Fig 8b", "retina": "Fig 8d"},
     "Fig 9b–d": {"cortex": "Fig 9b", "brain_large": "Fig 9c"} | dict.fromkeys(("pbmc", "retina", "hemato"), "Fig 9d"),
     "Fig 11": {"cortex": "Fig 11a", "brain_large": "Fig 11b"} | dict.fromkeys(("pbmc", "retina"), "Fig 11c"),
@@ -33,7 +36,8 @@ def title_of(row, like, what=""):
 def _setting(row, name):
     """The value of an axis, in words where there are some."""
     value = str(row[name])
-    if name == "comparison" and "pbmc" in row["dataset"] and value in COMPARISONS:  # others name theirs alike
+    is_pbmc = row["dataset"].removeprefix("standin_") == "pbmc"  # others may name theirs alike
+    if name == "comparison" and is_pbmc and value in COMPARISONS:
         return COMPARISONS[value]
     return AXES.get(name, f"{name} {{}}").format(f"{int(value):,}" if value.isdecimal() else value)
 

@@ -59,7 +59,8 @@ def test_what_reached_a_limit_is_not_started_at_larger_sizes(outcomes, limit):
     assert found.pop(("slow", 2000, 100)) == limit
     status, reason = found.pop(("slow", 4000, 100))
     assert status == "skipped"
-    assert reason == "not started: at n_cells=2000 a limit was reached"
+    option = "timeout_minutes" if limit == TIMEOUT else "memory_gb"
+    assert reason == f"not started: {option} was reached at n_cells=2000"
     assert set(found.values()) == {("done", "")}
 
 
@@ -67,3 +68,16 @@ def test_another_failure_says_nothing_of_larger_sizes(outcomes):
     failure = ("failed", "planted failure")
     found = outcomes(lambda cell: failure if cell.axes["n_cells"] == 1000 else ("done", ""))
     assert [found["slow", n, 20] for n in (1000, 2000, 4000)] == [failure, ("done", ""), ("done", "")]
+
+
+def test_what_another_run_finished_meanwhile_is_kept(tmp_path):
+    larger = next(cell for cell in cells() if cell.method == "slow" and cell.axes == {"n_cells": 4000, "n_genes": 20})
+
+    def run_cells(started, results_dir):
+        for cell in started:
+            record_failure(cell, results_dir, 1, *(TIMEOUT if cell.method == "slow" else ("done", "")))
+            if cell.axes["n_cells"] == 1000:  # while this size is computed here
+                record_failure(larger, results_dir, 1, "done", "")
+
+    run_growing(run_cells, cells(), tmp_path, "n_cells")
+    assert Store(tmp_path, "scalability").read(larger.key)["status"] == "done"

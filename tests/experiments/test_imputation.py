@@ -166,7 +166,7 @@ def test_an_imputed_value_that_is_not_finite_is_refused(adata, value):
             imputed[[3, 7], [5, 0]] = value
             return imputed
 
-    said = rf"impute\(\) returned {value} for cell 3 and gene 5, in all 2 values that are not finite: return"
+    said = rf"impute\(\) returned {value} for cell 3 and gene 5 \(values that are not finite: 2\)"
     with pytest.raises(ValueError, match=said):
         imputation.evaluate(Broken(), adata, PROTOCOL, SEEDS, corruption="uniform")
 

@@ -21,6 +21,7 @@ def title(experiment, dataset, axes, **options):
         ("standin_pbmc", {"comparison": "BDC"}, "B cells against dendritic cells"),
         ("pbmc", {"comparison": "CD"}, "CD4 against CD8 T cells"),
         ("simulated", {"comparison": "CD"}, "comparison CD"),  # between clusters
+        ("own_pbmc", {"comparison": "CD"}, "comparison CD"),  # whatever theirs is
         ("x", {"n_cells": 4000, "n_genes": 720}, "4,000 cells, 720 genes"),
         ("x", {"shape": "wide"}, "shape wide"),
     ],
@@ -36,6 +37,8 @@ def test_titles_say_settings_in_words(dataset, axes, expected):
         ("Fig 8", "cortex", "Fig 8b"),
         ("Fig 8", "standin_retina", "Fig 8d"),
         ("Fig 8", "mine", "as Fig 8"),
+        ("Fig 2", "cortex", "Fig 2"),
+        ("Fig 2", "hemato", "as Fig 2"),
         ("Fig 9b–d", "standin_brain_large", "Fig 9c"),
         ("Fig 11", "pbmc", "Fig 11c"),
     ],

@@ -120,36 +120,12 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
 
 
-def test_a_sweep_over_annotations_keeps_the_tables_apart(tmp_path, small_h5ad):
-    own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
-    done = command("-m", "+exp=tables", *own, "dataset.label_key=cell_type,donor", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    names = {path.name for path in (tmp_path / "results/runs").glob("*.json")}
-    assert names == {f"tables_small_as_written_dataset.label_key={key}.json" for key in ("cell_type", "donor")}
-
-
-def test_a_file_does_not_take_the_name_of_a_data_set_of_the_suite(tmp_path, small_h5ad):
-    file = tmp_path / "cortex.h5ad"
-    file.write_bytes(Path(small_h5ad).read_bytes())
-    done = command("+exp=tables", "dataset=h5ad", f"dataset.path={file}", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "results/runs").glob("*.json")] == ["tables_own_cortex_as_written.json"]
-    assert [run._name_of_file(f"x/{stem}.h5ad") for stem in ("standin_pbmc", "mine")] == ["own_standin_pbmc", "mine"]
-
-
 def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     others = ("scvi", "fa", "pca", "zifa", "zinbwave", "simlr", "dca", "random_latent")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *(f"~methods.{name}" for name in others)]
     done = command("+exp=protein", *own, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("skipped: Raw, proteins themselves: small has no proteins in obsm['protein'].") == 1
-
-
-def test_many_overrides_leave_file_names_short_and_apart():
-    one, two = (run._short("methods.scvi.größe=5_" * 20 + end) for end in "ab")
-    assert one != two
-    assert max(len(one.encode()), len(two.encode())) < 140  # of 255, with experiment, data set, protocol and figure
-    assert run._short("methods.scvi.n_latent=5") == "methods.scvi.n_latent=5"
 
 
 def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):

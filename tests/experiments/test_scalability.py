@@ -102,7 +102,7 @@ def test_what_was_stopped_is_drawn_at_its_limit():
                 "ZIFA": ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)"),
             }
             if n_cells == 4000:  # after its end at 2,000
-                stop["ZIFA"] = ("skipped", "not started: at n_cells=2000 a limit was reached")
+                stop["ZIFA"] = ("skipped", "not started: timeout_minutes was reached at n_cells=2000")
             status, reason = ("done", "") if np.isfinite(cost) else stop[label]
             row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label}
             row |= {"label": label, "role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": 720}
@@ -123,6 +123,22 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert figure.title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
     assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells. What was stopped was not started at larger" in figure.caption
+
+
+def test_each_number_of_genes_has_a_figure_of_its_own_cells():
+    rows = []
+    for n_genes, sizes in ((720, (1000, 4000)), (2000, (1000, 2000))):
+        for n_cells in sizes:
+            row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": "fa", "label": "FA"}
+            row |= {"role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": n_genes, "status": "done"}
+            scores = ("fit_minutes", "cpu_minutes", "output_minutes", "memory_mb")
+            rows.append(row | {"reason": ""} | dict.fromkeys(scores, n_cells / 1000))
+    cells = pd.DataFrame(rows)
+    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
+    figures = scalability.figure(table, cells)
+    assert figures["growth_720"].title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
+    assert figures["growth_2000"].title == "Fig 1c: scalability up to 2,000 cells, 2,000 genes"
+    assert "n\xa0= 1,000–2,000 cells" in figures["growth_2000"].caption
 
 
 def test_latent_comes_before_imputed(adata):

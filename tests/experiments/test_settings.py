@@ -13,7 +13,7 @@ from experiments import run
 from experiments.cell import check_method
 from experiments.executors import local
 from experiments.provenance import ROOT
-from experiments.settings import check_values
+from experiments.settings import check_cells, check_values
 from scvi_core import SCVI
 
 OVERRIDES = ["+exp=imputation", "dataset=simulated", "dataset.n_cells=40", "dataset.n_genes=12", "seeds=[0]"]
@@ -109,6 +109,15 @@ def test_any_value_for_any_setting_is_taken_or_refused_in_a_sentence(composed, p
 def test_what_is_wrong_is_named(prepared, key, value, said):
     with pytest.raises(ValueError, match=said):
         prepared(key, value)
+
+
+def test_data_grow_along_an_axis_that_there_is():
+    config = {"seeds": [0], "scale": {"max_cells": None}, "fresh": False}
+    experiment = {"axes": {"n_cells": [10, 20], "n_genes": [5]}}
+    for grows_with in ("n_cells", None):
+        check_cells(config | {"experiment": experiment | {"grows_with": grows_with}})
+    with pytest.raises(ValueError, match=r"grows_with=cells: choose an axis \(n_cells, n_genes\), or null"):
+        check_cells(config | {"experiment": experiment | {"grows_with": "cells"}})
 
 
 def test_what_is_right_is_taken(prepared):

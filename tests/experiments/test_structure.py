@@ -82,7 +82,7 @@ class Clusterer(Method):
 def test_scores_are_those_of_the_latent_space(adata):
     method = Clusterer()
     scores, arrays, facts = structure.evaluate(method, adata, PROTOCOL, SEEDS)
-    assert method.n_clusters == facts["n_kmeans"] == 7
+    assert method.n_clusters == facts["n_kmeans"] == facts["n_told"] == 7
     assert facts["n_cells"] == N_CELLS
     latent = np.log1p(adata.X.toarray())
     np.testing.assert_allclose(arrays["latent"], latent, rtol=1e-6)
@@ -99,6 +99,9 @@ def test_without_labels_a_clusterer_gets_its_own_estimate(noise):
     scores, arrays, facts = structure.evaluate(method, noise, PROTOCOL, SEEDS)
     assert method.n_clusters == scores["n_clusters"] == len(set(arrays["clusters"]))
     assert facts["n_kmeans"] == structure.UNLABELLED_CLUSTERS
+    assert facts["n_told"] == 0
+    _, _, own = structure.evaluate(Clusterer(n_clusters=7), noise, PROTOCOL, SEEDS)
+    assert own["n_told"] == 0  # whatever the configuration says
     assert "coordinate_r2" not in scores
     assert "label" not in arrays
 
@@ -172,6 +175,8 @@ def test_figures_of_types_a_coordinate_and_fates(adata):
     assert titles == ["PCA", "SIMLR", "SPRING, as published"]
     told = f" SIMLR is told the number of cell types, {adata.obs['label'].nunique()}; its own estimate is "
     assert told in figures["tsne_simlr_cluster"].caption
+    assert figures["n_clusters"].caption.endswith(" For the other figures it is told the number of cell types, 7.")
+    assert "told" not in figures["graph_components"].caption
     layers = figures["tsne_fate"].axes[0].collections
     assert len(layers) == 2  # one per fate, as opaque as the cell is probable
     opacity = np.sort([np.sort(layer.get_alpha()) for layer in layers], axis=0)
