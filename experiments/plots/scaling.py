@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator
 
 from ..metrics.registry import METRICS
 from .style import MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches
@@ -11,6 +12,7 @@ LEFT, INNER, HEIGHT, GAP, BELOW = 0.62, 1.75, 2.4, 0.64, 0.42  # inches
 LINE = 0.155  # inches: a line of the legend
 KNOWN = "published (BRAIN-LARGE; i7, K80)"  # section 2.3: the machine
 APART = 0.26  # inches between the labels of two sizes
+BESIDE = 0.085  # inches between marks of methods that were stopped at one size
 STOPPED = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "linestyle": "none", "zorder": 4}
 PUBLISHED = {"marker": "o", "markersize": 4.2, "markerfacecolor": "none", "markeredgewidth": 0.9, "zorder": 2}
 
@@ -42,6 +44,7 @@ def scaling_panels(lines, published, records, like=""):
     right = 0.42 + max(inches(text, NUMBER) for text in [*entries, KNOWN])
     width = LEFT + 2 * INNER + GAP + right + MARGIN
     height = max(HEIGHT, LINE * (len(entries) + 4)) + BELOW + 0.08
+    sizes = sorted({*lines["n_cells"], *shown["n_cells"]})
     first = records.iloc[0]
     n_genes = int(first["n_genes"])
     with in_style():
@@ -55,15 +58,18 @@ def scaling_panels(lines, published, records, like=""):
             for (label, role), rows in methods:
                 ink = colour(label, role)
                 ax.plot(rows["n_cells"], rows[score], "-o", color=ink, markersize=4, linewidth=1.2, zorder=3)
-                ax.plot(rows["n_cells"], rows[stopped], color=ink, **STOPPED)
+            for row, x in _side_by_side(lines[lines[stopped].notna()], sizes):
+                ax.plot(x, row[stopped], color=colour(row["label"], row["role"]), **STOPPED)
             ax.set(xscale="log", yscale="log", xlabel="cells", ylabel=METRICS[score].label)
-            ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+            low, high = ax.get_ylim()
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         for label, rows in shown.groupby("label", sort=False):
             role = lines.loc[lines["label"] == label, "role"].iloc[0]
             ink = colour(label, role)
             panels[0].plot(rows["n_cells"], rows["minutes"], "--", color=ink, linewidth=0.7, **PUBLISHED)
         for ax in panels:
-            _sizes(ax, sorted({*lines["n_cells"], *shown["n_cells"]}))
+            _sizes(ax, sizes)
         handles = [
             panels[0].plot([], [], "-o", color=colour(*key), markersize=4, linewidth=1.2)[0] for key, _ in methods
         ]
@@ -94,6 +100,14 @@ def _entry(label, row):
     return f"{label}: n^{exponent}" + ("" if np.isnan(row.low) else f" ({low} to {high})")
 
 
+def _side_by_side(stopped, sizes):
+    """Rows with the place of their mark on the axis of sizes: methods that end at one size would hide each other."""
+    unit = np.log(max(sizes[-1] / sizes[0], 1.1)) / INNER  # e-folds per inch
+    for size, rows in stopped.groupby("n_cells"):
+        for k, (_, row) in enumerate(rows.iterrows()):
+            yield row, size * np.exp((k - (len(rows) - 1) / 2) * BESIDE * unit)
+
+
 def _sizes(ax, sizes):
     """Ticks at the sizes of the data, named where there is room."""
     low, high = np.log([sizes[0], sizes[-1]])
@@ -114,14 +128,15 @@ def _short(n):
 
 
 def _caption(first, records, lines, shown):
-    stopped = lines[lines[["stopped_minutes", "stopped_mb"]].notna().any(axis=1)]
     text = (
         f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(sorted(records['n_cells']))} cells, "
         f"{records['seed'].nunique()} seed{'s' if records['seed'].nunique() > 1 else ''}. Time of the fit alone; "
         f"memory also of the latent space or the imputed counts. n^: growth of the time, 95% interval."
     )
-    if len(stopped):
-        text += f" Stopped: {'; '.join(f'{row.label} at {_short(row.n_cells)} cells' for row in stopped.itertuples())}."
+    for column, limit in (("stopped_minutes", "after {:g} minutes"), ("stopped_mb", "at {:,.0f} MB")):
+        for value, rows in lines.groupby(column, sort=False):
+            where = "; ".join(f"{row.label} at {_short(row.n_cells)} cells" for row in rows.itertuples())
+            text += f" Stopped {limit.format(value)}: {where}."
     if lines["status"].str.contains("not started").any():
         text += " What was stopped was not started at larger sizes."
     return text

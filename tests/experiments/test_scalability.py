@@ -14,6 +14,7 @@ from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
 from experiments.cell import Seeds
+from experiments.plots import scaling
 from experiments.skipped import NotApplicable
 from experiments.table import summarise
 
@@ -93,6 +94,14 @@ def test_the_published_run_times_are_found():
     assert scalability.published_runtimes(50).empty
 
 
+def timed(label, n_cells, cost, *, n_genes=720, status="done", reason=""):
+    """One row of experiments.table.frame: a method that took ``cost`` minutes."""
+    row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label, "label": label}
+    row |= {"role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": n_genes, "status": status}
+    row |= {"reason": reason} | dict.fromkeys(("fit_minutes", "cpu_minutes", "output_minutes"), cost)
+    return row | {"memory_mb": 100 * cost}
+
+
 def test_what_was_stopped_is_drawn_at_its_limit():
     rows = []
     for label, minutes in (("FA", [1.0, 2.0, 4.0]), ("SIMLR", [1.0, 4.0, np.nan]), ("ZIFA", [3.0, np.nan, np.nan])):
@@ -104,11 +113,7 @@ def test_what_was_stopped_is_drawn_at_its_limit():
             if n_cells == 4000:  # after its end at 2,000
                 stop["ZIFA"] = ("skipped", "not started: timeout_minutes was reached at n_cells=2000")
             status, reason = ("done", "") if np.isfinite(cost) else stop[label]
-            row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label}
-            row |= {"label": label, "role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": 720}
-            row |= {"status": status, "reason": reason}
-            rows.append(row | dict.fromkeys(("fit_minutes", "cpu_minutes", "output_minutes"), cost))
-            rows[-1]["memory_mb"] = 100 * cost
+            rows.append(timed(label, n_cells, cost, status=status, reason=reason))
     cells = pd.DataFrame(rows)
     table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, "BRAIN-LARGE")
     figure = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"]
@@ -122,18 +127,28 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
     assert figure.title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
-    assert "Stopped: SIMLR at 4k cells; ZIFA at 2k cells. What was stopped was not started at larger" in figure.caption
+    said = "Stopped after 5 minutes: ZIFA at 2k cells. Stopped at 8,192 MB: SIMLR at 4k cells. What was stopped was not"
+    assert said in figure.caption
+
+
+def test_methods_that_end_at_one_size_do_not_hide_each_other():
+    stop = {"status": "timeout", "reason": "stopped after 5.0 minutes (executor.timeout_minutes)"}
+    methods = ("FA", "SIMLR", "ZIFA")
+    cells = pd.DataFrame(
+        [timed(name, 1000, 1.0) for name in methods] + [timed(n, 4000, np.nan, **stop) for n in methods]
+    )
+    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
+    ax = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"].axes[0]
+    marks = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    places = ax.transData.transform([(x, 5.0) for x in marks])[:, 0]
+    middle = ax.transData.transform((4000, 5.0))[0]
+    np.testing.assert_allclose(places.mean(), middle)
+    assert np.diff(places).min() > 0.9 * scaling.STOPPED["markersize"] / 72 * ax.figure.dpi
 
 
 def test_each_number_of_genes_has_a_figure_of_its_own_cells():
-    rows = []
-    for n_genes, sizes in ((720, (1000, 4000)), (2000, (1000, 2000))):
-        for n_cells in sizes:
-            row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": "fa", "label": "FA"}
-            row |= {"role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": n_genes, "status": "done"}
-            scores = ("fit_minutes", "cpu_minutes", "output_minutes", "memory_mb")
-            rows.append(row | {"reason": ""} | dict.fromkeys(scores, n_cells / 1000))
-    cells = pd.DataFrame(rows)
+    sizes = {720: (1000, 4000), 2000: (1000, 2000)}
+    cells = pd.DataFrame([timed("FA", n, n / 1000, n_genes=n_genes) for n_genes in sizes for n in sizes[n_genes]])
     table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
     figures = scalability.figure(table, cells)
     assert figures["growth_720"].title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
