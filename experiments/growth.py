@@ -5,7 +5,7 @@ from .store import Store
 
 
 def run_growing(run_cells, cells, results_dir, axis):
-    """Compute ``cells`` size by size; a method that reached a limit leaves a skipped record at every larger size.
+    """Compute ``cells`` size by size; what a method has not finished beyond a size that it was stopped at is skipped.
 
     Where a method ends at its limit of hours, each larger size would cost those hours again and end there too.
 

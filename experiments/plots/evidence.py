@@ -96,11 +96,11 @@ def null_panels(panels, *, bayes_factor, level, like=""):
         if _has_bayes_factor(panel):
             largest = np.abs(values).max(initial=0)
             reach = 1.1 * max(largest, bayes_factor)
-            ax.hist(values, bins=np.linspace(-reach, reach, 4 * BINS + 1), density=True, color=fill)
+            ax.hist(values, bins=np.linspace(-reach, reach, 4 * BINS + 1), density=len(values) > 0, color=fill)
             ax.set_xlim(-reach, reach)
             for sign in (-1, 1):
                 ax.axvline(sign * bayes_factor, **LINE)
-            text = f"max {largest:.2f}"
+            text = f"max {largest:.2f}" if len(values) else "none is finite"
         else:
             ax.hist(values, bins=np.linspace(0, 1, 2 * BINS + 1), density=True, color=fill)
             ax.axhline(1, **LINE)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ..metrics.registry import METRICS
 from .style import MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches
@@ -12,7 +12,8 @@ LEFT, INNER, HEIGHT, GAP, BELOW = 0.62, 1.75, 2.4, 0.64, 0.42  # inches
 LINE = 0.155  # inches: a line of the legend
 KNOWN = "published (BRAIN-LARGE; i7, K80)"  # section 2.3: the machine
 APART = 0.26  # inches between the labels of two sizes
-BESIDE = 0.085  # inches between marks of methods that were stopped at one size
+BESIDE = 0.085  # inches between marks of methods that were stopped at one size, at most
+MARGINS = 0.1  # of the range of sizes, at both ends of the axis
 STOPPED = {"marker": "x", "markersize": 5.5, "markeredgewidth": 1.4, "linestyle": "none", "zorder": 4}
 PUBLISHED = {"marker": "o", "markersize": 4.2, "markerfacecolor": "none", "markeredgewidth": 0.9, "zorder": 2}
 
@@ -61,15 +62,16 @@ def scaling_panels(lines, published, records, like=""):
             for row, x in _side_by_side(lines[lines[stopped].notna()], sizes):
                 ax.plot(x, row[stopped], color=colour(row["label"], row["role"]), **STOPPED)
             ax.set(xscale="log", yscale="log", xlabel="cells", ylabel=METRICS[score].label)
-            low, high = ax.get_ylim()
-            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
-            ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         for label, rows in shown.groupby("label", sort=False):
             role = lines.loc[lines["label"] == label, "role"].iloc[0]
             ink = colour(label, role)
             panels[0].plot(rows["n_cells"], rows["minutes"], "--", color=ink, linewidth=0.7, **PUBLISHED)
         for ax in panels:
             _sizes(ax, sizes)
+            low, high = ax.get_ylim()
+            dense = LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(4)
+            ax.yaxis.set_major_locator(LogLocator() if high > 100 * low else dense)
+            ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         handles = [
             panels[0].plot([], [], "-o", color=colour(*key), markersize=4, linewidth=1.2)[0] for key, _ in methods
         ]
@@ -102,16 +104,22 @@ def _entry(label, row):
 
 def _side_by_side(stopped, sizes):
     """Rows with the place of their mark on the axis of sizes: methods that end at one size would hide each other."""
-    unit = np.log(max(sizes[-1] / sizes[0], 1.1)) / INNER  # e-folds per inch
+    places = np.log(sizes)
+    unit = INNER / ((1 + 2 * MARGINS) * max(places[-1] - places[0], 0.1))  # inches per e-fold
+    gaps = np.diff(places, prepend=-np.inf, append=np.inf)  # on both sides of each size
+    edge = 2 * MARGINS * INNER / (1 + 2 * MARGINS)
     for size, rows in stopped.groupby("n_cells"):
+        at = sizes.index(size)
+        step = min(BESIDE, min(gaps[at] * unit, gaps[at + 1] * unit, edge) / len(rows))
         for k, (_, row) in enumerate(rows.iterrows()):
-            yield row, size * np.exp((k - (len(rows) - 1) / 2) * BESIDE * unit)
+            yield row, size * np.exp((k - (len(rows) - 1) / 2) * step / unit)
 
 
 def _sizes(ax, sizes):
     """Ticks at the sizes of the data, named where there is room."""
     low, high = np.log([sizes[0], sizes[-1]])
-    ax.set_xlim(*np.exp([low - 0.06 * (high - low) - 0.02, high + 0.06 * (high - low) + 0.02]))
+    air = MARGINS * max(high - low, 0.1)
+    ax.set_xlim(*np.exp([low - air, high + air]))
     unit = INNER / max(high - low, 1e-9)
     named = []
     for size in sorted(

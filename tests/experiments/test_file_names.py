@@ -39,3 +39,16 @@ def test_many_overrides_leave_file_names_short_and_apart():
     assert one != two
     assert max(len(one.encode()), len(two.encode())) < 140  # of 255, with experiment, data set, protocol and figure
     assert short("methods.scvi.n_latent=5") == "methods.scvi.n_latent=5"
+
+
+def test_whatever_a_sweep_sets_is_in_the_names_of_its_tables(tmp_path, small_h5ad):
+    conf = tmp_path / "a=b" / "sweep"  # hydra takes such a folder
+    conf.mkdir(parents=True)
+    params = "hydra: {sweeper: {params: {dataset.label_key: 'cell_type,donor'}}}\n"
+    (conf / "keys.yaml").write_text(f"# @package _global_\n{params}")
+    own = ["--config-dir", str(conf.parent), "+sweep=keys", "dataset=h5ad", f"dataset.path={small_h5ad}"]
+    done = command("-m", *own, "+exp=tables", "seeds=[0],[1]", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {path.stem for path in (tmp_path / "results/runs").glob("*.json")}
+    keys = [f"dataset.label_key={key}_seeds=[{seed}]" for key in ("cell_type", "donor") for seed in (0, 1)]
+    assert names == {f"tables_small_as_written_{key}" for key in keys}

@@ -259,11 +259,17 @@ def test_global_settings_and_figures_are_left_alone():
 
     fonts = logging.getLogger("matplotlib.font_manager")
     before, level = dict(mpl.rcParams), fonts.level
+    assert level != logging.ERROR  # it is silenced while a figure is drawn alone
     density(2)
     score_bars(case("typical"), "median_l1").savefig(io.BytesIO(), format="png")
     assert dict(mpl.rcParams) == before
     assert fonts.level == level
     assert plt.get_fignums() == []
+
+
+def test_every_family_is_installed():
+    assert style.STYLE["font.family"][0] == "DejaVu Sans"
+    assert set(style.STYLE["font.family"]) <= set(get_font_names())
 
 
 @pytest.mark.skipif(not set(style.CJK) & set(get_font_names()), reason="no font with Chinese letters is installed")

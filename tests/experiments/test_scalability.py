@@ -14,7 +14,6 @@ from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
 from experiments.cell import Seeds
-from experiments.plots import scaling
 from experiments.skipped import NotApplicable
 from experiments.table import summarise
 
@@ -131,19 +130,24 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert said in figure.caption
 
 
-def test_methods_that_end_at_one_size_do_not_hide_each_other():
+@pytest.mark.parametrize("sizes", [(1000, 4000), (4000, 10000, 15000), (4000, 100000, 1000000)])
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_methods_that_end_at_one_size_do_not_hide_each_other(sizes, n):
     stop = {"status": "timeout", "reason": "stopped after 5.0 minutes (executor.timeout_minutes)"}
-    methods = ("FA", "SIMLR", "ZIFA")
-    cells = pd.DataFrame(
-        [timed(name, 1000, 1.0) for name in methods] + [timed(n, 4000, np.nan, **stop) for n in methods]
-    )
-    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
-    ax = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"].axes[0]
-    marks = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
-    places = ax.transData.transform([(x, 5.0) for x in marks])[:, 0]
-    middle = ax.transData.transform((4000, 5.0))[0]
-    np.testing.assert_allclose(places.mean(), middle)
-    assert np.diff(places).min() > 0.9 * scaling.STOPPED["markersize"] / 72 * ax.figure.dpi
+    methods = ["FA", "SIMLR", "ZIFA", "MAGIC", "DCA"][:n]
+    for last in sizes[1:]:
+        rows = [timed(name, size, 1.0) for name in methods for size in sizes if size < last]
+        cells = pd.DataFrame(rows + [timed(name, last, np.nan, **stop) for name in methods])
+        table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
+        ax = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"].axes[0]
+        marks = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
+        inches = ax.transData.transform([(x, 5.0) for x in [*marks, *sizes]])[:, 0] / ax.figure.dpi
+        at, places, others = inches[n + sizes.index(last)], inches[:n], inches[n:]
+        assert places.mean() == pytest.approx(at)
+        assert n == 1 or np.diff(places).min() > 0.02  # of the 0.08 of a mark, where sizes are near
+        nearest = np.abs(places[:, None] - others).argmin(axis=1)
+        assert (others[nearest] == at).all()  # read as the size that it is of
+        assert places.max() < ax.transAxes.transform((1, 0))[0] / ax.figure.dpi
 
 
 def test_each_number_of_genes_has_a_figure_of_its_own_cells():
