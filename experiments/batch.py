@@ -4,12 +4,12 @@ import numpy as np
 from scipy.stats import entropy
 from sklearn.base import clone
 
-from .hashes import array_sha256
-from .latent import fit_latent, plane
 from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, can_be_scored, label_scores
-from .skipped import NotApplicable
-from .split import train_test
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent, plane
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "latent"
 PUBLISHED = {"batch_entropy": "BE", "batch_asw": "BASW", "asw": "ASW", "ari": "ARI", "nmi": "NMI"}
@@ -26,7 +26,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``, at least two levels in ``obs["batch"]``; ``obs["label"]`` where there are cell types.
     protocol : mapping
         ``split`` and ``batch`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -95,7 +95,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

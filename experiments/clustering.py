@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .hashes import array_sha256
-from .latent import fit_latent
 from .metrics.clustering import can_be_scored, label_scores
-from .skipped import NotApplicable
-from .split import train_test
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "latent"
 SCORES = ("asw", "ari", "nmi")
@@ -33,7 +33,7 @@ def evaluate(method, adata, protocol, seeds):
         a hierarchy.
     protocol : mapping
         ``split`` and ``clustering`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -92,7 +92,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell.
     """

@@ -7,10 +7,10 @@ import numpy as np
 
 from datasets.base import BULK
 
-from .idr import fit_idr
 from .metrics.differential import adjusted, auroc, called
-from .skipped import NotApplicable
-from .split import train_test
+from .metrics.idr import fit_idr
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "compare"
 
@@ -56,7 +56,7 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
         ``{comparison}_logFC`` in ``var``.
     protocol : mapping
         ``split`` and ``differential`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     comparison : str
         "BDC" (B against dendritic cells) or "CD" (CD4 against CD8 T cells).
 
@@ -220,7 +220,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

@@ -6,11 +6,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.stats import gaussian_kde
 
-from .corrupt import corrupt
-from .hashes import matrix_sha256
 from .metrics.imputation import median_l1
-from .outputs import check_imputed
-from .split import train_test
+from .tasks.corrupt import corrupt
+from .tasks.hashes import matrix_sha256
+from .tasks.outputs import check_imputed
+from .tasks.split import train_test
 
 REQUIRES = "impute"
 PUBLISHED = {"median_l1": "median_L1_{corruption}"}  # our score -> its name in results/published.json
@@ -31,7 +31,7 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
         Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
     protocol : mapping
         ``split``, ``corruption`` and ``imputation`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     corruption : {"uniform", "binomial"}
 
     Returns
@@ -147,7 +147,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

@@ -5,10 +5,10 @@ import hashlib
 
 import numpy as np
 
-from .hashes import matrix_sha256
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
-from .skipped import NotApplicable
-from .split import train_test
+from .tasks.hashes import matrix_sha256
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "loglik"
 TABLE_1 = [
@@ -30,7 +30,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
     protocol : mapping
         ``split`` and ``likelihood`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     n_train_cells : int or "all"
         The first so many training cells; the held-out cells are the same at every size.
 
@@ -129,7 +129,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import peers
 from .metrics.clustering import label_scores
-from .split import train_test
+from .tasks.split import train_test
 
 REQUIRES = "fit"
 prepare = peers.prepare
@@ -29,7 +29,7 @@ def evaluate(method, adata, protocol, seeds, *, peer):
     adata : AnnData
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     peer : str
         From `peers.prepare`; ``"missing"`` raises PeerMissing.
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from .authors_draws import authors_draws
-from .hashes import array_sha256
 from .metrics.posterior import coverage, crps
-from .split import train_test
+from .tasks.authors_draws import authors_draws
+from .tasks.hashes import array_sha256
+from .tasks.split import train_test
 
 REQUIRES = "sample"
 PUBLISHED = {"crps": "crps", "coverage": "coverage"}
@@ -29,7 +29,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``; the gene of Fig 7d-f is found by its name (``var["symbol"]`` where there is one).
     protocol : mapping
         ``split`` and ``posterior`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -116,7 +116,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); not read.
+        Summary over seeds (experiments.report.table.summarise); not read.
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

@@ -1,10 +1,10 @@
 """Neighbours in latent space against neighbours in protein space: Fig 8c (paper, sections 2.5 and 4.7)."""
 
-from .hashes import array_sha256
-from .latent import fit_latent
 from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
-from .skipped import NotApplicable
-from .split import train_test
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "latent"
 PUBLISHED = {"protein_spearman": "protein_knn_spearman", "protein_fold": "protein_knn_fold_enrichment"}
@@ -22,7 +22,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``, log-ratios of the proteins in ``obsm["protein"]``.
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -68,7 +68,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell.
     """

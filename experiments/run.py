@@ -21,14 +21,14 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import content_hash
 
-from . import report, table
-from .cell import Cell, check_method, load_dataset
-from .file_names import as_file_name, name_of_file, tag_of_overrides
-from .growth import run_growing
-from .protocols import check, flip
-from .provenance import ROOT
-from .settings import check_blocks, check_cells, check_file_names, executor
-from .store import Store, atomic, sweep
+from .loop.growth import run_growing
+from .loop.job import Cell, check_method, load_dataset
+from .loop.names import as_file_name, name_of_file, tag_of_overrides
+from .loop.protocol import check, flip
+from .loop.provenance import ROOT
+from .loop.settings import check_blocks, check_cells, check_file_names, executor
+from .loop.store import Store, atomic, sweep
+from .report import page, table
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
@@ -132,14 +132,14 @@ def _draw(config, records, store, source, tag):
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
-    page = report.write(results_dir)
+    path = page.write(results_dir)
 
     print("\n" + table.as_text(summary, axes))
     print(f"Data:   {source['origin']}")
     print(f"Table:  {results_dir / 'tables' / stem}.csv")
     for name in figures:
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
-    print(f"Report: {page}")
+    print(f"Report: {path}")
     differing = table.differing(cells, axes)
     for sentence in differing:
         print(f"error: {sentence}", file=sys.stderr)

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from .measure import measure
+from .loop.provenance import ROOT
 from .metrics.scalability import growth_exponent
-from .provenance import ROOT
-from .skipped import NotApplicable
-from .split import train_test
+from .tasks.measure import measure
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "fit"
 PUBLISHED = {  # our score -> its name in results/published.json
@@ -36,7 +36,7 @@ def evaluate(method, adata, protocol, seeds, *, n_cells, n_genes):
     adata : AnnData
         Counts in ``X``; the first cells are taken, of the training cells where the split is part of the data.
     protocol : mapping
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     n_cells, n_genes : int
         The genes are those of the largest variance among these cells (section 4.5).
 
@@ -95,7 +95,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); rows that were stopped are drawn from their status.
+        Summary over seeds (experiments.report.table.summarise); rows that were stopped are drawn from their status.
     records : pandas.DataFrame
         One row per finished cell.
     """

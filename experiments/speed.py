@@ -9,7 +9,7 @@ import statistics
 from scvi_core.bench import simulate
 
 from . import peers
-from .split import train_test
+from .tasks.split import train_test
 
 REQUIRES = "fit"
 prepare = peers.prepare
@@ -36,7 +36,7 @@ def evaluate(method, adata, protocol, seeds, *, shape, threads, peer):
     adata : AnnData
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     shape : str
         ``"dataset"`` for the counts of ``adata``, or cells x genes : share of non-zero entries, simulated.
     threads : int

@@ -6,8 +6,8 @@ from sklearn.base import clone
 from .imputation import hide
 from .metrics.clustering import can_be_scored, label_scores
 from .metrics.imputation import median_l1
-from .outputs import check_latent
-from .split import train_test
+from .tasks.outputs import check_latent
+from .tasks.split import train_test
 
 REQUIRES = "impute"
 AT = {"n_latent": "{n_latent}"}
@@ -33,7 +33,7 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
         Counts in ``X``; ``obs["batch"]`` is handed to the method and ``obs["label"]`` scored where they are there.
     protocol : mapping
         ``split``, ``corruption`` and ``imputation`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     n_latent : int
 
     Returns
@@ -115,7 +115,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

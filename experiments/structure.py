@@ -4,11 +4,11 @@ import numpy as np
 
 from baselines.simlr_n_clusters import estimate_n_clusters
 
-from .hashes import array_sha256
-from .latent import fit_latent, plane
-from .layout import neighbor_graph, spring_layout
 from .metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
-from .split import train_test
+from .tasks.graph import neighbor_graph, spring_layout
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent, plane
+from .tasks.split import train_test
 
 REQUIRES = "latent"
 PUBLISHED = {  # our score -> its name in results/published.json
@@ -34,7 +34,7 @@ def evaluate(method, adata, protocol, seeds):
         a published layout.
     protocol : mapping
         ``split`` and ``structure`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -115,7 +115,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

@@ -7,8 +7,8 @@ import pandas as pd
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from .provenance import ROOT
-from .split import train_test
+from .loop.provenance import ROOT
+from .tasks.split import train_test
 
 REQUIRES = "fit"  # the method of a row is scVI, for its hyperparameters on the dataset at hand: nothing is fitted
 CAPABILITIES = ("latent", "impute", "loglik", "marginal_loglik", "sample", "correct", "compare")
@@ -37,7 +37,7 @@ def evaluate(method, adata, protocol, seeds):
         ``obs["label"]``, ``obs["batch"]`` and the cuts of the label hierarchy, ``obs["label_<k>"]``, where there are.
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -104,7 +104,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
+        Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

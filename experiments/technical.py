@@ -3,9 +3,9 @@
 import numpy as np
 from scipy.special import gamma, logit
 
-from .hashes import array_sha256
 from .metrics.technical import binomial_zero, hypergeometric_zero, mean_gap, nb_share, signed_log10_p, underflows
-from .split import train_test
+from .tasks.hashes import array_sha256
+from .tasks.split import train_test
 
 REQUIRES = "nb_zero_probability"
 PARTS = {"bernoulli": "Bernoulli", "nb": "NB"}  # the two sources of a zero
@@ -50,7 +50,7 @@ def evaluate(method, adata, protocol, seeds):
         ``obs["qc_*"]`` where there are any.
     protocol : mapping
         ``split`` and ``technical`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -178,7 +178,7 @@ def figure(table, records):
     Parameters
     ----------
     table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); not read, the figures show cells and correlations.
+        Summary over seeds (experiments.report.table.summarise); not read, the figures show cells and correlations.
     records : pandas.DataFrame
         One row per finished cell, with its ``arrays``.
     """

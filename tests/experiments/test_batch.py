@@ -13,10 +13,11 @@ from tidy import assert_tidy
 from baselines.base import Method
 from baselines.controls import BatchLatent, RandomLatent
 from baselines.pca import PCA
-from experiments import batch, table
-from experiments.cell import Seeds
+from experiments import batch
+from experiments.loop.job import Seeds
 from experiments.metrics.clustering import label_scores
-from experiments.skipped import NotApplicable
+from experiments.report import table
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from experiments.cell import Cell, check_method
-from experiments.provenance import code_version
+from experiments.loop.job import Cell, check_method
+from experiments.loop.provenance import code_version
 
 BASE = Cell(
     experiment="imputation",
@@ -84,7 +84,7 @@ def test_the_code_version_follows_code_and_not_comments(tmp_path, monkeypatch):
         main.write_text(source)
         if helper:
             (package / "helper.py").write_text(helper)
-        from experiments import provenance
+        from experiments.loop import provenance
 
         provenance._closure.cache_clear()
         provenance._normalised.cache_clear()

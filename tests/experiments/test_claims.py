@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments import claims, table
+from experiments.loop.provenance import ROOT
 from experiments.metrics.registry import METRICS
-from experiments.provenance import ROOT
+from experiments.report import claims, table
 
 CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}
 

@@ -12,9 +12,10 @@ from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import Oracle, RandomLatent
-from experiments import clustering, table
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
+from experiments import clustering
+from experiments.loop.job import Seeds
+from experiments.report import table
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}, "clustering": {"use_batch": True}}
 SEEDS = Seeds(1, 2, 3)

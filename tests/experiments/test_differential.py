@@ -14,10 +14,10 @@ from baselines.base import Method
 from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
 from baselines.mast import MAST
 from experiments import differential
-from experiments.cell import Seeds
+from experiments.loop.job import Seeds
 from experiments.plots.twin_boxes import twin_boxes
-from experiments.skipped import NotApplicable
-from experiments.table import summarise
+from experiments.report.table import summarise
+from experiments.tasks.skipped import NotApplicable
 
 WRITTEN = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},

@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments import executors
-from experiments.cell import Cell
-from experiments.store import Store
+from experiments.loop import executors
+from experiments.loop.job import Cell
+from experiments.loop.store import Store
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -125,7 +125,7 @@ def test_whatever_ends_the_loop_cancels_what_was_submitted(tmp_path):
 @pytest.mark.parametrize("name", ["slurm", "ray"])
 def test_what_is_missing_is_said_in_one_sentence(name, tmp_path, monkeypatch):
     """No package, and then no sbatch and no cluster."""
-    run_cells = importlib.import_module(f"experiments.executors.{name}").run_cells
+    run_cells = importlib.import_module(f"experiments.loop.executors.{name}").run_cells
     package = {"slurm": "submitit", "ray": "ray"}[name]
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, package, None)

@@ -11,8 +11,8 @@ import anndata as ad
 import pandas as pd
 import pytest
 
-from experiments.settings import check_file_names
-from experiments.store import Claims, Store
+from experiments.loop.settings import check_file_names
+from experiments.loop.store import Claims, Store
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -2,10 +2,10 @@
 
 import pytest
 
-from experiments.cell import Cell
-from experiments.executors import record_failure
-from experiments.growth import run_growing
-from experiments.store import Store
+from experiments.loop.executors import record_failure
+from experiments.loop.growth import run_growing
+from experiments.loop.job import Cell
+from experiments.loop.store import Store
 
 TIMEOUT = ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)")
 MEMORY = ("failed", "memory: 9.1 GB in use, limit 8.0 GB")

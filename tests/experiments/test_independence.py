@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from test_run import command
 
-from experiments import cell, table
+from experiments.loop import job as cell
+from experiments.loop.store import Store
+from experiments.report import table
 from experiments.run import enumerate_cells
-from experiments.store import Store
 
 PROTOCOL = {
     "name": "as_written",

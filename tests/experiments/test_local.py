@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from experiments import cell as cell_module
-from experiments.cell import Cell
-from experiments.executors.local import run_cells
-from experiments.store import Store
+from experiments.loop import job as cell_module
+from experiments.loop.executors.local import run_cells
+from experiments.loop.job import Cell
+from experiments.loop.store import Store
 
 PROTOCOL = {
     "name": "as_written",

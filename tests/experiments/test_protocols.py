@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from experiments import deviations
-from experiments.protocols import RUN, WRITTEN, check, choices, flip
-from experiments.provenance import ROOT
+from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
+from experiments.loop.provenance import ROOT
+from experiments.report import deviations
 
 
 def protocol(name):

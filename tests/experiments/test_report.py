@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments import claims, report, table
 from experiments.metrics.registry import Metric
 from experiments.plots.bars import score_bars
+from experiments.report import claims, table
+from experiments.report import page as report
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 METHODS = {

@@ -13,9 +13,9 @@ from test_run import command
 from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
-from experiments.table import summarise
+from experiments.loop.job import Seeds
+from experiments.report.table import summarise
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
 SEEDS = Seeds(1, 2, 3)
@@ -94,7 +94,7 @@ def test_the_published_run_times_are_found():
 
 
 def timed(label, n_cells, cost, *, n_genes=720, status="done", reason=""):
-    """One row of experiments.table.frame: a method that took ``cost`` minutes."""
+    """One row of experiments.report.table.frame: a method that took ``cost`` minutes."""
     row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label, "label": label}
     row |= {"role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": n_genes, "status": status}
     row |= {"reason": reason} | dict.fromkeys(("fit_minutes", "cpu_minutes", "output_minutes"), cost)

@@ -10,10 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import run
-from experiments.cell import check_method
-from experiments.executors import local
-from experiments.provenance import ROOT
-from experiments.settings import check_cells, check_values
+from experiments.loop.executors import local
+from experiments.loop.job import check_method
+from experiments.loop.provenance import ROOT
+from experiments.loop.settings import check_cells, check_values
 from scvi_core import SCVI
 
 OVERRIDES = ["+exp=imputation", "dataset=simulated", "dataset.n_cells=40", "dataset.n_genes=12", "seeds=[0]"]

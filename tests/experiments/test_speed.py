@@ -11,7 +11,7 @@ from anndata import AnnData
 from matplotlib.figure import Figure
 
 from experiments import parity, peers, speed
-from experiments.cell import Seeds
+from experiments.loop.job import Seeds
 from scvi_core import SCVI
 from scvi_core.bench import simulate
 from scvi_core.networks import Architecture, Network

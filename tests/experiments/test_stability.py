@@ -9,11 +9,12 @@ from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import GeneMean
-from experiments import stability, table
-from experiments.cell import Seeds
+from experiments import stability
 from experiments.imputation import hide
+from experiments.loop.job import Seeds
 from experiments.metrics.imputation import median_l1
-from experiments.split import train_test
+from experiments.report import table
+from experiments.tasks.split import train_test
 from scvi_core import SCVI
 
 PROTOCOL = {

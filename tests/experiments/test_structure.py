@@ -12,12 +12,13 @@ from baselines.base import Method
 from baselines.controls import RandomLatent
 from baselines.pca import PCA
 from baselines.simlr_n_clusters import estimate_n_clusters
-from experiments import structure, table
-from experiments.cell import Seeds
-from experiments.layout import neighbor_graph
+from experiments import structure
+from experiments.loop.job import Seeds
 from experiments.metrics.structure import cluster_excess, coordinate_r2, kmeans_asw
 from experiments.plots.distances import block_distances
 from experiments.plots.structure import CORTEX_ORDER, _known
+from experiments.report import table
+from experiments.tasks.graph import neighbor_graph
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import table
+from experiments.report import table
 
 
 def cells(scores, status="done", **columns):

@@ -10,9 +10,10 @@ from tidy import assert_tidy
 
 from baselines.combat import ComBat
 from datasets import presets
-from experiments import table, tables
-from experiments.cell import Seeds
+from experiments import tables
+from experiments.loop.job import Seeds
 from experiments.plots.sheet import sheet
+from experiments.report import table
 from scvi_core import SCVI
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from .provenance import ROOT
+from ..loop.provenance import ROOT
 
 CONFIDENCE = 0.95
 QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
@@ -33,7 +33,7 @@ def frame(records):
 def differing(cells, axes):
     """One sentence for each task that was not the same for all methods: their scores cannot be set side by side.
 
-    What tells a task is the facts that end in ``_sha256`` (`experiments.hashes`): the cells, the corrupted counts.
+    What tells a task is the facts that end in ``_sha256`` (experiments.tasks.hashes): the cells, the corrupted counts.
     """
     said = []
     for name in [column for column in cells if column.endswith("_sha256") and column not in OF_THE_METHOD]:

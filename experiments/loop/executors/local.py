@@ -14,12 +14,19 @@ import warnings
 import psutil
 from tqdm import tqdm
 
-from .. import cell as cell_module
+from .. import job as cell_module
 from ..store import Claims, Store
 from . import record_failure, resources
 
 # Imported once, by the server that cells are forked from: everything slow that a cell or the main module imports.
-PRELOAD = ["torch", "anndata", "sklearn.model_selection", "experiments.cell", "experiments.table", "experiments.report"]
+PRELOAD = [
+    "torch",
+    "anndata",
+    "sklearn.model_selection",
+    "experiments.loop.job",
+    "experiments.report.table",
+    "experiments.report.page",
+]
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from .. import cell as cell_module
+from .. import job as cell_module
 from ..store import Store
 
 LATE_SECONDS = 10.0  # a record may show up on a shared file system this long after its job has ended

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata")
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_version(module, ignore=("figure",)):

@@ -17,10 +17,10 @@ from urllib.parse import quote
 import jinja2
 from PIL import Image
 
+from ..loop.store import atomic
+from ..metrics.registry import METRICS
 from . import claims
-from .metrics.registry import METRICS
-from .store import atomic
-from .words import duration, number, to_float
+from .numbers import duration, number, to_float
 
 
 def write(results_dir):
@@ -46,7 +46,7 @@ def write(results_dir):
     told = [row for methods in published.values() for rows in methods for row in rows]
     verdicts = Counter(row["verdict"] for row in told)
     verdicts["other data, close"] = sum(row["is_close"] and row["verdict"] == "other data" for row in told)
-    page = environment.get_template("report.html").render(
+    page = environment.get_template("page.html").render(
         runs=runs,
         deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=statements,
@@ -178,7 +178,7 @@ def _figures(results_dir, run, notes):
 
 
 def _row(row, axes, run):
-    """One line of a table: what ``experiments.table.summarise`` found, in words and rounded numbers."""
+    """One line of a table: what ``experiments.report.table.summarise`` found, in words and rounded numbers."""
     ours, low, high, published = (to_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
     metric = METRICS.get(row.get("score"))
     verdict, why = _verdict(ours, low, high, published, row.get("status"), metric)

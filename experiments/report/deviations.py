@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .metrics.registry import METRICS
-from .protocols import RUN, WRITTEN, choices
-from .provenance import ROOT
-from .store import atomic
+from ..loop.protocol import RUN, WRITTEN, choices
+from ..loop.provenance import ROOT
+from ..loop.store import atomic
+from ..metrics.registry import METRICS
+from .numbers import number
 from .table import interval
-from .words import number
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
 

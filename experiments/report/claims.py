@@ -4,10 +4,10 @@ import math
 
 import yaml
 
-from .metrics.registry import METRICS
-from .provenance import ROOT
+from ..loop.provenance import ROOT
+from ..metrics.registry import METRICS
+from .numbers import to_float
 from .table import REFERENCE, interval
-from .words import to_float
 
 
 def read():
@@ -63,7 +63,7 @@ def judge(claim, rows, axes=()):
     claim : dict
         One of ``read()``.
     rows : list of dict
-        The run's table (experiments.table.summarise), one dict per line, numbers as text; of `against` for a
+        The run's table (experiments.report.table.summarise), one dict per line, numbers as text; of `against` for a
         statement about another row than the reference.
     axes : sequence of str
         Columns of settings; what is found at several of them says at which.
