@@ -1,0 +1,6 @@
+"""What the paper's text and the authors' code do differently: ``python -m experiments.deviations``."""
+
+from .report.deviations import main
+
+if __name__ == "__main__":
+    main()
