@@ -6,13 +6,18 @@ from sklearn.base import clone
 
 from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, can_be_scored, label_scores
+from .scores import OF_LABELS, Score
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent, plane
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
 
 REQUIRES = "latent"
-PUBLISHED = {"batch_entropy": "BE", "batch_asw": "BASW", "asw": "ASW", "ari": "ARI", "nmi": "NMI"}
+SCORES = {
+    "batch_entropy": Score("entropy of batch mixing (nats)", "higher", "BE"),
+    "batch_asw": Score("silhouette of batches", "lower", "BASW"),
+    **{name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()},
+}
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -87,39 +92,3 @@ def _plane(method, X, batch, latent, protocol, seeds):
         wider = clone(method).set_params(n_latent=min(wide, *X.shape))
         latent = fit_latent(wider, X, batch=batch)
     return plane(latent, seeds.split % 2**32)
-
-
-def figure(table, records):
-    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.bars import score_bars
-    from .plots.scatter import Categories, plane_panels
-    from .plots.words import panel_of
-
-    figures, dataset = {}, table["dataset"].iloc[0]
-    shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
-    for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
-        panels = [row for row in shown.itertuples() if key in row.arrays]
-        if panels:
-            colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
-            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", dataset)
-            figures[f"tsne_{key}"] = plane_panels(panels, planes, colours, what=what, drawn="t-SNE", like=like)
-    for score, name in PUBLISHED.items():
-        rows = table[table["score"] == score]
-        if len(rows) and rows["n_seeds"].any():
-            panel = panel_of("Fig 8", dataset)
-            note = ""
-            if score == "batch_entropy":
-                n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()
-                note = f" At most ln\xa0{n_batches}\xa0= {np.log(n_batches):.2f}; mixed at random: {mixed:.2f}."
-                if rows["published"].notna().any():
-                    note += f" Published: of two batches, at most {np.log(2):.2f}."
-            figures[score] = score_bars(table, score, like=f"{panel} ({name})", note=note)
-    return figures

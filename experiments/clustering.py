@@ -3,22 +3,20 @@
 import numpy as np
 
 from .metrics.clustering import can_be_scored, label_scores
+from .scores import OF_LABELS, Score
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
 
 REQUIRES = "latent"
-SCORES = ("asw", "ari", "nmi")
 CUTS = (4, 3, 2)  # of the label hierarchy, Table 3
-PUBLISHED = {score: score.upper() for score in SCORES}
-PUBLISHED |= {
-    f"{score}_{cut}": {"metric": score.upper(), "n_clusters_cut": n}  # "all": Fig 8e–g shows other runs than Fig 8b
-    for score in SCORES
+SCORES = {name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()}
+SCORES |= {  # "all": Fig 8e–g shows other runs than Fig 8b
+    f"{name}_{cut}": Score(f"{score.label}, {cut} types", score.better, {"metric": name.upper(), "n_clusters_cut": n})
+    for name, score in OF_LABELS.items()
     for cut, n in {"all": 7, 4: 4, 3: 3, 2: 2}.items()
 }
-CUT_COLOURS = ("darkred", "red", "tomato", "salmon")  # the paper's, for 2, 3, 4 and all clusters
-LEGEND = " ARI and NMI are named as they are: the legends of the published figure exchange them."
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -84,29 +82,3 @@ def evaluate(method, adata, protocol, seeds):
 
 def _labels(adata, key, rows):
     return adata.obs[key].astype(str).to_numpy()[rows] if key in adata.obs else None
-
-
-def figure(table, records):
-    """Return {name: Figure}: the three scores side by side, and by cut where the labels have a hierarchy.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell.
-    """
-    from .plots.bar_panels import bar_panels
-    from .plots.words import panel_of
-
-    first = records.iloc[0]
-    note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
-    like = panel_of("Fig 8", first["dataset"])
-    figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like=like, note=note)}
-    cuts = [cut for cut in sorted(CUTS) if (table["score"] == f"asw_{cut}").any()]
-    if cuts:
-        panels = {score: [f"{score}_{cut}" for cut in (*cuts, "all")] for score in SCORES}
-        colours = dict(zip((2, 3, 4, "all"), CUT_COLOURS, strict=True))
-        series = {f"{cut} types": colours[cut] for cut in cuts} | {f"all {first['n_labels']}": colours["all"]}
-        figures["hierarchy"] = bar_panels(table, panels, like="Fig 8e–g", note=note, series=series)
-    return figures

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
+from .scores import Score
 from .tasks.hashes import matrix_sha256
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
@@ -15,7 +16,11 @@ TABLE_1 = [
     {"metric": "heldout_loglik_per_cell", "n_train_cells": "{n_train_cells}"},
     {"metric": "heldout_neg_loglik_per_cell", "n_train_cells": "{n_train_cells}", "sign": -1},  # Fig 9a
 ]
-PUBLISHED = {"loglik": TABLE_1, "loglik_tuned": TABLE_1, "loglik_marginal": "loglik_marginal"}
+SCORES = {
+    "loglik": Score("held-out log-likelihood, own quantity (nats per cell)", "higher", TABLE_1, 0.002),
+    "loglik_tuned": Score("held-out log-likelihood, encoder tuned (nats per cell)", "higher", TABLE_1, 0.002),
+    "loglik_marginal": Score("held-out marginal log-probability (nats per cell)", "higher", tolerance=0.002),
+}
 PROPOSAL_EPOCHS = 100  # on the held-out cells, of the encoder that sampling the marginal starts from
 
 
@@ -114,36 +119,3 @@ def _generative_hash(network):
         if not name.startswith("encoder_"):
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-MARKS = {
-    "loglik": ("o", "each method's own quantity, as in the paper"),
-    "loglik_tuned": (">", "with the encoder tuned on the held-out cells"),
-    "loglik_marginal": ("s", "probability of the counts, latent variables integrated out"),
-}
-
-
-def figure(table, records):
-    """Return {name: Figure}: the scores of all methods at each training size and, with several sizes, over them.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.points import score_points
-    from .plots.sizes import size_lines
-    from .plots.words import panel_of
-
-    figures, sizes = {}, records.groupby("n_train_cells", sort=False)["n_train"].max()
-    shown_in = "Fig 9a" if len(sizes) == 1 and sizes.index[0] == "all" else "Table 1"  # which has several sizes
-    like = panel_of(shown_in, table["dataset"].iloc[0])
-    for size in sizes.index:
-        here = table[table["n_train_cells"] == size]
-        figures[f"heldout_{size}"] = score_points(here, MARKS, like=like, apart=["loglik_marginal"])
-    if len(sizes) > 1:
-        grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
-        figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like=like)
-    return figures

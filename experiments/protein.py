@@ -1,13 +1,17 @@
 """Neighbours in latent space against neighbours in protein space: Fig 8c (paper, sections 2.5 and 4.7)."""
 
 from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
+from .scores import Score
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
 
 REQUIRES = "latent"
-PUBLISHED = {"protein_spearman": "protein_knn_spearman", "protein_fold": "protein_knn_fold_enrichment"}
+SCORES = {
+    "protein_spearman": Score("Spearman of RNA and protein graphs", "higher", "protein_knn_spearman"),
+    "protein_fold": Score("fold enrichment of shared edges", "higher", "protein_knn_fold_enrichment"),
+}
 N_NEIGHBORS = 100
 
 
@@ -60,23 +64,3 @@ def evaluate(method, adata, protocol, seeds):
         "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
-
-
-def figure(table, records):
-    """Return {name: Figure}: both scores side by side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell.
-    """
-    from .plots.bar_panels import bar_panels
-
-    first = records.iloc[0]
-    note = (
-        f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "
-        "Raw: the counts as they are."
-    )
-    return {"scores": bar_panels(table, {score: [score] for score in PUBLISHED}, like="Fig 8c", note=note, digits=3)}

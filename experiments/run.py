@@ -5,6 +5,7 @@ and the report from the records.
 """
 
 import importlib
+import importlib.util
 import itertools
 import json
 import os
@@ -28,7 +29,9 @@ from .loop.protocol import check, flip
 from .loop.provenance import ROOT
 from .loop.settings import check_blocks, check_cells, check_file_names, executor
 from .loop.store import Store, atomic, sweep
+from .metrics.registry import register
 from .report import page, table
+from .scores import published
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
@@ -48,11 +51,12 @@ def execute(config, tag=""):
         Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
+    module = importlib.import_module(experiment["module"])
+    register(module)
     check_file_names(config)
     _require_writable(results_dir)
-    prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
-    if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
-        prepare(config)
+    if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it may add to the axes
+        module.prepare(config)
     for name, method in config["methods"].items():
         check_method(name, method)
     run_cells = executor(config["executor"])
@@ -120,14 +124,16 @@ def _draw(config, records, store, source, tag):
     cells = table.frame(records)
     whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
     published_as = config["dataset"].get("published_as") if whole else None
-    summary = table.summarise(cells, axes, module.PUBLISHED, published_as, source["origin"])
+    summary = table.summarise(cells, axes, published(module.SCORES, cells), published_as, source["origin"])
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
     for name, content in {stem: summary, f"{stem}_cells": cells}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
     done = cells.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
-    figures = _save_figures(module.figure(summary, done) if len(done) else {}, results_dir / "figures", stem)
+    figures = _save_figures(
+        _figures(module.__name__, summary, done) if len(done) else {}, results_dir / "figures", stem
+    )
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures, "tag": tag}
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
@@ -165,6 +171,15 @@ def _distinct(records, name):
         if record.get(name) is not None and record[name] not in values:
             values.append(record[name])
     return values
+
+
+def _figures(experiment, summary, done):
+    """What the module of its name in the folder figures/ beside an experiment draws; nothing where there is none."""
+    package, _, name = experiment.rpartition(".")
+    folder = f"{package}.figures".lstrip(".")
+    if not importlib.util.find_spec(folder) or not importlib.util.find_spec(f"{folder}.{name}"):
+        return {}
+    return importlib.import_module(f"{folder}.{name}").figure(summary, done)
 
 
 def _save_figures(figures, folder, stem):

@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from datasets.base import subsample
 
+from .declared import check_found
 from .provenance import code_version, git_commit, machine, versions
 from .settings import check_values
 from .store import Store
@@ -39,7 +40,7 @@ class Cell:
     """What is computed once: plain values only, so that it travels to another process or machine."""
 
     experiment: str
-    module: str  # of the experiment, with evaluate() and figure()
+    module: str  # of the experiment, with evaluate()
     dataset: dict  # resolved conf/dataset block
     dataset_hash: str
     method: str  # its name in this run
@@ -74,7 +75,7 @@ class Cell:
         """The same cell with its key: a hash of all that its result depends on."""
         content = {
             "format": RECORD_FORMAT,
-            "experiment": [self.experiment, self.module, code_version(self.module)],
+            "experiment": [self.experiment, self.module, code_version(self.module, "evaluate")],
             "dataset": self.dataset_hash,
             "method": [self.config["_target_"], self.parameters, code_version(module_of(self.config["_target_"]))],
             "protocol": self.protocol,
@@ -154,6 +155,7 @@ def _evaluate(cell, outcome, details):
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
     broken = [name for name, value in scores.items() if not math.isfinite(value)]
+    check_found(experiment, scores)
     outcome.update(scores=scores, facts=facts)
     if broken:
         outcome["reason"] = f"the score {', '.join(broken)} is {scores[broken[0]]}"
@@ -176,7 +178,7 @@ def describe(cell, threads):
         "role": cell.config.get("_role_", "method"),
         "method_config": cell.config,
         "method_code": code_version(module_of(cell.config["_target_"])),
-        "experiment_code": code_version(cell.module),
+        "experiment_code": code_version(cell.module, "evaluate"),
         "protocol": cell.protocol["name"],
         "protocol_config": cell.protocol,
         "axes": cell.axes,

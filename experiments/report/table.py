@@ -59,7 +59,7 @@ def summarise(cells, axes, published, published_as, origin=""):
     axes : list of str
         Axis columns beside the seed.
     published : dict
-        Score name -> metric name in results/published.json, with axis names in braces; or, for numbers that were
+        Score name -> metric name in results/published.json, with axis names in braces, or None; for numbers that were
         published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
         ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
         a qualifier that comes out as "all". ``method`` and ``dataset`` are names other than the label and
@@ -143,7 +143,7 @@ def _against_reference(cells, group, axes, score):
 def _published(numbers, dataset, row, wanted):
     """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
     found = []
-    for address in wanted if isinstance(wanted, list) else [wanted]:
+    for address in wanted if isinstance(wanted, list) else filter(None, [wanted]):
         address = {"metric": address} if isinstance(address, str) else dict(address)
         sign, where = address.pop("sign", 1), address.pop("where", {})
         if any(str(row[axis]) != str(value) for axis, value in where.items()):

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments.metrics.registry import Metric
 from experiments.plots.bars import score_bars
 from experiments.report import claims, table
 from experiments.report import page as report
+from experiments.scores import Score
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 METHODS = {
@@ -341,17 +341,17 @@ NAN = math.nan
     ],
 )
 def test_verdict(ours, low, high, published, verdict, why):
-    assert report._verdict(ours, low, high, published, "failed: R", Metric("score", "lower")) == (verdict, why)
+    assert report._verdict(ours, low, high, published, "failed: R", Score("score", "lower")) == (verdict, why)
 
 
 def test_verdict_knows_which_direction_is_better():
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", "higher"))[1] == "50.0% lower, worse"
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", ""))[1] == "50.0% lower"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Score("score", "higher"))[1] == "50.0% lower, worse"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Score("score", ""))[1] == "50.0% lower"
 
 
 def test_each_metric_has_a_tolerance_of_its_own():
-    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher"))[0] == "reproduced"
-    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher", 0.002))[0] == "differs"
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Score("score", "higher"))[0] == "reproduced"
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Score("score", "higher", tolerance=0.002))[0] == "differs"
 
 
 def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch):
