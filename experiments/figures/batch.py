@@ -16,7 +16,7 @@ def figure(table, records):
     table : pandas.DataFrame
         Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
+        One row per finished job, with its ``arrays``.
     """
 
     figures, dataset = {}, table["dataset"].iloc[0]

@@ -12,7 +12,7 @@ def figure(table, records):
     table : pandas.DataFrame
         Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
-        One row per finished cell.
+        One row per finished job.
     """
 
     first = records.iloc[0]

@@ -20,7 +20,7 @@ def figure(table, records):
     table : pandas.DataFrame
         Summary over seeds (experiments.report.table.summarise); rows that were stopped are drawn from their status.
     records : pandas.DataFrame
-        One row per finished cell.
+        One row per finished job.
     """
 
     figures = {}

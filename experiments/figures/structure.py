@@ -13,7 +13,7 @@ def figure(table, records):
     table : pandas.DataFrame
         Summary over seeds (experiments.report.table.summarise).
     records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
+        One row per finished job, with its ``arrays``.
     """
 
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]

@@ -18,7 +18,7 @@ def figure(table, records):
     table : pandas.DataFrame
         Summary over seeds (experiments.report.table.summarise); not read, the figures show cells and correlations.
     records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
+        One row per finished job, with its ``arrays``.
     """
 
     first = list(records[records["seed"] == records["seed"].min()].itertuples())

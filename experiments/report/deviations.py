@@ -90,13 +90,13 @@ def _runs(results_dir):
         config, flip = run["config"], run["config"].get("flip") or []
         if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
             continue
-        rows, cells = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_cells"))
+        rows, jobs = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_jobs"))
         of = f"{config['experiment']['name']} · {config['dataset']['name']}"
         shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
         yield {
             "of": of, "experiment": config["experiment"]["name"], "flip": flip,
             "data": run.get("provenance", {}).get("dataset_hash"),
-            "scores": dict(_scores(cells, run["axes"], shown)),
+            "scores": dict(_scores(jobs, run["axes"], shown)),
         }  # fmt: skip
 
 
@@ -106,8 +106,8 @@ def _rows(path):
         return [row for row in csv.DictReader(table) if row["role"] != "control"]
 
 
-def _scores(cells, axes, shown):
-    for row in cells:
+def _scores(jobs, axes, shown):
+    for row in jobs:
         setting = ", ".join(f"{axis}: {row[axis]}" for axis in axes)
         for score in shown:
             if row["status"] == "done" and row.get(score):

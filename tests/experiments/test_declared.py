@@ -88,7 +88,7 @@ def test_what_only_shows_as_it_runs_fails_its_job(monkeypatch, tmp_path):
     protocol = {"name": "as_written"}
     config = {"_target_": "baselines.controls.GeneMean"}
     parts = ("imputation", "experiments.imputation", {"name": "x"}, "hash", "mean", config, protocol, {}, 0)
-    job.run(job.Cell(*parts, key="k"), tmp_path, threads=1)
+    job.run(job.Job(*parts, key="k"), tmp_path, threads=1)
     record = json.loads((tmp_path / "records/imputation/k.json").read_text())
     assert (record["status"], record["scores"]) == ("failed", {})
     assert "experiments.imputation returns a score 'surprise' that nobody has described" in record["reason"]

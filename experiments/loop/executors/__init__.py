@@ -1,6 +1,6 @@
-"""Executors: where the cells of an experiment run; a yaml in conf/executor/ names ``run_cells`` of a module.
+"""Executors: where the jobs of an experiment run; a yaml in conf/executor/ names ``run_jobs`` of a module.
 
-``local`` computes cells on this machine. ``slurm`` and ``ray`` hand each cell to a node that computes it by ``local``,
+``local`` computes jobs on this machine. ``slurm`` and ``ray`` hand each job to a node that computes it by ``local``,
 so limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``,
 ``why`` and ``cancel`` for ``supervise``, and one yaml.
 """
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from .. import job as cell_module
+from .. import job as job_module
 from ..store import Store
 
-LATE_SECONDS = 10.0  # a record may show up on a shared file system this long after its job has ended
+LATE_SECONDS = 10.0  # a record may show up on a shared file system this long after a job has ended
 
 
 class Resources(NamedTuple):
-    """What one cell asks for: ``_resources_`` of its method, and the executor's values for what that leaves out."""
+    """What one job asks for: ``_resources_`` of its method, and the executor's values for what that leaves out."""
 
     cpus: int
     gpus: float
@@ -28,11 +28,11 @@ class Resources(NamedTuple):
     timeout_minutes: float
 
 
-def resources(cell, *, threads, gpus=0, memory_gb="auto", timeout_minutes):
-    """Resources of ``cell``; ValueError where its method asks for what there is not."""
+def resources(job, *, threads, gpus=0, memory_gb="auto", timeout_minutes):
+    """Resources of ``job``; ValueError where its method asks for what there is not."""
     defaults = Resources(threads, gpus, memory_gb, timeout_minutes)
-    own = cell.config.get("_resources_") or {}
-    where = f"methods.{cell.method}._resources_"
+    own = job.config.get("_resources_") or {}
+    where = f"methods.{job.method}._resources_"
     for name, value in own.items():
         if name not in Resources._fields:
             raise ValueError(f"{where}.{name} is not a resource; there are: {', '.join(Resources._fields)}.")
@@ -42,71 +42,71 @@ def resources(cell, *, threads, gpus=0, memory_gb="auto", timeout_minutes):
     return defaults._replace(**own)
 
 
-def supervise(engine, cells, results_dir, *, n_jobs, retries, verbose, **defaults):
-    """Keep the jobs of ``cells`` going on ``engine`` until each cell has a record.
+def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults):
+    """Keep ``jobs`` going on ``engine`` until each has a record.
 
-    A job that ends without leaving one (a lost node, a killed process, a cancelled job) is submitted again, ``retries``
-    times. What is still submitted when this is left, by Ctrl-C too, is cancelled.
+    One that ends without leaving it (a lost node, a killed process) is submitted again, ``retries`` times. What is
+    still submitted when this is left, by Ctrl-C too, is cancelled.
 
     Parameters
     ----------
     engine : object
-        ``submit(cell, resources)`` returns a job; ``states(jobs)`` the state of each job that has not ended;
-        ``why(job)`` a reason and a log for one that ended without a record; ``cancel(jobs)`` ends jobs;
-        ``poll_seconds`` is how long it is left alone.
+        ``submit(job, resources)`` returns a handle of its own on the job; ``states(handles)`` the state of each that
+        has not ended; ``why(handle)`` a reason and a log for one that ended without a record; ``cancel(handles)`` ends
+        them; ``poll_seconds`` is how long it is left alone.
     n_jobs : int or "auto"
         Jobs submitted at once; ``auto`` is all of them.
     defaults
         Of ``resources``.
     """
-    # Who claims a cell (store.Claims)? Its node does, by computing it with the local executor; the submitter never: its
-    # own job would wait for it. So a claim lives and dies with the process that computes. Where a file system has no
-    # locks between machines, two runs may compute one cell, to the same result.
+    # Who claims a job (store.Claims)? Its node does, by computing it with the local executor; the submitter never: what
+    # it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file system
+    # has no locks between machines, two runs may compute one job, to the same result.
     if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
         raise ValueError(f"executor.threads={defaults['threads']}, executor.n_jobs={n_jobs}: both must be at least 1.")
-    asked = {cell.key: resources(cell, **defaults) for cell in cells}
+    asked = {job.key: resources(job, **defaults) for job in jobs}
     at_once = math.inf if n_jobs == "auto" else int(n_jobs)
-    waiting, running, ended, losses = deque(cells), {}, {}, Counter()
-    with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
+    waiting, running, ended, losses = deque(jobs), {}, {}, Counter()
+    with tqdm(total=len(jobs), unit="job", disable=not verbose or not jobs, dynamic_ncols=True) as bar:
         try:
             while waiting or running:
                 poll_at = time.monotonic() + engine.poll_seconds
                 while waiting and len(running) < at_once and time.monotonic() < poll_at:
-                    cell = waiting.popleft()
-                    store = Store(results_dir, cell.experiment)
-                    if not store.is_final(cell.key):  # another run may have been here
-                        store.path(cell.key).unlink(missing_ok=True)  # an old failure is not this run's outcome
-                        running[engine.submit(cell, asked[cell.key])] = cell
+                    job = waiting.popleft()
+                    store = Store(results_dir, job.experiment)
+                    if not store.is_final(job.key):  # another run may have been here
+                        store.path(job.key).unlink(missing_ok=True)  # an old failure is not this run's outcome
+                        running[engine.submit(job, asked[job.key])] = job
                 time.sleep(max(0.0, poll_at - time.monotonic()))
                 states = engine.states(list(running))
-                for job in [job for job in running if job not in states]:
-                    cell = running[job]
-                    if not _recorded(cell, results_dir):
-                        if time.monotonic() - ended.setdefault(job, time.monotonic()) < LATE_SECONDS:
+                for handle in [handle for handle in running if handle not in states]:
+                    job = running[handle]
+                    if not _recorded(job, results_dir):
+                        if time.monotonic() - ended.setdefault(handle, time.monotonic()) < LATE_SECONDS:
                             continue
-                        losses[cell.key] += 1
-                        if losses[cell.key] <= retries:
-                            waiting.append(cell)
+                        losses[job.key] += 1
+                        if losses[job.key] <= retries:
+                            waiting.append(job)
                         else:
-                            reason, log = engine.why(job)
-                            reason = f"lost {losses[cell.key]} times (executor.retries={retries}): {reason}"
-                            record_failure(cell, results_dir, asked[cell.key].cpus, "failed", reason, log)
-                    del running[job]
+                            reason, log = engine.why(handle)
+                            reason = f"lost {losses[job.key]} times (executor.retries={retries}): {reason}"
+                            record_failure(job, results_dir, asked[job.key].cpus, "failed", reason, log)
+                    del running[handle]
                 counts = Counter(states.values()) + Counter({"to submit": len(waiting)})
                 bar.set_postfix_str(", ".join(f"{n} {state}" for state, n in counts.items()), refresh=False)
-                bar.update(len(cells) - len(waiting) - len(running) - bar.n)
+                bar.update(len(jobs) - len(waiting) - len(running) - bar.n)
         finally:
             engine.cancel(list(running))
 
 
-def _recorded(cell, results_dir):
-    store = Store(results_dir, cell.experiment)
+def _recorded(job, results_dir):
+    store = Store(results_dir, job.experiment)
     os.listdir(store.folder)  # makes a network file system look again
-    return store.read(cell.key) is not None
+    return store.read(job.key) is not None
 
 
-def record_failure(cell, results_dir, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.0):
-    """The record of a cell that could not write its own."""
+def record_failure(job, results_dir, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.0):
+    """The record of a job that could not write its own."""
     outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": {"total": seconds}}
     outcome |= {"traceback": log[-4000:], "peak_memory_mb": peak_memory_mb}
-    Store(results_dir, cell.experiment).write(cell_module.describe(cell, threads) | outcome, {})
+    Store(results_dir, job.experiment).write(job_module.describe(job, threads) | outcome, {})

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from experiments.loop.job import Cell, check_method
+from experiments.loop.job import Job, check_method
 from experiments.loop.provenance import code_version
 
-BASE = Cell(
+BASE = Job(
     experiment="imputation",
     module="experiments.imputation",
     dataset={"name": "cortex", "published_as": "CORTEX"},
