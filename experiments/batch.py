@@ -7,10 +7,10 @@ from sklearn.base import clone
 from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, can_be_scored, label_scores
 from .scores import OF_LABELS, Score
+from .tasks.data import training_cells
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent, plane
 from .tasks.skipped import NotApplicable
-from .tasks.split import train_test
 
 REQUIRES = "latent"
 SCORES = {
@@ -46,14 +46,13 @@ def evaluate(method, adata, protocol, seeds):
     ------
     NotApplicable
     """
-    rows, _ = train_test(adata, protocol, seeds)
-    X, batch = adata.X[rows], _codes(adata, "batch", rows)
+    rows, X, given, _ = training_cells(adata, protocol, seeds)
+    batch = _codes(adata, "batch", rows)
     if batch is None or len(batch["batch_names"]) < 2:
         raise NotApplicable(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
     if len(rows) <= N_NEIGHBORS:
         raise NotApplicable(f"{len(rows)} training cells: batch mixing looks at the {N_NEIGHBORS} nearest of each.")
     label = _codes(adata, "label", rows) or {}
-    given = adata.obs["batch"].to_numpy()[rows]
     n_labels = len(label["label_names"]) if label else None
     latent = fit_latent(method, X, batch=given, n_labels=n_labels)
 

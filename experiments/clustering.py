@@ -4,10 +4,10 @@ import numpy as np
 
 from .metrics.clustering import can_be_scored, label_scores
 from .scores import OF_LABELS, Score
+from .tasks.data import training_cells
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent
 from .tasks.skipped import NotApplicable
-from .tasks.split import train_test
 
 REQUIRES = "latent"
 CUTS = (4, 3, 2)  # of the label hierarchy, Table 3
@@ -47,8 +47,7 @@ def evaluate(method, adata, protocol, seeds):
     ------
     NotApplicable
     """
-    rows, _ = train_test(adata, protocol, seeds)
-    labels = _labels(adata, "label", rows)
+    rows, X, batch, labels = training_cells(adata, protocol, seeds)
     if labels is None:
         raise NotApplicable(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
     n_labels = np.unique(labels).size
@@ -57,15 +56,14 @@ def evaluate(method, adata, protocol, seeds):
             f"{adata.uns['source']['name']} has {n_labels} cell type(s) among {len(rows)} training cells: clusters "
             "need at least two types, and fewer than cells."
         )
-    X = adata.X[rows]
-    given = "batch" in adata.obs and protocol["clustering"]["use_batch"]
-    batch = adata.obs["batch"].to_numpy()[rows] if given else None
-    latent = fit_latent(method, X, batch=batch, n_labels=n_labels)
+    latent = fit_latent(method, X, batch=batch if protocol["clustering"]["use_batch"] else None, n_labels=n_labels)
     if getattr(method, "sees_truth", False):
         latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type
 
     scores = label_scores(latent=latent, labels=labels, seed=seeds.split)
-    coarse = {cut: _labels(adata, f"label_{cut}", rows) for cut in CUTS if f"label_{cut}" in adata.obs}
+    coarse = {
+        cut: adata.obs[f"label_{cut}"].astype(str).to_numpy()[rows] for cut in CUTS if f"label_{cut}" in adata.obs
+    }
     levels = {cut: label_scores(latent=latent, labels=labels, seed=seeds.split) for cut, labels in coarse.items()}
     if levels:
         levels["all"] = scores
@@ -78,7 +76,3 @@ def evaluate(method, adata, protocol, seeds):
         "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
-
-
-def _labels(adata, key, rows):
-    return adata.obs[key].astype(str).to_numpy()[rows] if key in adata.obs else None

@@ -10,8 +10,8 @@ from datasets.base import BULK
 from .metrics.differential import adjusted, auroc, called
 from .metrics.idr import fit_idr
 from .scores import Score
+from .tasks.data import training_cells
 from .tasks.skipped import NotApplicable
-from .tasks.split import train_test
 
 REQUIRES = "compare"
 
@@ -73,9 +73,8 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
     """
     rules = protocol["differential"]
     names, bulk = _reference(adata, comparison)
-    train, _ = train_test(adata, protocol, seeds)
-    X, label = adata.X[train], adata.obs["label"].to_numpy()[train]
-    batch = adata.obs["batch"].to_numpy()[train] if rules["use_batch"] and "batch" in adata.obs else None
+    _, X, batch, label = training_cells(adata, protocol, seeds)
+    batch = batch if rules["use_batch"] else None
     groups = [np.flatnonzero(label == name) for name in names]
     for name, group in zip(names, groups, strict=True):
         if len(group) < FEWEST:

@@ -7,6 +7,7 @@ import numpy as np
 
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
 from .scores import Score
+from .tasks.data import take
 from .tasks.hashes import matrix_sha256
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
@@ -69,9 +70,9 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         train = train[:n_train_cells]
     if choices["test_cells"] == "at_most_train":
         test = test[: train.size]
-    batch = adata.obs["batch"].to_numpy() if "batch" in adata.obs else None
-    fitted = method.fit(adata.X[train], batch=_of(batch, train))
-    X, batch = adata.X[test], _of(batch, test)
+    _, X, batch, _ = take(adata, train)
+    fitted = method.fit(X, batch=batch)
+    _, X, batch, _ = take(adata, test)
 
     arrays = {"loglik": np.asarray(fitted.loglik(X, batch=batch), dtype=np.float64)}
     scores = {"loglik": nats_per_cell(loglik=arrays["loglik"])}
@@ -90,10 +91,6 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         facts["marginal_error"] = monte_carlo_error(standard_error=error)
         facts["marginal_error_largest"] = float(np.max(error))
     return scores, arrays, facts
-
-
-def _of(values, rows):
-    return None if values is None else values[rows]
 
 
 def _tuned(fitted, X, batch, choices):

@@ -5,8 +5,8 @@ import numpy as np
 from .metrics.posterior import coverage, crps
 from .scores import Score
 from .tasks.authors_draws import authors_draws
+from .tasks.data import training_cells
 from .tasks.hashes import array_sha256
-from .tasks.split import train_test
 
 REQUIRES = "sample"
 SCORES = {
@@ -47,9 +47,7 @@ def evaluate(method, adata, protocol, seeds):
         Sizes, the gene, and the hash of the chosen entries: equal for all methods of one seed.
     """
     choices = protocol["posterior"]
-    train, _ = train_test(adata, protocol, seeds)
-    batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
-    X = adata.X[train]
+    train, X, batch, _ = training_cells(adata, protocol, seeds)
     fitted = method.fit(X, batch=batch)
     X = X[: max(1, min(X.shape[0], MAX_VALUES // (N_DRAWS * X.shape[1])))]
     batch = None if batch is None else batch[: X.shape[0]]

@@ -2,10 +2,10 @@
 
 from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
 from .scores import Score
+from .tasks.data import training_cells
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent
 from .tasks.skipped import NotApplicable
-from .tasks.split import train_test
 
 REQUIRES = "latent"
 SCORES = {
@@ -43,11 +43,10 @@ def evaluate(method, adata, protocol, seeds):
     """
     if "protein" not in adata.obsm:
         raise NotApplicable(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
-    rows, _ = train_test(adata, protocol, seeds)
+    rows, X, batch, _ = training_cells(adata, protocol, seeds)
     if len(rows) <= N_NEIGHBORS:
         raise NotApplicable(f"{len(rows)} training cells: the graphs are of the {N_NEIGHBORS} nearest of each.")
-    X, protein = adata.X[rows], adata.obsm["protein"][rows]
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    protein = adata.obsm["protein"][rows]
     latent = fit_latent(method, X, batch=batch)
     if getattr(method, "sees_truth", False):
         latent = protein

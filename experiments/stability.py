@@ -6,6 +6,7 @@ from sklearn.base import clone
 from .metrics.clustering import can_be_scored, label_scores
 from .metrics.imputation import median_l1
 from .scores import MEDIAN_L1, OF_LABELS, Score
+from .tasks.data import take
 from .tasks.hidden import hide
 from .tasks.outputs import check_latent
 from .tasks.split import train_test
@@ -61,14 +62,13 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
     labelled = "label" in adata.obs and hasattr(method, "latent")
     if labelled or watched:
         train, test = train_test(adata, protocol, seeds)
-        fitted, objective = _fit(clone(method), adata, train, test, watched)
+        cells = take(adata, train)
+        fitted, objective = _fit(clone(method), cells, take(adata, test) if watched else None)
         arrays |= objective
         scores |= {f"{name}_objective": float(values[-1]) for name, values in objective.items()}
-        labels = adata.obs["label"].astype(str).to_numpy()[train] if labelled else []
-        if can_be_scored(labels):
-            X, batch = _cells(adata, train)
-            latent = check_latent(fitted.latent(X, batch=batch), n_cells=len(train))
-            scores |= label_scores(latent=latent, labels=labels, seed=seeds.split)
+        if labelled and can_be_scored(cells.label):
+            latent = check_latent(fitted.latent(cells.X, batch=cells.batch), n_cells=len(train))
+            scores |= label_scores(latent=latent, labels=cells.label, seed=seeds.split)
     return scores, arrays, task.facts
 
 
@@ -92,19 +92,14 @@ def _imputation(method, task, watched):
     return np.asarray(epochs), errors
 
 
-def _fit(method, adata, train, test, watched):
-    """The method fitted to the training cells; minus its objective by epoch, on them and on the test cells."""
-    X, batch = _cells(adata, train)
-    if not watched:
-        return method.fit(X, batch=batch), {}
+def _fit(method, train, test):
+    """The method fitted to the training cells; minus its objective by epoch, on them and on test cells if there are."""
+    if test is None:
+        return method.fit(train.X, batch=train.batch), {}
     # A patience beyond the last epoch: held-out cells are looked at, and nothing is stopped or put back.
     method.set_params(early_stopping="authors", patience=method.n_epochs + 1)
-    history = method.fit(X, batch=batch, validation=_cells(adata, test)).history_
+    history = method.fit(train.X, batch=train.batch, validation=(test.X, test.batch)).history_
     return method, {
         "training": history["loss"].to_numpy(dtype=float),
         "heldout": history["validation_loss"].to_numpy(dtype=float),
     }
-
-
-def _cells(adata, rows):
-    return adata.X[rows], adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None

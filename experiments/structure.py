@@ -6,6 +6,7 @@ from baselines.simlr_n_clusters import estimate_n_clusters
 
 from .metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
 from .scores import Score
+from .tasks.data import take
 from .tasks.graph import neighbor_graph, spring_layout
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent, plane
@@ -48,9 +49,8 @@ def evaluate(method, adata, protocol, seeds):
     facts : dict
         Sizes and the hash of the cells chosen.
     """
-    rows = _rows(adata, protocol, seeds)
-    X, arrays = adata.X[rows], _annotations(adata, rows)
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    rows, X, batch, _ = take(adata, _rows(adata, protocol, seeds))
+    arrays = _annotations(adata, rows)
     n_labels = len(arrays["label_names"]) if "label" in arrays else None
     scores = {}
     if "n_clusters" in method.get_params():

@@ -5,6 +5,7 @@ from scipy.special import gamma, logit
 
 from .metrics.technical import binomial_zero, hypergeometric_zero, mean_gap, nb_share, signed_log10_p, underflows
 from .scores import Score
+from .tasks.data import take
 from .tasks.hashes import array_sha256
 from .tasks.split import train_test
 
@@ -77,8 +78,7 @@ def evaluate(method, adata, protocol, seeds):
     """
     choices = protocol["technical"]
     rows = np.arange(adata.n_obs) if choices["cells"] == "all" else train_test(adata, protocol, seeds)[0]
-    X = adata.X[rows]
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    _, X, batch, _ = take(adata, rows)
     of_all = adata.obs["label"].astype(str).to_numpy() if "label" in adata.obs else np.full(adata.n_obs, "all cells")
     label = of_all[rows]
     fitted = method.fit(X, batch=batch)

@@ -6,9 +6,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from .corrupt import corrupt
+from .data import training_cells
 from .hashes import matrix_sha256
 from .outputs import check_imputed
-from .split import train_test
 
 
 class Task(NamedTuple):
@@ -48,9 +48,7 @@ def hide(adata, protocol, seeds, corruption):
     ValueError
         The corruption changed nothing.
     """
-    train, _ = train_test(adata, protocol, seeds)
-    X = adata.X[train]
-    batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
+    _, X, batch, _ = training_cells(adata, protocol, seeds)
     rng = np.random.default_rng(seeds.corruption)
     hidden = corrupt(X, kind=corruption, rng=rng, **protocol["corruption"][corruption])
 
