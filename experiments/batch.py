@@ -4,15 +4,20 @@ import numpy as np
 from scipy.stats import entropy
 from sklearn.base import clone
 
-from .hashes import array_sha256
-from .latent import fit_latent, plane
 from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, can_be_scored, label_scores
-from .skipped import NotApplicable
-from .split import train_test
+from .scores import OF_LABELS, Score
+from .tasks.data import training_cells
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent, plane
+from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
-PUBLISHED = {"batch_entropy": "BE", "batch_asw": "BASW", "asw": "ASW", "ari": "ARI", "nmi": "NMI"}
+SCORES = {
+    "batch_entropy": Score("entropy of batch mixing (nats)", "higher", "BE"),
+    "batch_asw": Score("silhouette of batches", "lower", "BASW"),
+    **{name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()},
+}
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -26,7 +31,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``, at least two levels in ``obs["batch"]``; ``obs["label"]`` where there are cell types.
     protocol : mapping
         ``split`` and ``batch`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -41,14 +46,13 @@ def evaluate(method, adata, protocol, seeds):
     ------
     NotApplicable
     """
-    rows, _ = train_test(adata, protocol, seeds)
-    X, batch = adata.X[rows], _codes(adata, "batch", rows)
+    rows, X, given, _ = training_cells(adata, protocol, seeds)
+    batch = _codes(adata, "batch", rows)
     if batch is None or len(batch["batch_names"]) < 2:
         raise NotApplicable(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
     if len(rows) <= N_NEIGHBORS:
         raise NotApplicable(f"{len(rows)} training cells: batch mixing looks at the {N_NEIGHBORS} nearest of each.")
     label = _codes(adata, "label", rows) or {}
-    given = adata.obs["batch"].to_numpy()[rows]
     n_labels = len(label["label_names"]) if label else None
     latent = fit_latent(method, X, batch=given, n_labels=n_labels)
 
@@ -87,39 +91,3 @@ def _plane(method, X, batch, latent, protocol, seeds):
         wider = clone(method).set_params(n_latent=min(wide, *X.shape))
         latent = fit_latent(wider, X, batch=batch)
     return plane(latent, seeds.split % 2**32)
-
-
-def figure(table, records):
-    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.bars import score_bars
-    from .plots.scatter import Categories, plane_panels
-    from .plots.words import panel_of
-
-    figures, dataset = {}, table["dataset"].iloc[0]
-    shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
-    for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
-        panels = [row for row in shown.itertuples() if key in row.arrays]
-        if panels:
-            colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
-            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", dataset)
-            figures[f"tsne_{key}"] = plane_panels(panels, planes, colours, what=what, drawn="t-SNE", like=like)
-    for score, name in PUBLISHED.items():
-        rows = table[table["score"] == score]
-        if len(rows) and rows["n_seeds"].any():
-            panel = panel_of("Fig 8", dataset)
-            note = ""
-            if score == "batch_entropy":
-                n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()
-                note = f" At most ln\xa0{n_batches}\xa0= {np.log(n_batches):.2f}; mixed at random: {mixed:.2f}."
-                if rows["published"].notna().any():
-                    note += f" Published: of two batches, at most {np.log(2):.2f}."
-            figures[score] = score_bars(table, score, like=f"{panel} ({name})", note=note)
-    return figures

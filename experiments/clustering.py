@@ -2,23 +2,21 @@
 
 import numpy as np
 
-from .hashes import array_sha256
-from .latent import fit_latent
 from .metrics.clustering import can_be_scored, label_scores
-from .skipped import NotApplicable
-from .split import train_test
+from .scores import OF_LABELS, Score
+from .tasks.data import training_cells
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent
+from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
-SCORES = ("asw", "ari", "nmi")
 CUTS = (4, 3, 2)  # of the label hierarchy, Table 3
-PUBLISHED = {score: score.upper() for score in SCORES}
-PUBLISHED |= {
-    f"{score}_{cut}": {"metric": score.upper(), "n_clusters_cut": n}  # "all": Fig 8e–g shows other runs than Fig 8b
-    for score in SCORES
+SCORES = {name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()}
+SCORES |= {  # "all": Fig 8e–g shows other runs than Fig 8b
+    f"{name}_{cut}": Score(f"{score.label}, {cut} types", score.better, {"metric": name.upper(), "n_clusters_cut": n})
+    for name, score in OF_LABELS.items()
     for cut, n in {"all": 7, 4: 4, 3: 3, 2: 2}.items()
 }
-CUT_COLOURS = ("darkred", "red", "tomato", "salmon")  # the paper's, for 2, 3, 4 and all clusters
-LEGEND = " ARI and NMI are named as they are: the legends of the published figure exchange them."
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -33,7 +31,7 @@ def evaluate(method, adata, protocol, seeds):
         a hierarchy.
     protocol : mapping
         ``split`` and ``clustering`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -49,8 +47,7 @@ def evaluate(method, adata, protocol, seeds):
     ------
     NotApplicable
     """
-    rows, _ = train_test(adata, protocol, seeds)
-    labels = _labels(adata, "label", rows)
+    rows, X, batch, labels = training_cells(adata, protocol, seeds)
     if labels is None:
         raise NotApplicable(f"{adata.uns['source']['name']} has no cell types in obs['label'].")
     n_labels = np.unique(labels).size
@@ -59,15 +56,14 @@ def evaluate(method, adata, protocol, seeds):
             f"{adata.uns['source']['name']} has {n_labels} cell type(s) among {len(rows)} training cells: clusters "
             "need at least two types, and fewer than cells."
         )
-    X = adata.X[rows]
-    given = "batch" in adata.obs and protocol["clustering"]["use_batch"]
-    batch = adata.obs["batch"].to_numpy()[rows] if given else None
-    latent = fit_latent(method, X, batch=batch, n_labels=n_labels)
+    latent = fit_latent(method, X, batch=batch if protocol["clustering"]["use_batch"] else None, n_labels=n_labels)
     if getattr(method, "sees_truth", False):
         latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type
 
     scores = label_scores(latent=latent, labels=labels, seed=seeds.split)
-    coarse = {cut: _labels(adata, f"label_{cut}", rows) for cut in CUTS if f"label_{cut}" in adata.obs}
+    coarse = {
+        cut: adata.obs[f"label_{cut}"].astype(str).to_numpy()[rows] for cut in CUTS if f"label_{cut}" in adata.obs
+    }
     levels = {cut: label_scores(latent=latent, labels=labels, seed=seeds.split) for cut, labels in coarse.items()}
     if levels:
         levels["all"] = scores
@@ -80,33 +76,3 @@ def evaluate(method, adata, protocol, seeds):
         "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
-
-
-def _labels(adata, key, rows):
-    return adata.obs[key].astype(str).to_numpy()[rows] if key in adata.obs else None
-
-
-def figure(table, records):
-    """Return {name: Figure}: the three scores side by side, and by cut where the labels have a hierarchy.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell.
-    """
-    from .plots.bar_panels import bar_panels
-    from .plots.words import panel_of
-
-    first = records.iloc[0]
-    note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
-    like = panel_of("Fig 8", first["dataset"])
-    figures = {"scores": bar_panels(table, {score: [score] for score in SCORES}, like=like, note=note)}
-    cuts = [cut for cut in sorted(CUTS) if (table["score"] == f"asw_{cut}").any()]
-    if cuts:
-        panels = {score: [f"{score}_{cut}" for cut in (*cuts, "all")] for score in SCORES}
-        colours = dict(zip((2, 3, 4, "all"), CUT_COLOURS, strict=True))
-        series = {f"{cut} types": colours[cut] for cut in cuts} | {f"all {first['n_labels']}": colours["all"]}
-        figures["hierarchy"] = bar_panels(table, panels, like="Fig 8e–g", note=note, series=series)
-    return figures

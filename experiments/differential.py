@@ -7,10 +7,11 @@ import numpy as np
 
 from datasets.base import BULK
 
-from .idr import fit_idr
 from .metrics.differential import adjusted, auroc, called
-from .skipped import NotApplicable
-from .split import train_test
+from .metrics.idr import fit_idr
+from .scores import Score
+from .tasks.data import training_cells
+from .tasks.skipped import NotApplicable
 
 REQUIRES = "compare"
 
@@ -25,18 +26,16 @@ def _named(metric):
     ]
 
 
-PUBLISHED = {  # our score -> its name in results/published.json
-    "auroc": _named("AUROC"),
-    "idr_weight": _named("IDR_p"),
-    "idr_rho": _named("IDR_rho"),
-    "n_detected": _named("n_detected_genes"),
-    "null_called": "null_called",
-    "null_p_below": "null_p_below",
-    "null_max_bayes_factor": {
-        "metric": "max_abs_bayes_factor", "dataset": "{published_as} same cluster", "where": {"comparison": "CD"},
-    },
-}  # fmt: skip
-LIKE = {"BDC": ("Fig 5a", "Fig 5c–f", ""), "CD": ("Fig 5b", "Fig 12a–d", "Fig 12e")}
+OF_NULL = {"metric": "max_abs_bayes_factor", "dataset": "{published_as} same cluster", "where": {"comparison": "CD"}}
+SCORES = {
+    "auroc": Score("AUROC against the bulk reference", "higher", _named("AUROC")),
+    "idr_weight": Score("mixture weight for reproducibility (IDR)", "higher", _named("IDR_p")),
+    "idr_rho": Score("correlation of the reproducible ranks (IDR)", "", _named("IDR_rho")),
+    "n_detected": Score("genes called different", "", _named("n_detected_genes")),
+    "null_called": Score("share of genes called, cells of one group", "lower"),
+    "null_p_below": Score("share of p < 0.05, cells of one group (0.05 expected)"),
+    "null_max_bayes_factor": Score("largest |Bayes factor|, cells of one group", "lower", OF_NULL),
+}
 BAYES_FACTOR, LEVEL = 3.0, 0.05  # section 2.7: what counts as evidence
 IDR_START = {"mu": 1.0, "sigma": 0.5, "rho": 0.5}  # of the authors' call
 FEWEST = 4  # cells of a group
@@ -56,7 +55,7 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
         ``{comparison}_logFC`` in ``var``.
     protocol : mapping
         ``split`` and ``differential`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     comparison : str
         "BDC" (B against dendritic cells) or "CD" (CD4 against CD8 T cells).
 
@@ -74,9 +73,8 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
     """
     rules = protocol["differential"]
     names, bulk = _reference(adata, comparison)
-    train, _ = train_test(adata, protocol, seeds)
-    X, label = adata.X[train], adata.obs["label"].to_numpy()[train]
-    batch = adata.obs["batch"].to_numpy()[train] if rules["use_batch"] and "batch" in adata.obs else None
+    _, X, batch, label = training_cells(adata, protocol, seeds)
+    batch = batch if rules["use_batch"] else None
     groups = [np.flatnonzero(label == name) for name in names]
     for name, group in zip(names, groups, strict=True):
         if len(group) < FEWEST:
@@ -212,33 +210,3 @@ def _evidence(table):
     if "bayes_factor" in table:
         return table["bayes_factor"].to_numpy()
     return _signed(adjusted(pvalue=table["pvalue"]), table["log_fold_change"].to_numpy())
-
-
-def figure(table, records):
-    """Return {name: SuiteFigure}: per comparison boxes over the repeats, panels against bulk, and null histograms.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.evidence import evidence_panels, null_panels
-    from .plots.twin_boxes import twin_boxes
-
-    figures = {}
-    for comparison in records["comparison"].unique():
-        boxes, panels, null = LIKE.get(comparison, ("", "", ""))
-        rows = records[records["comparison"] == comparison]
-        published = table[table["comparison"] == comparison]
-        # The reference, which is compared with no null, agrees with itself: it would only stretch the axes.
-        boxed = rows[["null" in arrays for arrays in rows["arrays"]]]
-        if len(boxed):
-            figures[f"boxes_{comparison}"] = twin_boxes(boxed, published, left="idr_weight", right="auroc", like=boxes)
-        first = [row for row in rows[rows["seed"] == rows["seed"].min()].itertuples() if row.role != "control"]
-        if first:
-            thresholds = {"bayes_factor": BAYES_FACTOR, "level": LEVEL}
-            figures[f"scatter_{comparison}"] = evidence_panels(first, **thresholds, like=panels)
-            figures[f"null_{comparison}"] = null_panels(first, **thresholds, like=null)
-    return figures

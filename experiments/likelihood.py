@@ -5,17 +5,23 @@ import hashlib
 
 import numpy as np
 
-from .hashes import matrix_sha256
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
-from .skipped import NotApplicable
-from .split import train_test
+from .scores import Score
+from .tasks.data import take
+from .tasks.hashes import matrix_sha256
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "loglik"
 TABLE_1 = [
     {"metric": "heldout_loglik_per_cell", "n_train_cells": "{n_train_cells}"},
     {"metric": "heldout_neg_loglik_per_cell", "n_train_cells": "{n_train_cells}", "sign": -1},  # Fig 9a
 ]
-PUBLISHED = {"loglik": TABLE_1, "loglik_tuned": TABLE_1, "loglik_marginal": "loglik_marginal"}
+SCORES = {
+    "loglik": Score("held-out log-likelihood, own quantity (nats per cell)", "higher", TABLE_1, 0.002),
+    "loglik_tuned": Score("held-out log-likelihood, encoder tuned (nats per cell)", "higher", TABLE_1, 0.002),
+    "loglik_marginal": Score("held-out marginal log-probability (nats per cell)", "higher", tolerance=0.002),
+}
 PROPOSAL_EPOCHS = 100  # on the held-out cells, of the encoder that sampling the marginal starts from
 
 
@@ -30,7 +36,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
     protocol : mapping
         ``split`` and ``likelihood`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     n_train_cells : int or "all"
         The first so many training cells; the held-out cells are the same at every size.
 
@@ -64,9 +70,9 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         train = train[:n_train_cells]
     if choices["test_cells"] == "at_most_train":
         test = test[: train.size]
-    batch = adata.obs["batch"].to_numpy() if "batch" in adata.obs else None
-    fitted = method.fit(adata.X[train], batch=_of(batch, train))
-    X, batch = adata.X[test], _of(batch, test)
+    _, X, batch, _ = take(adata, train)
+    fitted = method.fit(X, batch=batch)
+    _, X, batch, _ = take(adata, test)
 
     arrays = {"loglik": np.asarray(fitted.loglik(X, batch=batch), dtype=np.float64)}
     scores = {"loglik": nats_per_cell(loglik=arrays["loglik"])}
@@ -85,10 +91,6 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         facts["marginal_error"] = monte_carlo_error(standard_error=error)
         facts["marginal_error_largest"] = float(np.max(error))
     return scores, arrays, facts
-
-
-def _of(values, rows):
-    return None if values is None else values[rows]
 
 
 def _tuned(fitted, X, batch, choices):
@@ -114,36 +116,3 @@ def _generative_hash(network):
         if not name.startswith("encoder_"):
             digest.update(name.encode() + tensor.cpu().numpy().tobytes())
     return digest.hexdigest()
-
-
-MARKS = {
-    "loglik": ("o", "each method's own quantity, as in the paper"),
-    "loglik_tuned": (">", "with the encoder tuned on the held-out cells"),
-    "loglik_marginal": ("s", "probability of the counts, latent variables integrated out"),
-}
-
-
-def figure(table, records):
-    """Return {name: Figure}: the scores of all methods at each training size and, with several sizes, over them.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.points import score_points
-    from .plots.sizes import size_lines
-    from .plots.words import panel_of
-
-    figures, sizes = {}, records.groupby("n_train_cells", sort=False)["n_train"].max()
-    shown_in = "Fig 9a" if len(sizes) == 1 and sizes.index[0] == "all" else "Table 1"  # which has several sizes
-    like = panel_of(shown_in, table["dataset"].iloc[0])
-    for size in sizes.index:
-        here = table[table["n_train_cells"] == size]
-        figures[f"heldout_{size}"] = score_points(here, MARKS, like=like, apart=["loglik_marginal"])
-    if len(sizes) > 1:
-        grown = table.assign(size=table["n_train_cells"].map(sizes)).dropna(subset="size")
-        figures["loglikelihood"] = size_lines(grown, ["loglik", "loglik_marginal"], x="training cells", like=like)
-    return figures

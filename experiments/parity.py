@@ -4,19 +4,20 @@ import numpy as np
 
 from . import peers
 from .metrics.clustering import label_scores
-from .split import train_test
+from .scores import ELBO, OF_LABELS, Score
+from .tasks.split import train_test
 
 REQUIRES = "fit"
 prepare = peers.prepare
-CLUSTERING = ("asw", "ari", "nmi")
 N_STEPS = 100  # with the same noise; beyond some hundreds rounding has grown into another path
-PUBLISHED = dict.fromkeys(  # a comparison of programs, of which the paper has none
-    [
-        *("step_difference", "elbo", "elbo_scvi_tools", "difference_percent", *CLUSTERING),
-        *(f"{score}_scvi_tools" for score in CLUSTERING),
-    ],
-    "",
-)
+SCORES = {  # a comparison of programs, of which the paper has none
+    "step_difference": Score("losses of the same steps, largest difference (ppm)", "lower"),
+    "elbo": ELBO,
+    "elbo_scvi_tools": ELBO._replace(label=f"{ELBO.label}, scvi-tools"),
+    "difference_percent": Score("bound, percent above that of scvi-tools", "higher"),
+    **OF_LABELS,
+    **{f"{name}_scvi_tools": s._replace(label=f"{s.label}, scvi-tools") for name, s in OF_LABELS.items()},
+}
 
 
 def evaluate(method, adata, protocol, seeds, *, peer):
@@ -29,7 +30,7 @@ def evaluate(method, adata, protocol, seeds, *, peer):
     adata : AnnData
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     peer : str
         From `peers.prepare`; ``"missing"`` raises PeerMissing.
 
@@ -63,10 +64,5 @@ def evaluate(method, adata, protocol, seeds, *, peer):
         labels = adata.obs["label"].to_numpy()[train]
         for suffix, positions in zip(("", "_scvi_tools"), latent, strict=True):
             found = label_scores(latent=positions, labels=labels, seed=seeds.split)
-            scores |= {f"{name}{suffix}": found[name] for name in CLUSTERING}
+            scores |= {f"{name}{suffix}": value for name, value in found.items()}
     return scores, {}, {"n_cells": len(train), "n_heldout_cells": len(test), "n_genes": adata.n_vars}
-
-
-def figure(table, records):
-    """None: the table says it."""
-    return {}

@@ -2,13 +2,17 @@
 
 import numpy as np
 
-from .authors_draws import authors_draws
-from .hashes import array_sha256
 from .metrics.posterior import coverage, crps
-from .split import train_test
+from .scores import Score
+from .tasks.authors_draws import authors_draws
+from .tasks.data import training_cells
+from .tasks.hashes import array_sha256
 
 REQUIRES = "sample"
-PUBLISHED = {"crps": "crps", "coverage": "coverage"}
+SCORES = {
+    "crps": Score("continuous ranked probability score of the draws (counts)", "lower"),
+    "coverage": Score("share of counts inside the central 90% of their draws"),
+}
 N_DRAWS = 50
 MAX_VALUES = 50_000_000  # of all draws of one method: so many cells are drawn for
 SHARE = 0.1  # of the entries are looked at, at most MAX_ENTRIES
@@ -29,7 +33,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``; the gene of Fig 7d-f is found by its name (``var["symbol"]`` where there is one).
     protocol : mapping
         ``split`` and ``posterior`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -43,9 +47,7 @@ def evaluate(method, adata, protocol, seeds):
         Sizes, the gene, and the hash of the chosen entries: equal for all methods of one seed.
     """
     choices = protocol["posterior"]
-    train, _ = train_test(adata, protocol, seeds)
-    batch = adata.obs["batch"].to_numpy()[train] if "batch" in adata.obs else None
-    X = adata.X[train]
+    train, X, batch, _ = training_cells(adata, protocol, seeds)
     fitted = method.fit(X, batch=batch)
     X = X[: max(1, min(X.shape[0], MAX_VALUES // (N_DRAWS * X.shape[1])))]
     batch = None if batch is None else batch[: X.shape[0]]
@@ -108,53 +110,3 @@ def _heat(observed, draws, bins, normalised):
     else:
         heat /= np.maximum(heat.sum(axis=1, keepdims=True), 1)
     return heat, 10 * np.expm1(edges)
-
-
-def figure(table, records):
-    """Return {name: Figure}: boxes of draws by observed count (Fig 7a-c), heat maps of one gene (7d-f).
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); not read.
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.boxes import Boxes, box_panels
-    from .plots.heat import heat_panels
-    from .plots.words import panel_of
-
-    first = list(records[records["seed"] == records["seed"].min()].itertuples())
-    row = first[0]
-    seed = f"{row.dataset}, protocol {row.protocol}, seed {row.seed}"
-    panels = [
-        Boxes(
-            f"{panel.label}, 90%: {panel.coverage:.2f}",
-            list(VALUES),
-            {"draws": [panel.arrays[f"draws_{value}"] for value in VALUES]},
-            "posterior draws (counts)",
-            diagonal=True,
-        )
-        for panel in first
-    ]
-    boxes = box_panels(
-        panels,
-        title=f"{panel_of('Fig 7a–c', row.dataset)}: posterior draws of randomly selected entries",
-        caption=f"{seed}, n\xa0= {row.n_entries:,} entries with {row.n_draws} draws each, up to {PER_BOX:,} in a box. "
-        "Box: quartiles; whiskers: 5 and 95%; dashed: equality. 90%: share of entries inside the central 90% of their "
-        "draws.",
-        colours={"draws": "#9ecae1"},
-        x_label="observed count",
-        columns=3,
-        side=(1.75, 1.5),
-    )
-    of = "bin of observed counts" if row.normalised == "columns" else "bin of draws, one added to every bin"
-    heat = heat_panels(
-        first,
-        x="observed count",
-        y="posterior draws (counts)",
-        title=f"{panel_of('Fig 7d–f', row.dataset)}: posterior draws of {row.gene}",
-        caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
-        f"Colour: share of the draws in each {of}, on a root scale; grey: no draws.",
-    )
-    return {"boxes": boxes, "heat": heat}

@@ -1,13 +1,17 @@
 """Neighbours in latent space against neighbours in protein space: Fig 8c (paper, sections 2.5 and 4.7)."""
 
-from .hashes import array_sha256
-from .latent import fit_latent
 from .metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
-from .skipped import NotApplicable
-from .split import train_test
+from .scores import Score
+from .tasks.data import training_cells
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent
+from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
-PUBLISHED = {"protein_spearman": "protein_knn_spearman", "protein_fold": "protein_knn_fold_enrichment"}
+SCORES = {
+    "protein_spearman": Score("Spearman of RNA and protein graphs", "higher", "protein_knn_spearman"),
+    "protein_fold": Score("fold enrichment of shared edges", "higher", "protein_knn_fold_enrichment"),
+}
 N_NEIGHBORS = 100
 
 
@@ -22,7 +26,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``, log-ratios of the proteins in ``obsm["protein"]``.
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -39,11 +43,10 @@ def evaluate(method, adata, protocol, seeds):
     """
     if "protein" not in adata.obsm:
         raise NotApplicable(f"{adata.uns['source']['name']} has no proteins in obsm['protein'].")
-    rows, _ = train_test(adata, protocol, seeds)
+    rows, X, batch, _ = training_cells(adata, protocol, seeds)
     if len(rows) <= N_NEIGHBORS:
         raise NotApplicable(f"{len(rows)} training cells: the graphs are of the {N_NEIGHBORS} nearest of each.")
-    X, protein = adata.X[rows], adata.obsm["protein"][rows]
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    protein = adata.obsm["protein"][rows]
     latent = fit_latent(method, X, batch=batch)
     if getattr(method, "sees_truth", False):
         latent = protein
@@ -60,23 +63,3 @@ def evaluate(method, adata, protocol, seeds):
         "cells_sha256": array_sha256(rows),
     }
     return scores, {}, facts
-
-
-def figure(table, records):
-    """Return {name: Figure}: both scores side by side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell.
-    """
-    from .plots.bar_panels import bar_panels
-
-    first = records.iloc[0]
-    note = (
-        f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "
-        "Raw: the counts as they are."
-    )
-    return {"scores": bar_panels(table, {score: [score] for score in PUBLISHED}, like="Fig 8c", note=note, digits=3)}

@@ -1,10 +1,11 @@
 """Run experiments: ``python -m experiments.run +exp=imputation``.
 
-Enumerates the cells (method × axes × seed), computes those that are not on record, then draws the table, the figures
+Enumerates the jobs (method × axes × seed), computes those that are not on record, then draws the table, the figures
 and the report from the records.
 """
 
 import importlib
+import importlib.util
 import itertools
 import json
 import os
@@ -21,14 +22,16 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import content_hash
 
-from . import report, table
-from .cell import Cell, check_method, load_dataset
-from .file_names import as_file_name, name_of_file, tag_of_overrides
-from .growth import run_growing
-from .protocols import check, flip
-from .provenance import ROOT
-from .settings import check_blocks, check_cells, check_file_names, executor
-from .store import Store, atomic, sweep
+from .loop.growth import run_growing
+from .loop.job import Job, check_method, load_dataset
+from .loop.names import as_file_name, name_of_file, tag_of_overrides
+from .loop.protocol import check, flip
+from .loop.provenance import ROOT
+from .loop.settings import check_blocks, check_file_names, check_jobs, executor
+from .loop.store import Store, atomic, sweep
+from .metrics.registry import register
+from .report import page, table
+from .scores import published
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
 
@@ -48,43 +51,44 @@ def execute(config, tag=""):
         Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
+    module = importlib.import_module(experiment["module"])
+    register(module)
     check_file_names(config)
     _require_writable(results_dir)
-    prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
-    if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
-        prepare(config)
+    if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it may add to the axes
+        module.prepare(config)
     for name, method in config["methods"].items():
         check_method(name, method)
-    run_cells = executor(config["executor"])
+    run_jobs = executor(config["executor"])
     adata = load_dataset(config["dataset"])
     source = adata.uns["source"]
     print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
-    cells = enumerate_cells(config, content_hash(adata))
-    if not cells:
+    jobs = enumerate_jobs(config, content_hash(adata))
+    if not jobs:
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
     store = Store(results_dir, experiment["name"])
     sweep(results_dir)
     if config["fresh"]:
-        for cell in cells:
-            store.path(cell.key).unlink(missing_ok=True)
-    todo = [cell for cell in cells if not store.is_final(cell.key)]
-    print(f"{len(cells)} cells, {len(cells) - len(todo)} on record, {len(todo)} to compute.")
-    todo = sorted(todo, key=lambda cell: cell.seed)
+        for job in jobs:
+            store.path(job.key).unlink(missing_ok=True)
+    todo = [job for job in jobs if not store.is_final(job.key)]
+    print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} to compute.")
+    todo = sorted(todo, key=lambda job: job.seed)
     if experiment.get("grows_with"):
-        run_growing(run_cells, todo, results_dir, experiment["grows_with"])
+        run_growing(run_jobs, todo, results_dir, experiment["grows_with"])
     else:
-        run_cells(todo, results_dir)
+        run_jobs(todo, results_dir)
 
-    records = [record for cell in cells if (record := _as_now(store.read(cell.key), cell))]
+    records = [record for job in jobs if (record := _as_now(store.read(job.key), job))]
     return _draw(config, records, store, source, tag)
 
 
-def enumerate_cells(config, dataset_hash):
-    """Every cell of a resolved configuration, in the order of its tables: axes, methods, seeds."""
+def enumerate_jobs(config, dataset_hash):
+    """Every job of a resolved configuration, in the order of its tables: axes, methods, seeds."""
     experiment = config["experiment"]
     axes = experiment.get("axes") or {}
     return [
-        Cell(
+        Job(
             experiment=experiment["name"],
             module=experiment["module"],
             dataset=config["dataset"],
@@ -101,14 +105,14 @@ def enumerate_cells(config, dataset_hash):
     ]
 
 
-def _as_now(record, cell):
+def _as_now(record, job):
     """A stored record under the name and label that the method has in this run."""
-    role = cell.config.get("_role_", "method")
+    role = job.config.get("_role_", "method")
     return record and record | {
-        "method": cell.method,
-        "label": cell.label,
+        "method": job.method,
+        "label": job.label,
         "role": role,
-        "dataset": cell.dataset["name"],
+        "dataset": job.dataset["name"],
     }
 
 
@@ -117,35 +121,37 @@ def _draw(config, records, store, source, tag):
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
-    cells = table.frame(records)
+    jobs = table.frame(records)
     whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
     published_as = config["dataset"].get("published_as") if whole else None
-    summary = table.summarise(cells, axes, module.PUBLISHED, published_as, source["origin"])
+    summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
     stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
-    for name, content in {stem: summary, f"{stem}_cells": cells}.items():
+    for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
-    done = cells.assign(arrays=[store.arrays(record) for record in records])
+    done = jobs.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
-    figures = _save_figures(module.figure(summary, done) if len(done) else {}, results_dir / "figures", stem)
+    figures = _save_figures(
+        _figures(module.__name__, summary, done) if len(done) else {}, results_dir / "figures", stem
+    )
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures, "tag": tag}
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
-    page = report.write(results_dir)
+    path = page.write(results_dir)
 
     print("\n" + table.as_text(summary, axes))
     print(f"Data:   {source['origin']}")
     print(f"Table:  {results_dir / 'tables' / stem}.csv")
     for name in figures:
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
-    print(f"Report: {page}")
-    differing = table.differing(cells, axes)
+    print(f"Report: {path}")
+    differing = table.differing(jobs, axes)
     for sentence in differing:
         print(f"error: {sentence}", file=sys.stderr)
-    for reason, rows in cells[cells["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
+    for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
         print(f"skipped: {', '.join(rows['label'].unique())}: {reason}")
-    failed = cells[cells["status"].isin(["failed", "timeout"])]
+    failed = jobs[jobs["status"].isin(["failed", "timeout"])]
     for row in failed.drop_duplicates(["method", "reason"]).itertuples():
         print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)
     return len(failed) + len(differing)
@@ -165,6 +171,15 @@ def _distinct(records, name):
         if record.get(name) is not None and record[name] not in values:
             values.append(record[name])
     return values
+
+
+def _figures(experiment, summary, done):
+    """What the module of its name in the folder figures/ beside an experiment draws; nothing where there is none."""
+    package, _, name = experiment.rpartition(".")
+    folder = f"{package}.figures".lstrip(".")
+    if not importlib.util.find_spec(folder) or not importlib.util.find_spec(f"{folder}.{name}"):
+        return {}
+    return importlib.import_module(f"{folder}.{name}").figure(summary, done)
 
 
 def _save_figures(figures, folder, stem):
@@ -226,7 +241,7 @@ def _resolve(config: DictConfig):
     check(config)
     config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     config["dataset"]["max_cells"] = config["scale"]["max_cells"]
-    check_cells(config)
+    check_jobs(config)
     return config
 
 
@@ -247,7 +262,7 @@ def main():
     try:
         _task()
     except KeyboardInterrupt:
-        print("\nInterrupted: finished cells are on record, the same command resumes.", file=sys.stderr)
+        print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # a ValueError of ours is said in _task
         print(f"error: {_explain(error)}", file=sys.stderr)

@@ -1,24 +1,20 @@
 """Run time and memory against the size of the data: Fig 1c (paper, section 2.3)."""
 
-import json
-import re
-
 import numpy as np
-import pandas as pd
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from .measure import measure
-from .metrics.scalability import growth_exponent
-from .provenance import ROOT
-from .skipped import NotApplicable
-from .split import train_test
+from .scores import Score
+from .tasks.measure import measure
+from .tasks.skipped import NotApplicable
+from .tasks.split import train_test
 
 REQUIRES = "fit"
-PUBLISHED = {  # our score -> its name in results/published.json
-    "fit_minutes": {"metric": "runtime_min", "n_train_cells": "{n_cells}", "where": {"n_genes": 720}},
-    "cpu_minutes": "cpu_minutes",
-    "output_minutes": "output_minutes",
-    "memory_mb": "memory_mb",
+FIG_1C = {"metric": "runtime_min", "n_train_cells": "{n_cells}", "where": {"n_genes": 720}}
+SCORES = {
+    "fit_minutes": Score("wall time of the fit (min)", "lower", FIG_1C),
+    "cpu_minutes": Score("processor time of the fit (min)", "lower"),
+    "output_minutes": Score("wall time of the latent space or the imputed counts (min)", "lower"),
+    "memory_mb": Score("peak memory above that before the fit (MB)", "lower"),
 }
 OUTPUTS = ("latent", "impute")  # what is asked of a fitted method: the first that it can do
 SECONDS = 60.0
@@ -36,7 +32,7 @@ def evaluate(method, adata, protocol, seeds, *, n_cells, n_genes):
     adata : AnnData
         Counts in ``X``; the first cells are taken, of the training cells where the split is part of the data.
     protocol : mapping
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
     n_cells, n_genes : int
         The genes are those of the largest variance among these cells (section 4.5).
 
@@ -87,55 +83,3 @@ def _select(adata, protocol, seeds, n_cells, n_genes):
         _, variance = mean_variance_axis(X.astype(np.float64), axis=0)
         X = X[:, np.sort(np.argsort(-variance, kind="stable")[:n_genes])]
     return X[np.diff(X.indptr) > 0]
-
-
-def figure(table, records):
-    """Return {name: SuiteFigure}: per number of genes, run time and memory against the number of cells.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); rows that were stopped are drawn from their status.
-    records : pandas.DataFrame
-        One row per finished cell.
-    """
-    from .plots.scaling import scaling_panels
-
-    figures = {}
-    for n_genes, timed in records.groupby("n_genes", sort=False):
-        lines = _lines(table[table["n_genes"] == n_genes], timed)
-        figures[f"growth_{n_genes}"] = scaling_panels(lines, published_runtimes(n_genes), timed, like="Fig 1c")
-    return figures
-
-
-def published_runtimes(n_genes):
-    """The paper's run times, all on BRAIN-LARGE, drawn beside any data: ``label``, ``n_cells``, ``minutes``."""
-    numbers = json.loads((ROOT / "results" / "published.json").read_text())
-    timed = [n for n in numbers if n["metric"] == "runtime_min"] if n_genes == 720 else []
-    rows = [(n["method"], n["n_train_cells"], n["value"]) for n in timed]
-    return pd.DataFrame(rows, columns=["label", "n_cells", "minutes"])
-
-
-def _lines(table, records):
-    """One row per method and size: mean cost, what stopped it, and the method's fitted exponent of growth.
-
-    Columns ``label, role, n_cells, fit_minutes, memory_mb, stopped_minutes, stopped_mb, status, exponent, low, high``.
-    """
-    means = table.pivot(index=["label", "role", "n_cells", "status"], columns="score", values="mean").reset_index()
-    means["stopped_minutes"] = [_limit(r"stopped after ([\d.]+) minutes", status) for status in means["status"]]
-    means["stopped_mb"] = [_limit(r"memory: .* limit ([\d.]+) GB", status) * 1024 for status in means["status"]]
-    growth = {
-        label: growth_exponent(sizes=rows["n_cells"], costs=rows["fit_minutes"])
-        for label, rows in records.groupby("label")
-    }
-    nothing = (np.nan, np.nan, np.nan)
-    means[["exponent", "low", "high"]] = [growth.get(label, nothing) for label in means["label"]]
-    order = {label: i for i, label in enumerate(table["label"].unique())}
-    columns = ["label", "role", "n_cells", *(name for name in PUBLISHED if name in means)]
-    columns += ["stopped_minutes", "stopped_mb", "status", "exponent", "low", "high"]
-    return means[columns].sort_values("n_cells").sort_values("label", key=lambda c: c.map(order), kind="stable")
-
-
-def _limit(pattern, status):
-    found = re.search(pattern, status)
-    return float(found.group(1)) if found else np.nan

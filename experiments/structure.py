@@ -4,19 +4,21 @@ import numpy as np
 
 from baselines.simlr_n_clusters import estimate_n_clusters
 
-from .hashes import array_sha256
-from .latent import fit_latent, plane
-from .layout import neighbor_graph, spring_layout
 from .metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
-from .split import train_test
+from .scores import Score
+from .tasks.data import take
+from .tasks.graph import neighbor_graph, spring_layout
+from .tasks.hashes import array_sha256
+from .tasks.latent import fit_latent, plane
+from .tasks.split import train_test
 
 REQUIRES = "latent"
-PUBLISHED = {  # our score -> its name in results/published.json
-    "n_clusters": "estimated_n_clusters",
-    "cluster_excess": "cluster_excess",
-    "kmeans_asw": "kmeans_asw",
-    "graph_components": "graph_components",
-    "coordinate_r2": "coordinate_r2",
+SCORES = {
+    "n_clusters": Score("clusters that SIMLR estimates", "", "estimated_n_clusters", tolerance=0.0, whole=True),
+    "cluster_excess": Score("silhouette of k-means above that of a Gaussian"),
+    "kmeans_asw": Score("silhouette of k-means clusters"),
+    "graph_components": Score("pieces of the neighbour graph", whole=True),
+    "coordinate_r2": Score("share of the coordinate's variance that neighbours explain", "higher"),
 }
 UNLABELLED_CLUSTERS = 11  # of k-means where there are no labels: what SIMLR sees in the random data (section 2.5)
 
@@ -34,7 +36,7 @@ def evaluate(method, adata, protocol, seeds):
         a published layout.
     protocol : mapping
         ``split`` and ``structure`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -47,9 +49,8 @@ def evaluate(method, adata, protocol, seeds):
     facts : dict
         Sizes and the hash of the cells chosen.
     """
-    rows = _rows(adata, protocol, seeds)
-    X, arrays = adata.X[rows], _annotations(adata, rows)
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    rows, X, batch, _ = take(adata, _rows(adata, protocol, seeds))
+    arrays = _annotations(adata, rows)
     n_labels = len(arrays["label_names"]) if "label" in arrays else None
     scores = {}
     if "n_clusters" in method.get_params():
@@ -107,30 +108,3 @@ def _annotations(adata, rows):
     if "spring" in adata.obsm:
         found["spring"] = np.asarray(adata.obsm["spring"])[rows].astype(np.float32)
     return found
-
-
-def figure(table, records):
-    """Return {name: Figure}: cells in the plane, distance matrices, bars of the scores.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.bars import score_bars
-    from .plots.structure import distance_figures, plane_figures
-
-    shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
-    panels = list(shown.itertuples())
-    figures = {}
-    if panels:
-        figures = plane_figures(panels) | distance_figures(panels)
-    for score in PUBLISHED:
-        rows = table[table["score"] == score]
-        if len(rows) and rows["n_seeds"].any():
-            n_told = records["n_told"].max() if score == "n_clusters" else 0
-            note = f" For the other figures it is told the number of cell types, {n_told:.0f}." if n_told else ""
-            figures[score] = score_bars(table, score, note=note)
-    return figures

@@ -1,29 +1,23 @@
 """Tables 2, 3 and 4 from the configuration and the data: sizes, cell types, hyperparameters, what methods can do."""
 
-import json
-
 import numpy as np
 import pandas as pd
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from .provenance import ROOT
-from .split import train_test
+from .loop.provenance import ROOT
+from .scores import Score
+from .tasks.split import train_test
 
 REQUIRES = "fit"  # the method of a row is scVI, for its hyperparameters on the dataset at hand: nothing is fitted
 CAPABILITIES = ("latent", "impute", "loglik", "marginal_loglik", "sample", "correct", "compare")
 OPERATIONAL = {"device", "engine", "random_state", "verbose", "warm_start"}  # how scVI is run, not what it is
 SIZES = ("n_cells", "n_genes", "n_batches", "n_labels", "n_train", "n_test")
-
-
-def _published_sizes():
-    """{score: address in results/published.json}: the sizes belong to no method there."""
-    numbers = json.loads((ROOT / "results" / "published.json").read_text())
-    labels = sorted({n["metric"] for n in numbers if n["figure"] in ("Table 3", "Table 4")})
-    return {name: {"metric": name, "method": "-"} for name in (*SIZES, *labels)}
-
-
-PUBLISHED = _published_sizes()
+WORDS = ("cells", "genes", "batches", "cell types", "training cells", "test cells")
+SCORES = {  # the sizes belong to no method in results/published.json
+    name: Score(label, published={"metric": name, "method": "-"}, tolerance=0.0)
+    for name, label in zip((*SIZES, "n_cells {type}"), (*WORDS, "cells of a type"), strict=True)
+}
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -37,7 +31,7 @@ def evaluate(method, adata, protocol, seeds):
         ``obs["label"]``, ``obs["batch"]`` and the cuts of the label hierarchy, ``obs["label_<k>"]``, where there are.
     protocol : mapping
         ``split`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -96,48 +90,3 @@ def _classes():
         if block.get("_role_") != "control":
             found[block.get("_label_", path.stem)] = get_class(block["_target_"])
     return found
-
-
-def figure(table, records):
-    """Return {name: Figure}: the tables, each drawn and, as its data, a CSV.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise).
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots.sheet import sheet
-
-    row = next(records[records["seed"] == records["seed"].min()].itertuples())
-    arrays, where = row.arrays, f"{row.dataset}, protocol {row.protocol}"
-    published = table.set_index("score")["published"]
-    sizes = table[table["score"].isin(SIZES)]
-    figures = {
-        "sizes": sheet(
-            pd.DataFrame({"": [s.removeprefix("n_") for s in sizes["score"]], "here": sizes["mean"].astype(int),
-                          "published": sizes["published"]}),
-            title="Table 2: size of the data", caption=f"{where}. Training and test cells by its split.",
-        ),
-        "hyperparameters": sheet(
-            pd.DataFrame({"parameter": arrays["parameter"], "value": arrays["value"]}),
-            title=f"Table 2: hyperparameters of {row.label}", caption=f"{where}. As the configuration resolves them.",
-        ),
-        "methods": sheet(
-            pd.DataFrame(np.where(arrays["can"], "✓", ""), columns=CAPABILITIES).assign(method=arrays["method"])[
-                ["method", *CAPABILITIES]
-            ],
-            title="Table 2: what methods can do",
-            caption=f"{where}. Read off the classes; correct needs two batches, compare two labels.",
-        ),
-    }  # fmt: skip
-    if len(arrays["label"]):
-        found = sorted((int(name.removeprefix("cut_")) for name in arrays if name.startswith("cut_")), reverse=True)
-        cuts = {f"cut to {k}": arrays[f"cut_{k}"] for k in found}
-        labels = pd.DataFrame({"cell type": arrays["label"], "cells": arrays["size"]} | cuts)
-        labels["published"] = [published.get(f"n_cells {label}", np.nan) for label in arrays["label"]]
-        figures["labels"] = sheet(
-            labels, title=f"{'Table 3' if cuts else 'Table 4'}: cell types", caption=f"{where}. All cells."
-        )
-    return figures

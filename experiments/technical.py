@@ -3,38 +3,50 @@
 import numpy as np
 from scipy.special import gamma, logit
 
-from .hashes import array_sha256
 from .metrics.technical import binomial_zero, hypergeometric_zero, mean_gap, nb_share, signed_log10_p, underflows
-from .split import train_test
+from .scores import Score
+from .tasks.data import take
+from .tasks.hashes import array_sha256
+from .tasks.split import train_test
 
 REQUIRES = "nb_zero_probability"
-PARTS = {"bernoulli": "Bernoulli", "nb": "NB"}  # the two sources of a zero
-QUALITY = {  # score -> (its name in results/published.json, column of obs or what is computed from the counts)
-    "gene_detection": ("gene detection", None),
-    "library_size": ("library size", None),
-    "reads_per_umi": ("mean reads per UMI", "qc_mean_reads_per_umi"),
-    "mapped_reads": ("mapped reads", "qc_mapped_reads"),
-    "genome_not_gene": ("genome not gene", "qc_genome_not_gene"),
+PARTS = ("bernoulli", "nb")  # the two sources of a zero
+GIVEN = {  # quality metrics that are a column of obs; two more are computed from the counts
+    "reads_per_umi": "qc_mean_reads_per_umi",
+    "mapped_reads": "qc_mapped_reads",
+    "genome_not_gene": "qc_genome_not_gene",
 }
-ALIGNMENT = ("mapped_reads", "genome_not_gene")  # the others go with the size of the library
-PUBLISHED = {
-    f"{part}_{score}": {"method": f"{{label}} {word}", "metric": f"median_signed_neglog10p {name}"}
-    for part, word in PARTS.items()
-    for score, (name, _) in QUALITY.items()
+PART_NAMES = dict(zip(PARTS, ("Bernoulli", "NB"), strict=True))
+QUALITY_NAMES = {  # as results/published.json has them
+    "gene_detection": "gene detection",
+    "library_size": "library size",
+    "reads_per_umi": "mean reads per UMI",
+    "mapped_reads": "mapped reads",
+    "genome_not_gene": "genome not gene",
+}
+SCORES = {
+    f"{part}_{quality}": Score(
+        f"±log10 p, {word} zeros and {quality.replace('_', ' ')}",
+        published={"method": f"{{label}} {word}", "metric": f"median_signed_neglog10p {name}"},
+    )
+    for part, word in PART_NAMES.items()
+    for quality, name in QUALITY_NAMES.items()
 } | {
-    "nb_explains": {
-        "dataset": "{published_as} CD14+ (notebook) / BRAIN-SMALL (caption)",
-        "metric": "fraction_entries_p(NB|zero)>0.9",
-    },
-    "library_correlation": "library_correlation",
-    "hypergeometric_gap": "hypergeometric_gap",
-    "binomial_gap": "binomial_gap",
+    "nb_explains": Score(
+        "share of entries with p(NB | zero) > 0.9",
+        published={
+            "dataset": "{published_as} CD14+ (notebook) / BRAIN-SMALL (caption)",
+            "metric": "fraction_entries_p(NB|zero)>0.9",
+        },
+    ),
+    "library_correlation": Score("correlation of log l with log library size"),
+    "hypergeometric_gap": Score("mean distance of zeros from the hypergeometric curve"),
+    "binomial_gap": Score("mean distance of zeros from the binomial curve"),
 }
 SHOWN = "CD14+ Monocytes"  # of Fig 6a, b and Fig 13a; elsewhere the largest: cluster 1 of BRAIN-SMALL in Fig 13b–d
 MIN_CELLS = 10  # of a subpopulation, for a correlation
 N_MOLECULES = 10_000  # in a cell, Fig 6b
 FREQUENT = 0.03  # Fig 6b leaves out genes above
-FREQUENCIES = np.logspace(-6, np.log10(FREQUENT), 200)  # where its curves are drawn
 HISTOGRAM = np.linspace(0, 1, 11)  # bins of Fig 13a
 
 
@@ -50,7 +62,7 @@ def evaluate(method, adata, protocol, seeds):
         ``obs["qc_*"]`` where there are any.
     protocol : mapping
         ``split`` and ``technical`` of conf/protocol/.
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
 
     Returns
     -------
@@ -66,8 +78,7 @@ def evaluate(method, adata, protocol, seeds):
     """
     choices = protocol["technical"]
     rows = np.arange(adata.n_obs) if choices["cells"] == "all" else train_test(adata, protocol, seeds)[0]
-    X = adata.X[rows]
-    batch = adata.obs["batch"].to_numpy()[rows] if "batch" in adata.obs else None
+    _, X, batch, _ = take(adata, rows)
     of_all = adata.obs["label"].astype(str).to_numpy() if "label" in adata.obs else np.full(adata.n_obs, "all cells")
     label = of_all[rows]
     fitted = method.fit(X, batch=batch)
@@ -156,7 +167,7 @@ def _quality(X, obs):
         "gene_detection": np.diff(X.indptr).astype(np.float64),
         "library_size": np.log(np.asarray(X.sum(axis=1), dtype=np.float64).ravel()),
     }
-    given = {name: column for name, (_, column) in QUALITY.items() if column in obs}
+    given = {name: column for name, column in GIVEN.items() if column in obs}
     return computed | {name: obs[column].to_numpy(dtype=np.float64) for name, column in given.items()}
 
 
@@ -170,32 +181,3 @@ def _gaps(zeros, frequency, n_drawn):
         "binomial_gap": binomial_zero(frequency=frequency, n_drawn=n_drawn),
     }
     return {name: mean_gap(observed=zeros, expected=curve) for name, curve in expected.items()}
-
-
-def figure(table, records):
-    """Return {name: Figure}: Fig 6a, 6b, 6c/d, 13a and 13b–d, the methods and the control side by side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.table.summarise); not read, the figures show cells and correlations.
-    records : pandas.DataFrame
-        One row per finished cell, with its ``arrays``.
-    """
-    from .plots import technical as plots
-
-    first = list(records[records["seed"] == records["seed"].min()].itertuples())
-    row = first[0]
-    curves = {}
-    for name, at in {"hypergeometric": {"n_in_cell": max(N_MOLECULES, row.mean_umi)}, "binomial": {}}.items():
-        function = {"hypergeometric": hypergeometric_zero, "binomial": binomial_zero}[name]
-        curves[name] = FREQUENCIES, function(frequency=FREQUENCIES, n_drawn=row.mean_umi, **at)
-    names = {score: name for score, (name, _) in QUALITY.items()}
-    figures = {
-        "scaling_factor": plots.scaling_factor(first),
-        "zeros": plots.zeros(first, curves, n_molecules=N_MOLECULES, frequent=FREQUENT),
-        "quality": plots.quality(records, names, ALIGNMENT, list(PARTS.values())),
-        "nb_share": plots.nb_share(first, HISTOGRAM),
-    }
-    trained = [panel for panel in first if panel.role != "control"]
-    return figures | ({"zero_probabilities": plots.zero_probabilities(trained, names, ALIGNMENT)} if trained else {})

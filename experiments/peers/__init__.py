@@ -4,6 +4,7 @@ The other program lives in an environment of its own, ``.venv-peers``, so that t
 """
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -14,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-import torch
 
-from ..provenance import ROOT
+from ..loop.provenance import ROOT
 
 # Run as scripts; imported here, they count in the hash of the code behind a record.
 from . import ours, scvi_tools, worker  # noqa: F401
@@ -50,7 +50,7 @@ def version():
 def install():
     """Make ``.venv-peers`` with scvi-tools and the same release of PyTorch as here; raises where pip fails."""
     subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-    same_torch = "torch==" + torch.__version__.split("+")[0]
+    same_torch = "torch==" + importlib.metadata.version("torch").split("+")[0]
     subprocess.run([PYTHON, "-m", "pip", "install", "--quiet", "scvi-tools", same_torch], check=True)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-sys.path.insert(0, str(Path(__file__).parent))  # tidy.py; planted.py, by cells in processes of their own
+sys.path.insert(0, str(Path(__file__).parent))  # tidy.py; planted.py, by jobs in processes of their own
 
 
 @pytest.fixture(scope="session")

@@ -13,10 +13,13 @@ from tidy import assert_tidy
 from baselines.base import Method
 from baselines.controls import BatchLatent, RandomLatent
 from baselines.pca import PCA
-from experiments import batch, table
-from experiments.cell import Seeds
+from experiments import batch
+from experiments.figures import batch as drawing
+from experiments.loop.job import Seeds
 from experiments.metrics.clustering import label_scores
-from experiments.skipped import NotApplicable
+from experiments.report import table
+from experiments.scores import published as addresses
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
@@ -165,12 +168,12 @@ def test_figures_show_every_method_by_type_and_by_batch(adata):
         )  # fmt: skip
         arrays.append(found)
     cells = table.frame(records)
-    summary = table.summarise(cells, [], batch.PUBLISHED, "RETINA")
+    summary = table.summarise(cells, [], addresses(batch.SCORES, cells), "RETINA")
     assert summary.set_index(["label", "score"]).loc[("scVI", "batch_entropy"), "published"] == pytest.approx(
         0.6116, abs=1e-4
     )
-    figures = batch.figure(summary, cells.assign(arrays=arrays))
-    assert set(figures) == {"tsne_label", "tsne_batch", *batch.PUBLISHED}
+    figures = drawing.figure(summary, cells.assign(arrays=arrays))
+    assert set(figures) == {"tsne_label", "tsne_batch", *batch.SCORES}
     for name in ("tsne_label", "tsne_batch"):
         assert_tidy(figures[name])
         assert [ax.get_title() for ax in figures[name].axes] == ["scVI", "PCA"]

@@ -2,9 +2,9 @@
 
 import pytest
 
-from experiments import claims, table
+from experiments.loop.provenance import ROOT
 from experiments.metrics.registry import METRICS
-from experiments.provenance import ROOT
+from experiments.report import claims, table
 
 CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}
 
@@ -98,14 +98,14 @@ def test_what_is_found_at_several_settings_says_at_which():
 
 def test_another_row_of_scvi_can_be_compared_seed_by_seed():
     scores = {"scVI": (9, 8, 7), "scVI (long)": (4, 6, 5), "FA": (6, 7, 6), "PCA": (5, "", 3)}  # errors of three seeds
-    cells = [
+    jobs = [
         {"label": label, "seed": str(seed), "status": "done", "median_l1": str(value), "corruption": "uniform"}
         for label, values in scores.items()
         for seed, value in enumerate(values)
     ]
-    cells += [cell | {"corruption": "binomial", "median_l1": "0"} for cell in cells]
-    cells.append(cells[0] | {"label": "PCA", "seed": "3", "status": "failed"})
-    rows = claims.against([row(label, 1, 1) for label in scores], cells, "scVI (long)", ["corruption"])
+    jobs += [job | {"corruption": "binomial", "median_l1": "0"} for job in jobs]
+    jobs.append(jobs[0] | {"label": "PCA", "seed": "3", "status": "failed"})
+    rows = claims.against([row(label, 1, 1) for label in scores], jobs, "scVI (long)", ["corruption"])
     of = {each["label"]: (each["vs_scvi"], each["vs_scvi_low"], each["vs_scvi_high"]) for each in rows}
     assert of["FA"] == (4 / 3, 1.0, 2.0)  # 2, 1 and 1
     assert of["PCA"] == (-0.5, -2.0, 1.0)  # 1 and -2: the seed without a value is left out

@@ -12,9 +12,12 @@ from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import Oracle, RandomLatent
-from experiments import clustering, table
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
+from experiments import clustering
+from experiments.figures import clustering as drawing
+from experiments.loop.job import Seeds
+from experiments.report import table
+from experiments.scores import published as addresses
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}, "clustering": {"use_batch": True}}
 SEEDS = Seeds(1, 2, 3)
@@ -74,8 +77,8 @@ def test_scores_are_those_of_scikit_learn_on_the_training_cells(adata):
         name: scores[f"{name}_all"] for name in clustering.SCORES
     }
     assert not [name for name in scores if name.endswith(("_3", "_4"))]
-    assert set(scores) <= set(clustering.PUBLISHED)
-    assert {score: clustering.PUBLISHED[score] for score in ("ari", "nmi")} == {"ari": "ARI", "nmi": "NMI"}
+    assert set(scores) <= set(clustering.SCORES)
+    assert {score: clustering.SCORES[score].published for score in ("ari", "nmi")} == {"ari": "ARI", "nmi": "NMI"}
     assert arrays == {}
 
 
@@ -128,10 +131,11 @@ def test_every_published_bar_of_figure_8_is_found():
     """Fig 8b gives 6 methods, Fig 8e–g 5 at four cuts; each finds its own number."""
     rows = []
     for label in ("FA", "ZIFA", "ZINB-WaVE", "SIMLR", "DCA", "scVI"):
-        scores = dict.fromkeys(clustering.PUBLISHED, 0.5)
+        scores = dict.fromkeys(clustering.SCORES, 0.5)
         rows.append({"experiment": "clustering", "dataset": "cortex", "protocol": "as_run", "method": label, "seed": 0,
                      "label": label, "role": "method", "status": "done", "reason": "", **scores})  # fmt: skip
-    found = table.summarise(pd.DataFrame(rows), [], clustering.PUBLISHED, "CORTEX").set_index(["label", "score"])
+    wanted = addresses(clustering.SCORES, rows[0])
+    found = table.summarise(pd.DataFrame(rows), [], wanted, "CORTEX").set_index(["label", "score"])
     missing = found.index[found["published"].isna()]
     assert {label for label, _ in missing} == {"DCA"}  # not in Fig 8e–g
     assert found.loc[("FA", "ari"), "published"] == pytest.approx(0.50232, abs=1e-5)  # printed as "NMI"
@@ -163,8 +167,8 @@ def test_figures_are_tidy_and_draw_the_table(adata):
                             "label": label, "role": role, "seed": seed, "key": "", "status": "done", "reason": "",
                             "arrays": arrays, **scores, **facts})  # fmt: skip
     records = pd.DataFrame(records)
-    summary = table.summarise(records, [], clustering.PUBLISHED, "CORTEX")
-    figures = clustering.figure(summary, records)
+    summary = table.summarise(records, [], addresses(clustering.SCORES, records), "CORTEX")
+    figures = drawing.figure(summary, records)
     assert set(figures) == {"scores", "hierarchy"}
     for figure in figures.values():
         assert_tidy(figure)
@@ -177,6 +181,6 @@ def test_figures_are_tidy_and_draw_the_table(adata):
     colours = [patch.get_facecolor() for patch in figures["hierarchy"].axes[0].patches]
     assert len(set(colours)) == 4
     summary = summary[~summary["score"].str.endswith(("_3", "_4"))]
-    two = clustering.figure(summary, records)["hierarchy"]  # a hierarchy with a single cut leaves no room for others
+    two = drawing.figure(summary, records)["hierarchy"]  # a hierarchy with a single cut leaves no room for others
     assert [text.get_text() for text in two.legends[0].get_texts()] == ["2 types", "all 4", "published"]
     assert len(two.axes[0].patches) == 4

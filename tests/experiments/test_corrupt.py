@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 from scipy import stats
 
-from experiments.corrupt import corrupt
+from experiments.tasks.corrupt import corrupt
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,12 @@ from baselines.base import Method
 from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
 from baselines.mast import MAST
 from experiments import differential
-from experiments.cell import Seeds
+from experiments.figures import differential as drawing
+from experiments.loop.job import Seeds
 from experiments.plots.twin_boxes import twin_boxes
-from experiments.skipped import NotApplicable
-from experiments.table import summarise
+from experiments.report.table import summarise
+from experiments.scores import published as addresses
+from experiments.tasks.skipped import NotApplicable
 
 WRITTEN = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
@@ -209,13 +211,13 @@ def test_figures(adata):
         rows.append(row | scores | facts)
         arrays.append(found)
     cells = pd.DataFrame(rows)
-    table = summarise(cells, ["comparison"], differential.PUBLISHED, "PBMC")
+    table = summarise(cells, ["comparison"], addresses(differential.SCORES, cells), "PBMC")
     published = table.set_index(["label", "score"])["published"]
     assert published["scVI", "auroc"] == pytest.approx(0.72948)
     assert published["MAST", "idr_weight"] == pytest.approx(0.1784)
     assert published["MAST", "idr_rho"] == pytest.approx(0.4721)
     assert published["scVI", "n_detected"] == 1282
-    figures = differential.figure(table, cells.assign(arrays=arrays))
+    figures = drawing.figure(table, cells.assign(arrays=arrays))
     assert set(figures) == {"boxes_BDC", "scatter_BDC", "null_BDC"}
     boxes = figures["boxes_BDC"].data
     np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""Executors beside the local one: a cell means the same, a lost job is submitted again, Ctrl-C cancels.
+"""Executors beside the local one: a job means the same, a lost job is submitted again, Ctrl-C cancels.
 
 The loop they share is tested with an engine that loses jobs on purpose. Slurm and Ray are tested as a user runs them,
 on a cluster of two nodes that the test starts on the loopback of this machine; where they are not installed, skipped.
@@ -18,9 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments import executors
-from experiments.cell import Cell
-from experiments.store import Store
+from experiments.loop import executors
+from experiments.loop.job import Job
+from experiments.loop.settings import executor
+from experiments.loop.store import Store
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -30,28 +31,35 @@ QUICK += ["~methods.biscuit", "~methods.pca", "~methods.gene_mean", "~methods.id
 DEFAULTS = {"threads": 1, "timeout_minutes": 120}
 
 
-def cell(seed=0, **own):
+def job(seed=0, **own):
     config = {"_target_": "baselines.pca.PCA", "n_latent": 2} | ({"_resources_": own} if own else {})
     dataset = {"name": "small"}
     protocol = {"name": "as_written"}
     parts = ("imputation", "experiments.imputation", dataset, "hash", "pca", config, protocol, {}, seed)
-    return Cell(*parts).with_key()
+    return Job(*parts).with_key()
 
 
 def test_a_method_asks_and_the_executor_has_the_rest():
-    asked = executors.resources(cell(gpus=0.5, memory_gb=64), threads=2, memory_gb=8, timeout_minutes=120)
+    asked = executors.resources(job(gpus=0.5, memory_gb=64), threads=2, memory_gb=8, timeout_minutes=120)
     assert asked == (2, 0.5, 64, 120)
-    assert cell(memory_gb=64).key == cell().key  # what it asks for changes no result
+    assert job(memory_gb=64).key == job().key  # what it asks for changes no result
 
 
 @pytest.mark.parametrize("own", [{"gpu": 1}, {"cpus": 0}, {"memory_gb": "8"}, {"timeout_minutes": 0}, {"gpus": True}])
 def test_what_cannot_be_asked_for_is_said(own):
     with pytest.raises(ValueError, match=rf"methods\.pca\._resources_\.{next(iter(own))}"):
-        executors.resources(cell(**own), **DEFAULTS)
+        executors.resources(job(**own), **DEFAULTS)
+
+
+@pytest.mark.parametrize("name", ["local", "slurm", "ray"])
+def test_the_address_in_users_own_configurations_is_the_same_executor(name):
+    found = executor({"_target_": f"experiments.executors.{name}.run_cells", "threads": 2})
+    assert found.func is importlib.import_module(f"experiments.loop.executors.{name}").run_jobs
+    assert found.keywords == {"threads": 2}
 
 
 class Lossy:
-    """An engine whose jobs end at the next look; those of a cell leave a record at its ``succeeds_at``-th job."""
+    """An engine that has ended what was submitted at the next look; a job succeeds at its ``succeeds_at``-th time."""
 
     poll_seconds = 0.01
 
@@ -59,10 +67,10 @@ class Lossy:
         self.results_dir, self.succeeds_at = results_dir, succeeds_at
         self.jobs, self.most, self.cancelled = [], 0, None
 
-    def submit(self, cell, asked):
-        self.jobs.append(cell)
-        if sum(c.key == cell.key for c in self.jobs) == self.succeeds_at.get(cell.seed, 1):
-            Store(self.results_dir, "imputation").write({"key": cell.key, "status": "done", "arrays": []}, {})
+    def submit(self, job, asked):
+        self.jobs.append(job)
+        if sum(c.key == job.key for c in self.jobs) == self.succeeds_at.get(job.seed, 1):
+            Store(self.results_dir, "imputation").write({"key": job.key, "status": "done", "arrays": []}, {})
         return len(self.jobs) - 1
 
     def states(self, jobs):
@@ -76,15 +84,15 @@ class Lossy:
         self.cancelled = jobs
 
 
-def supervise(engine, cells, tmp_path, monkeypatch, n_jobs="auto"):
+def supervise(engine, jobs, tmp_path, monkeypatch, n_jobs="auto"):
     monkeypatch.setattr(executors, "LATE_SECONDS", 0.0)
-    executors.supervise(engine, cells, tmp_path, n_jobs=n_jobs, retries=2, verbose=False, **DEFAULTS)
-    return [Store(tmp_path, "imputation").read(cell.key) for cell in cells]
+    executors.supervise(engine, jobs, tmp_path, n_jobs=n_jobs, retries=2, verbose=False, **DEFAULTS)
+    return [Store(tmp_path, "imputation").read(job.key) for job in jobs]
 
 
 def test_a_lost_job_is_submitted_again_and_given_up_in_the_end(tmp_path, monkeypatch):
     engine = Lossy(tmp_path, {1: 3, 2: 4})
-    records = supervise(engine, [cell(seed) for seed in range(3)], tmp_path, monkeypatch)
+    records = supervise(engine, [job(seed) for seed in range(3)], tmp_path, monkeypatch)
     assert [record["status"] for record in records] == ["done", "done", "failed"]
     assert [sum(c.seed == seed for c in engine.jobs) for seed in range(3)] == [1, 3, 3]
     assert records[2]["reason"].startswith("lost 3 times (executor.retries=2): job ")
@@ -95,7 +103,7 @@ def test_a_lost_job_is_submitted_again_and_given_up_in_the_end(tmp_path, monkeyp
 def test_no_more_jobs_at_once_than_asked_for(tmp_path, monkeypatch):
     engine = Lossy(tmp_path, {})
     engine.poll_seconds = 0.3  # time to submit them all
-    supervise(engine, [cell(seed) for seed in range(5)], tmp_path, monkeypatch, n_jobs=2)
+    supervise(engine, [job(seed) for seed in range(5)], tmp_path, monkeypatch, n_jobs=2)
     assert engine.most == 2
     assert len(engine.jobs) == 5
 
@@ -103,9 +111,9 @@ def test_no_more_jobs_at_once_than_asked_for(tmp_path, monkeypatch):
 def test_a_finished_cell_is_not_submitted_and_an_old_failure_is(tmp_path, monkeypatch):
     store = Store(tmp_path, "imputation")
     for seed, status in enumerate(["done", "failed"]):
-        store.write({"key": cell(seed).key, "status": status, "arrays": []}, {})
+        store.write({"key": job(seed).key, "status": status, "arrays": []}, {})
     engine = Lossy(tmp_path, {})
-    records = supervise(engine, [cell(0), cell(1)], tmp_path, monkeypatch)
+    records = supervise(engine, [job(0), job(1)], tmp_path, monkeypatch)
     assert [c.seed for c in engine.jobs] == [1]
     assert records[1]["status"] == "done"
 
@@ -118,26 +126,26 @@ def test_whatever_ends_the_loop_cancels_what_was_submitted(tmp_path):
 
     engine.states = interrupt
     with pytest.raises(KeyboardInterrupt):
-        executors.supervise(engine, [cell()], tmp_path, n_jobs=1, retries=2, verbose=False, **DEFAULTS)
+        executors.supervise(engine, [job()], tmp_path, n_jobs=1, retries=2, verbose=False, **DEFAULTS)
     assert engine.cancelled == [0]
 
 
 @pytest.mark.parametrize("name", ["slurm", "ray"])
 def test_what_is_missing_is_said_in_one_sentence(name, tmp_path, monkeypatch):
     """No package, and then no sbatch and no cluster."""
-    run_cells = importlib.import_module(f"experiments.executors.{name}").run_cells
+    run_jobs = importlib.import_module(f"experiments.loop.executors.{name}").run_jobs
     package = {"slurm": "submitit", "ray": "ray"}[name]
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, package, None)
         with pytest.raises(OSError, match=rf"executor={name} needs {package}, which is not installed: pip install"):
-            run_cells([cell()], tmp_path)
+            run_jobs([job()], tmp_path)
     if name == "slurm" and importlib.util.find_spec("submitit"):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(OSError, match="executor=slurm needs Slurm's sbatch, which is not on this machine"):
-            run_cells([cell()], tmp_path)
+            run_jobs([job()], tmp_path)
     if name == "ray" and importlib.util.find_spec("ray"):
         with pytest.raises(OSError, match=r"No Ray cluster answers at executor\.address=127\.0\.0\.2:1 .*refused"):
-            run_cells([cell()], tmp_path, address="127.0.0.2:1")
+            run_jobs([job()], tmp_path, address="127.0.0.2:1")
     assert not list(tmp_path.iterdir())
 
 
@@ -159,7 +167,7 @@ def listens(*address):
 
 
 def kill_watcher(pid):
-    """kill -9 of the process that computes a cell on its node: the grandparent, which has started the fork server."""
+    """kill -9 of the process that computes a job on its node: the grandparent, which has started the fork server."""
     psutil.Process(pid).parent().parent().kill()
 
 
@@ -214,7 +222,7 @@ def ray(tmp_path_factory):
 
 @pytest.fixture
 def start(request, tmp_path, small_h5ad):
-    """Start the whole command on a cluster, with as many cells that stall at first as asked for."""
+    """Start the whole command on a cluster, with as many jobs that stall at first as asked for."""
     environment, options, lose = request.getfixturevalue(request.param)
     (tmp_path / "conf" / "method").mkdir(parents=True)
     (tmp_path / "pids").mkdir()

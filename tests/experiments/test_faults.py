@@ -11,8 +11,8 @@ import anndata as ad
 import pandas as pd
 import pytest
 
-from experiments.settings import check_file_names
-from experiments.store import Claims, Store
+from experiments.loop.settings import check_file_names
+from experiments.loop.store import Claims, Store
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_pa
     assert statuses == ["done"] * 4  # pca, gene_mean, identity, oracle
     again = run(f"dataset.path={small_h5ad}", f"results_dir={tmp_path / 'kept'}", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "4 cells, 4 on record, 0 to compute" in again.stdout
+    assert "4 jobs, 4 on record, 0 to compute" in again.stdout
 
 
 def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
@@ -107,7 +107,7 @@ def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
     runs = [subprocess.Popen(call(*arguments, conf=conf), **options) for _ in range(2)]
     said = [process.communicate(timeout=300) for process in runs]
     assert [process.returncode for process in runs] == [0, 0], said
-    assert sorted(tally.read_text().split()) == sorted(set(tally.read_text().split()))  # no cell twice
+    assert sorted(tally.read_text().split()) == sorted(set(tally.read_text().split()))  # no job twice
     assert len(tally.read_text().split()) == 6
     assert not list((tmp_path / "results").rglob("*.damaged"))
     assert not list((tmp_path / "results").rglob("*.tmp"))
@@ -155,7 +155,7 @@ def test_hostile_names_of_methods_labels_and_genes_stay_inside(tmp_path, small_h
 
 
 def test_a_cell_of_another_run_is_left_to_it(tmp_path, small_h5ad):
-    """While another process holds the claim of a cell, this run computes the rest and waits."""
+    """While another process holds the claim of a job, this run computes the rest and waits."""
     results = tmp_path / "results"
     first = run(f"dataset.path={small_h5ad}", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
@@ -169,7 +169,7 @@ def test_a_cell_of_another_run_is_left_to_it(tmp_path, small_h5ad):
     process = subprocess.Popen(call(f"dataset.path={small_h5ad}"), **options)
     while "to compute" not in (line := process.stdout.readline()):
         assert line, process.stderr.read()
-    assert "4 cells, 3 on record, 1 to compute" in line
+    assert "4 jobs, 3 on record, 1 to compute" in line
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=3)
     path.write_text(record)  # the other run is done

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from test_run import command
 
-from experiments.file_names import name_of_file, short
+from experiments.loop.names import name_of_file, short
 
 
 def test_a_sweep_over_annotations_keeps_the_tables_apart(tmp_path, small_h5ad):

@@ -2,19 +2,19 @@
 
 import pytest
 
-from experiments.cell import Cell
-from experiments.executors import record_failure
-from experiments.growth import run_growing
-from experiments.store import Store
+from experiments.loop.executors import record_failure
+from experiments.loop.growth import run_growing
+from experiments.loop.job import Job
+from experiments.loop.store import Store
 
 TIMEOUT = ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)")
 MEMORY = ("failed", "memory: 9.1 GB in use, limit 8.0 GB")
 
 
-def cells():
+def jobs():
     """Two methods at three sizes of cells and two of genes, out of order."""
     return [
-        Cell(
+        Job(
             experiment="scalability", module="experiments.scalability", dataset={"name": "x"}, dataset_hash="h",
             method=method, config={"_target_": "planted.Noise", "scale": scale}, protocol={"name": "p"},
             axes={"n_cells": n_cells, "n_genes": n_genes}, seed=0,
@@ -27,23 +27,23 @@ def cells():
 
 @pytest.fixture
 def outcomes(tmp_path):
-    """Run the cells with an executor that writes ``outcome(cell)``; return statuses and reasons by row."""
+    """Run the jobs with an executor that writes ``outcome(job)``; return statuses and reasons by row."""
 
     def run(outcome):
         started = []
 
-        def run_cells(cells, results_dir):
-            for cell in cells:
-                started.append(cell)
-                status, reason = outcome(cell)
-                record_failure(cell, results_dir, 1, status, reason)
+        def run_jobs(jobs, results_dir):
+            for job in jobs:
+                started.append(job)
+                status, reason = outcome(job)
+                record_failure(job, results_dir, 1, status, reason)
 
-        run_growing(run_cells, cells(), tmp_path, "n_cells")
-        assert [cell.axes["n_cells"] for cell in started] == sorted(cell.axes["n_cells"] for cell in started)
+        run_growing(run_jobs, jobs(), tmp_path, "n_cells")
+        assert [job.axes["n_cells"] for job in started] == sorted(job.axes["n_cells"] for job in started)
         store, found = Store(tmp_path, "scalability"), {}
-        for cell in cells():
-            record = store.read(cell.key)
-            found[cell.method, cell.axes["n_cells"], cell.axes["n_genes"]] = record["status"], record["reason"]
+        for job in jobs():
+            record = store.read(job.key)
+            found[job.method, job.axes["n_cells"], job.axes["n_genes"]] = record["status"], record["reason"]
         return found
 
     return run
@@ -51,8 +51,8 @@ def outcomes(tmp_path):
 
 @pytest.mark.parametrize("limit", [TIMEOUT, MEMORY])
 def test_what_reached_a_limit_is_not_started_at_larger_sizes(outcomes, limit):
-    def outcome(cell):
-        slow = cell.method == "slow" and cell.axes["n_genes"] == 100 and cell.axes["n_cells"] >= 2000
+    def outcome(job):
+        slow = job.method == "slow" and job.axes["n_genes"] == 100 and job.axes["n_cells"] >= 2000
         return limit if slow else ("done", "")
 
     found = outcomes(outcome)
@@ -66,18 +66,18 @@ def test_what_reached_a_limit_is_not_started_at_larger_sizes(outcomes, limit):
 
 def test_another_failure_says_nothing_of_larger_sizes(outcomes):
     failure = ("failed", "planted failure")
-    found = outcomes(lambda cell: failure if cell.axes["n_cells"] == 1000 else ("done", ""))
+    found = outcomes(lambda job: failure if job.axes["n_cells"] == 1000 else ("done", ""))
     assert [found["slow", n, 20] for n in (1000, 2000, 4000)] == [failure, ("done", ""), ("done", "")]
 
 
 def test_what_another_run_finished_meanwhile_is_kept(tmp_path):
-    larger = next(cell for cell in cells() if cell.method == "slow" and cell.axes == {"n_cells": 4000, "n_genes": 20})
+    larger = next(job for job in jobs() if job.method == "slow" and job.axes == {"n_cells": 4000, "n_genes": 20})
 
-    def run_cells(started, results_dir):
-        for cell in started:
-            record_failure(cell, results_dir, 1, *(TIMEOUT if cell.method == "slow" else ("done", "")))
-            if cell.axes["n_cells"] == 1000:  # while this size is computed here
+    def run_jobs(started, results_dir):
+        for job in started:
+            record_failure(job, results_dir, 1, *(TIMEOUT if job.method == "slow" else ("done", "")))
+            if job.axes["n_cells"] == 1000:  # while this size is computed here
                 record_failure(larger, results_dir, 1, "done", "")
 
-    run_growing(run_cells, cells(), tmp_path, "n_cells")
+    run_growing(run_jobs, jobs(), tmp_path, "n_cells")
     assert Store(tmp_path, "scalability").read(larger.key)["status"] == "done"

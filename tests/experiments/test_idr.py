@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from experiments.idr import _expectation_maximisation, _latent, _log_densities, _margin, fit_idr
+from experiments.metrics.idr import _expectation_maximisation, _latent, _log_densities, _margin, fit_idr
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "idr.npz")
 

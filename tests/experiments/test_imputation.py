@@ -8,8 +8,8 @@ from scipy.integrate import trapezoid
 
 from baselines.controls import GeneMean, Identity, Oracle
 from experiments import imputation
-from experiments.cell import Seeds
-from experiments.split import train_test
+from experiments.loop.job import Seeds
+from experiments.tasks.split import train_test
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},

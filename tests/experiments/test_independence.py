@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from test_run import command
 
-from experiments import cell, table
-from experiments.run import enumerate_cells
-from experiments.store import Store
+from experiments.loop import job
+from experiments.loop.store import Store
+from experiments.report import table
+from experiments.run import enumerate_jobs
 
 PROTOCOL = {
     "name": "as_written",
@@ -37,11 +38,11 @@ def records(folder, small_h5ad, names):
         "protocol": PROTOCOL,
         "seeds": [0, 1],
     }
-    cells = enumerate_cells(config, "h")
-    for one in cells:
-        cell.run(one, folder, 1)
+    jobs = enumerate_jobs(config, "h")
+    for one in jobs:
+        job.run(one, folder, 1)
     store = Store(folder, "imputation")
-    found = {one.key: store.read(one.key) for one in cells}
+    found = {one.key: store.read(one.key) for one in jobs}
     return {key: record | {"values": store.arrays(record)} for key, record in found.items()}
 
 
@@ -67,17 +68,17 @@ def test_a_result_does_not_depend_on_what_else_runs_or_in_which_order(tmp_path, 
 @pytest.mark.parametrize("odd", [0, 1, 2])
 def test_a_task_that_is_not_the_same_for_all_is_named(odd):
     rows = itertools.product(["uniform", "binomial"], [0, 1], ["FA", "PCA", "scVI"])
-    cells = pd.DataFrame(rows, columns=["corruption", "seed", "label"]).assign(status="done")
-    cells["corrupted_sha256"] = cells["corruption"] + cells["seed"].astype(str)
-    cells["generative_sha256"] = cells["label"]  # of what was fitted
-    assert table.differing(cells, ["corruption"]) == []
-    cells.loc[3 + odd, "corrupted_sha256"] = "other"
-    (said,) = table.differing(cells, ["corruption"])
+    jobs = pd.DataFrame(rows, columns=["corruption", "seed", "label"]).assign(status="done")
+    jobs["corrupted_sha256"] = jobs["corruption"] + jobs["seed"].astype(str)
+    jobs["generative_sha256"] = jobs["label"]  # of what was fitted
+    assert table.differing(jobs, ["corruption"]) == []
+    jobs.loc[3 + odd, "corrupted_sha256"] = "other"
+    (said,) = table.differing(jobs, ["corruption"])
     label = ["FA", "PCA", "scVI"][odd]
     assert said.startswith(f"corrupted_sha256 of {label} is not that of the other methods (corruption uniform, seed 1)")
-    cells.loc[3 + odd, "status"] = "failed"
-    assert table.differing(cells, ["corruption"]) == []
-    assert table.differing(cells[cells["seed"] == 0].drop(columns="corruption"), []) != []  # two tasks in one
+    jobs.loc[3 + odd, "status"] = "failed"
+    assert table.differing(jobs, ["corruption"]) == []
+    assert table.differing(jobs[jobs["seed"] == 0].drop(columns="corruption"), []) != []  # two tasks in one
 
 
 def test_a_record_of_another_task_is_said_by_the_run(tmp_path, small_h5ad):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.manifold import TSNE, trustworthiness
 
-from experiments.latent import plane
+from experiments.tasks.latent import plane
 
 
 def test_the_plane_is_scikit_learns_tsne_of_the_seed():

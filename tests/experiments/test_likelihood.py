@@ -12,8 +12,8 @@ from baselines.base import Method
 from baselines.controls import IndependentGenes
 from baselines.fa import FA
 from experiments import likelihood
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
+from experiments.loop.job import Seeds
+from experiments.tasks.skipped import NotApplicable
 from scvi_core import SCVI
 
 PROTOCOL = {

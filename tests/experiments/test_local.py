@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from experiments import cell as cell_module
-from experiments.cell import Cell
-from experiments.executors.local import run_cells
-from experiments.store import Store
+from experiments.loop import job as job_module
+from experiments.loop.executors.local import run_jobs
+from experiments.loop.job import Job
+from experiments.loop.store import Store
 
 PROTOCOL = {
     "name": "as_written",
@@ -27,13 +27,13 @@ PROTOCOL = {
 
 @pytest.fixture
 def compute(tmp_path, small_h5ad):
-    """Run one cell per planted method; return their records by method name."""
+    """Run one job per planted method; return their records by method name."""
 
     def compute(*methods, limits=None, **parameters):
         loader = {"_target_": "datasets.h5ad.load", "path": str(small_h5ad), "name": "small"}
         dataset = {"name": "small", "loader": loader}
-        cells = [
-            Cell(
+        jobs = [
+            Job(
                 experiment="imputation",
                 module="experiments.imputation",
                 dataset=dataset,
@@ -46,10 +46,10 @@ def compute(tmp_path, small_h5ad):
             ).with_key()
             for method in methods
         ]
-        run_cells(cells, tmp_path, n_jobs=2, verbose=False, **(limits or {}))
+        run_jobs(jobs, tmp_path, n_jobs=2, verbose=False, **(limits or {}))
         store = Store(tmp_path, "imputation")
         assert not list(store.folder.glob("*.tmp"))
-        return {cell.method: store.read(cell.key) for cell in cells}
+        return {job.method: store.read(job.key) for job in jobs}
 
     return compute
 
@@ -84,9 +84,9 @@ def test_a_failure_costs_one_row(compute):
 def test_a_score_that_is_no_number_is_a_failure(monkeypatch, tmp_path):
     monkeypatch.setattr("experiments.imputation.evaluate", lambda *args, **axes: ({"median_l1": math.inf}, {}, {}))
     noise = {"_target_": "planted.Noise"}
-    cell = Cell("imputation", "experiments.imputation", {"name": "x"}, "h", "noise", noise, PROTOCOL, {}, 0, key="k")
-    monkeypatch.setattr(cell_module, "load_dataset", lambda config: SimpleNamespace(uns={"source": {}}))
-    cell_module.run(cell, tmp_path, threads=1)
+    job = Job("imputation", "experiments.imputation", {"name": "x"}, "h", "noise", noise, PROTOCOL, {}, 0, key="k")
+    monkeypatch.setattr(job_module, "load_dataset", lambda config: SimpleNamespace(uns={"source": {}}))
+    job_module.run(job, tmp_path, threads=1)
     record = Store(tmp_path, "imputation").read("k")
     assert record["status"] == "failed"
     assert record["reason"] == "the score median_l1 is inf"
@@ -119,7 +119,7 @@ def test_the_seed_of_a_method_comes_from_the_cell(compute):
 
 @pytest.fixture
 def interrupted(tmp_path, small_h5ad):
-    """The whole command, struck by a signal in the middle of a cell; then the same command without that cell."""
+    """The whole command, struck by a signal in the middle of a job; then the same command without that job."""
     here, pids, conf = Path(__file__).parent, tmp_path / "pids", tmp_path / "conf" / "method"
     conf.mkdir(parents=True)
     (conf / "hangs.yaml").write_text(f"_target_: planted.Hangs\npid_file: {pids}\n")
@@ -157,10 +157,10 @@ def test_ctrl_c_stops_the_children_and_keeps_the_store(interrupted):
     code, errors, again = interrupted(signal.SIGINT)
     assert code == 130
     assert "the same command resumes" in errors
-    assert "3 cells, 3 on record, 0 to compute" in again
+    assert "3 jobs, 3 on record, 0 to compute" in again
 
 
 def test_a_killed_run_takes_its_cells_with_it_and_keeps_what_is_finished(interrupted):
     code, _, again = interrupted(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    assert "3 cells, 3 on record, 0 to compute" in again
+    assert "3 jobs, 3 on record, 0 to compute" in again

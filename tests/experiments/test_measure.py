@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments.measure import measure
+from experiments.tasks.measure import measure
 
 
 def test_sleeping_takes_time_and_no_processor():

@@ -7,8 +7,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import KNeighborsRegressor
 
-from experiments.layout import neighbor_graph, spring_layout
 from experiments.metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
+from experiments.tasks.graph import neighbor_graph, spring_layout
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_coordinate_r2_is_leave_one_out_regression(cloud):
 @pytest.mark.parametrize(("n_cells", "n_iterations", "tolerance"), [(40, 12, 1e-6), (520, 4, 2e-5)])
 def test_the_layout_is_networkx(n_cells, n_iterations, tolerance, monkeypatch):
     """networkx has a dense program and, from 500 nodes on, a sparse one in single precision; ours works in blocks."""
-    monkeypatch.setattr("experiments.layout.CELL_BLOCK", 64)
+    monkeypatch.setattr("experiments.tasks.graph.CELL_BLOCK", 64)
     latent = np.random.default_rng(n_cells).normal(size=(n_cells, 3))
     graph = neighbor_graph(latent, 5)
     start = np.random.default_rng(0).random((n_cells, 2))

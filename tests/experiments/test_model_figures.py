@@ -40,7 +40,7 @@ def test_from_the_command_line(experiment, tmp_path, small_h5ad):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    (table,) = (path for path in (tmp_path / "out/tables").iterdir() if not path.stem.endswith("_cells"))
+    (table,) = (path for path in (tmp_path / "out/tables").iterdir() if not path.stem.endswith("_jobs"))
     found = pd.read_csv(table)
     assert scores <= set(found["score"])
     assert (found.loc[found["mean"].notna(), "n_seeds"] == 1).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.outputs import check_imputed, check_latent
+from experiments.tasks.outputs import check_imputed, check_latent
 
 
 def test_what_is_sound_is_returned():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from experiments.loop.provenance import ROOT
 from experiments.plots import style
-from experiments.provenance import ROOT
 
 
 def test_a_method_has_one_colour_and_controls_are_grey():

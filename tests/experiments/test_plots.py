@@ -12,7 +12,6 @@ from matplotlib.font_manager import get_font_names
 from PIL import Image
 from tidy import assert_tidy
 
-from experiments import table
 from experiments.metrics.registry import METRICS, Metric
 from experiments.plots import boxes, style
 from experiments.plots.bar import CUT
@@ -22,6 +21,7 @@ from experiments.plots.heat import heat_panels
 from experiments.plots.pairs import Pairs, pair_panels
 from experiments.plots.points import score_points
 from experiments.plots.sheet import sheet
+from experiments.report import table
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 

@@ -10,8 +10,8 @@ from baselines.controls import IndependentGenes
 from baselines.fa import FA
 from baselines.zifa import ZIFA
 from experiments import posterior
-from experiments.authors_draws import authors_draws
-from experiments.cell import Seeds
+from experiments.loop.job import Seeds
+from experiments.tasks.authors_draws import authors_draws
 from scvi_core import SCVI
 
 PROTOCOL = {

@@ -13,8 +13,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from experiments.cell import Cell, Seeds
-from experiments.corrupt import corrupt
+from experiments.loop.job import Cell, Seeds
+from experiments.loop.store import Store
 from experiments.metrics.batch import batch_entropy
 from experiments.metrics.clustering import ari, asw, nmi
 from experiments.metrics.differential import adjusted, auroc
@@ -22,8 +22,8 @@ from experiments.metrics.imputation import median_l1
 from experiments.metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
 from experiments.metrics.posterior import coverage, crps
 from experiments.metrics.technical import binomial_zero, hypergeometric_zero
-from experiments.split import train_test
-from experiments.store import Store
+from experiments.tasks.corrupt import corrupt
+from experiments.tasks.split import train_test
 
 few = settings(max_examples=25, deadline=None)
 seeds = st.integers(0, 2**31 - 1)

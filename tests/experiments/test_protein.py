@@ -12,9 +12,12 @@ from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import Oracle, RandomLatent, Raw
-from experiments import protein, table
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
+from experiments import protein
+from experiments.figures import protein as drawing
+from experiments.loop.job import Seeds
+from experiments.report import table
+from experiments.scores import published as addresses
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
 SEEDS = Seeds(1, 2, 3)
@@ -58,7 +61,7 @@ def test_scores_are_those_of_dense_graphs_of_100_neighbours_of_the_training_cell
     ours, theirs = adjacency(spy.latent(spy.X_), 100), adjacency(adata.obsm["protein"][rows], 100)
     assert scores["protein_spearman"] == pytest.approx(spearmanr(ours.ravel(), theirs.ravel()).statistic, abs=1e-9)
     assert scores["protein_fold"] == pytest.approx((ours & theirs).sum() * 180**2 / (ours.sum() * theirs.sum()))
-    assert set(scores) == set(protein.PUBLISHED)
+    assert set(scores) == set(protein.SCORES)
     assert arrays == {}
 
 
@@ -92,11 +95,11 @@ def test_published_values_and_figure(adata):
                         "label": label, "role": role, "seed": 0, "key": "", "status": "done", "reason": "",
                         "arrays": arrays, **scores, **facts})  # fmt: skip
     records = pd.DataFrame(records)
-    summary = table.summarise(records, [], protein.PUBLISHED, "CBMC")
+    summary = table.summarise(records, [], addresses(protein.SCORES, records), "CBMC")
     published = summary.set_index(["label", "score"])["published"]
     assert published["scVI", "protein_spearman"] == pytest.approx(0.10619, abs=1e-5)
     assert published["Raw", "protein_fold"] == 7.2649
-    figure = protein.figure(summary, records)["scores"]
+    figure = drawing.figure(summary, records)["scores"]
     assert_tidy(figure)
     assert "180 training cells, 100 neighbours each, 5 proteins" in figure.caption
     assert len(figure.data) == 6

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from experiments import deviations
-from experiments.protocols import RUN, WRITTEN, check, choices, flip
-from experiments.provenance import ROOT
+from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
+from experiments.loop.provenance import ROOT
+from experiments.report import deviations
 
 
 def protocol(name):
@@ -72,8 +72,8 @@ def test_a_choice_that_does_not_exist_is_named():
 @pytest.fixture
 def results(tmp_path):
     """Runs of three seeds: the text, one choice flipped, and a run under another protocol that must not count."""
-    cells = pd.DataFrame({"label": ["scVI"] * 3 + ["FA"] * 3, "seed": [0, 1, 2] * 2})
-    cells = cells.assign(corruption="uniform", status="done", role="method", median_l1=[2.0, 3.0, 4.0, 2.4, 2.5, 2.6])
+    jobs = pd.DataFrame({"label": ["scVI"] * 3 + ["FA"] * 3, "seed": [0, 1, 2] * 2})
+    jobs = jobs.assign(corruption="uniform", status="done", role="method", median_l1=[2.0, 3.0, 4.0, 2.4, 2.5, 2.6])
     for stem, changed, name, flipped in (
         ("text", 0.0, WRITTEN, []),
         ("init", 0.5, WRITTEN, ["scvi.init"]),
@@ -82,15 +82,15 @@ def results(tmp_path):
         ("code", 9.0, RUN, []),
     ):
         tag = f"flip=[{flipped[0]}]" if flipped else ""
-        scores = cells["median_l1"] + changed * (cells["label"] == "scVI")
+        scores = jobs["median_l1"] + changed * (jobs["label"] == "scVI")
         for folder in ("runs", "tables"):
             (tmp_path / folder).mkdir(exist_ok=True)
-        seeds = cells["seed"] + 10 * (stem == "seeds")
-        shown = cells.assign(
+        seeds = jobs["seed"] + 10 * (stem == "seeds")
+        shown = jobs.assign(
             seed=seeds, median_l1=scores, n_cells=scores
         )  # the number of cells is no score of this experiment
-        shown[::-1].to_csv(tmp_path / "tables" / f"{stem}_cells.csv", index=False)
-        cells.assign(score="median_l1").to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
+        shown[::-1].to_csv(tmp_path / "tables" / f"{stem}_jobs.csv", index=False)
+        jobs.assign(score="median_l1").to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
         config = {"experiment": {"name": "imputation"}, "dataset": {"name": "cortex"}, "protocol": {"name": name}}
         run = {"stem": stem, "tag": tag, "axes": ["corruption"], "config": config | {"flip": flipped}}
         (tmp_path / "runs" / f"{stem}.json").write_text(json.dumps(run))

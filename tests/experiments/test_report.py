@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from experiments import claims, report, table
-from experiments.metrics.registry import Metric
 from experiments.plots.bars import score_bars
+from experiments.report import claims, table
+from experiments.report import page as report
+from experiments.scores import Score
 
 VOID = {"meta", "img", "br", "input", "link", "hr"}
 METHODS = {
@@ -80,13 +81,13 @@ def make_run(
                 record |= {"axes": {"corruption": corruption}, "status": "failed" if failed else "done"}
                 record |= {"reason": reason if failed else "", "scores": scores, "facts": {"n_scored": 1234}}
                 records.append(record | {"seconds": {"total": 61.0 + seed}, "peak_memory_mb": 345.6})
-    cells = table.frame(records)
-    summary = table.summarise(cells, ["corruption"], {"median_l1": "median_L1_{corruption}"}, "CORTEX")
+    jobs = table.frame(records)
+    summary = table.summarise(jobs, ["corruption"], {"median_l1": "median_L1_{corruption}"}, "CORTEX")
     stem = "_".join(filter(None, ["imputation", dataset.replace("/", "-"), protocol, tag]))
     for name in ("tables", "runs", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     summary.to_csv(folder / "tables" / f"{stem}.csv", index=False)
-    cells.to_csv(folder / "tables" / f"{stem}_cells.csv", index=False)
+    jobs.to_csv(folder / "tables" / f"{stem}_jobs.csv", index=False)
     figure = score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
     figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
     (folder / "figures" / f"{stem}_error_uniform.pdf").write_bytes(b"%PDF-1.4")
@@ -230,11 +231,11 @@ def test_a_missing_or_damaged_file_is_named_and_breaks_nothing_else(tmp_path):
     (tmp_path / "figures" / f"{stem}_error_uniform.pdf").unlink()
     (tmp_path / "figures" / f"{stem}_error_uniform.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
     (tmp_path / "tables" / f"{stem}.csv").unlink()
-    (tmp_path / "tables" / f"{stem}_cells.csv").write_bytes(b"\xff\xfe\x00broken")
+    (tmp_path / "tables" / f"{stem}_jobs.csv").write_bytes(b"\xff\xfe\x00broken")
     (tmp_path / "runs" / "broken.json").write_text('{"stem": "bro')
     (tmp_path / "runs" / "empty.json").write_text("[]")
     page = read(tmp_path)
-    for name in (f"figures/{stem}_error_uniform.png", f"tables/{stem}.csv", f"tables/{stem}_cells.csv"):
+    for name in (f"figures/{stem}_error_uniform.png", f"tables/{stem}.csv", f"tables/{stem}_jobs.csv"):
         assert f"{name} cannot be read" in page.text
     assert "runs/broken.json cannot be read" in page.text
     assert "runs/empty.json cannot be read" in page.text
@@ -270,7 +271,7 @@ def values_in(node):
 def test_no_damage_to_what_a_run_left_breaks_the_page(results, data):
     """Values of a summary replaced, bytes of any file overwritten: the rest of the page stands."""
     stem = "imputation_odd_as_written_methods.fa.note=50%25#1?"
-    files = [f"runs/{stem}.json", f"tables/{stem}.csv", f"tables/{stem}_cells.csv", f"figures/{stem}_error_uniform.png"]
+    files = [f"runs/{stem}.json", f"tables/{stem}.csv", f"tables/{stem}_jobs.csv", f"figures/{stem}_error_uniform.png"]
     path = results / data.draw(st.sampled_from(files), label="file")
     whole = path.read_bytes()
     if path.suffix == ".json" and data.draw(st.booleans(), label="a value"):
@@ -340,17 +341,17 @@ NAN = math.nan
     ],
 )
 def test_verdict(ours, low, high, published, verdict, why):
-    assert report._verdict(ours, low, high, published, "failed: R", Metric("score", "lower")) == (verdict, why)
+    assert report._verdict(ours, low, high, published, "failed: R", Score("score", "lower")) == (verdict, why)
 
 
 def test_verdict_knows_which_direction_is_better():
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", "higher"))[1] == "50.0% lower, worse"
-    assert report._verdict(1.0, NAN, NAN, 2.0, "", Metric("score", ""))[1] == "50.0% lower"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Score("score", "higher"))[1] == "50.0% lower, worse"
+    assert report._verdict(1.0, NAN, NAN, 2.0, "", Score("score", ""))[1] == "50.0% lower"
 
 
 def test_each_metric_has_a_tolerance_of_its_own():
-    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher"))[0] == "reproduced"
-    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Metric("score", "higher", 0.002))[0] == "differs"
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Score("score", "higher"))[0] == "reproduced"
+    assert report._verdict(-1003.0, NAN, NAN, -1000.0, "", Score("score", "higher", tolerance=0.002))[0] == "differs"
 
 
 def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch):

@@ -36,7 +36,7 @@ def first_run(tmp_path_factory, small_h5ad):
 def test_own_data_from_the_command_line(first_run):
     folder, _, done = first_run
     assert done.returncode == 0, done.stderr
-    assert "16 cells, 0 on record, 16 to compute." in done.stdout
+    assert "16 jobs, 0 on record, 16 to compute." in done.stdout
     table = pd.read_csv(folder / "results/tables/imputation_small_as_written.csv")
     assert set(table["method"]) == {"pca", "gene_mean", "identity", "oracle"}
     assert (table.loc[table["method"] == "oracle", "mean"] == 0).all()
@@ -51,8 +51,8 @@ def test_own_data_from_the_command_line(first_run):
 
 
 def test_the_same_corruption_for_every_method(first_run):
-    cells = pd.read_csv(first_run[0] / "results/tables/imputation_small_as_written_cells.csv")
-    by_seed = cells.groupby(["corruption", "seed"])["corrupted_sha256"]
+    jobs = pd.read_csv(first_run[0] / "results/tables/imputation_small_as_written_jobs.csv")
+    by_seed = jobs.groupby(["corruption", "seed"])["corrupted_sha256"]
     assert (by_seed.nunique() == 1).all()
     assert by_seed.first().nunique() == 4
 
@@ -66,7 +66,7 @@ def test_a_second_run_fits_nothing_and_redraws(first_run):
         path.unlink()
     done = command(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert "16 cells, 16 on record, 0 to compute." in done.stdout
+    assert "16 jobs, 16 on record, 0 to compute." in done.stdout
     assert {p: p.stat().st_mtime_ns for p in (folder / "results/records/imputation").iterdir()} == records
     assert {p: p.read_bytes() for p in kept} == kept
 
@@ -77,7 +77,7 @@ def test_one_lost_record_is_computed_again_alone(first_run):
     before = json.loads(record.read_text())
     record.unlink()
     done = command(*arguments, cwd=folder)
-    assert "16 cells, 15 on record, 1 to compute." in done.stdout
+    assert "16 jobs, 15 on record, 1 to compute." in done.stdout
     assert json.loads(record.read_text())["scores"] == before["scores"]
 
 
@@ -129,7 +129,7 @@ def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
 
 
 def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):
-    """Every cell is stopped as it starts: the configuration is what is looked at."""
+    """Every job is stopped as it starts: the configuration is what is looked at."""
     conf = tmp_path / "conf" / "method"
     conf.mkdir(parents=True)
     (conf / "planted_noise.yaml").write_text("_target_: planted.Noise\n")

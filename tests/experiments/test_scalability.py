@@ -13,9 +13,11 @@ from test_run import command
 from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
-from experiments.cell import Seeds
-from experiments.skipped import NotApplicable
-from experiments.table import summarise
+from experiments.figures import scalability as drawing
+from experiments.loop.job import Seeds
+from experiments.report.table import summarise
+from experiments.scores import published as addresses
+from experiments.tasks.skipped import NotApplicable
 
 PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
 SEEDS = Seeds(1, 2, 3)
@@ -85,16 +87,16 @@ def test_data_that_are_too_small_skip_the_row(adata):
 
 
 def test_the_published_run_times_are_found():
-    found = scalability.published_runtimes(720).set_index(["label", "n_cells"])["minutes"]
+    found = drawing.published_runtimes(720).set_index(["label", "n_cells"])["minutes"]
     assert found["FA", 1_000_000] == pytest.approx(3.9667)
     assert found["scVI", 4000] == 1
     assert found["scVI (early stopping)", 1_000_000] == pytest.approx(55.8667)
     assert {"ZIFA", "ZINB-WaVE", "SIMLR", "BISCUIT", "MAGIC", "DCA"} <= set(found.index.get_level_values("label"))
-    assert scalability.published_runtimes(50).empty
+    assert drawing.published_runtimes(50).empty
 
 
 def timed(label, n_cells, cost, *, n_genes=720, status="done", reason=""):
-    """One row of experiments.table.frame: a method that took ``cost`` minutes."""
+    """One row of experiments.report.table.frame: a method that took ``cost`` minutes."""
     row = {"experiment": "scalability", "dataset": "x", "protocol": "as_written", "method": label, "label": label}
     row |= {"role": "method", "seed": 0, "key": "k", "n_cells": n_cells, "n_genes": n_genes, "status": status}
     row |= {"reason": reason} | dict.fromkeys(("fit_minutes", "cpu_minutes", "output_minutes"), cost)
@@ -114,8 +116,8 @@ def test_what_was_stopped_is_drawn_at_its_limit():
             status, reason = ("done", "") if np.isfinite(cost) else stop[label]
             rows.append(timed(label, n_cells, cost, status=status, reason=reason))
     cells = pd.DataFrame(rows)
-    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, "BRAIN-LARGE")
-    figure = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"]
+    table = summarise(cells, ["n_cells", "n_genes"], addresses(scalability.SCORES, cells), "BRAIN-LARGE")
+    figure = drawing.figure(table, cells[cells["status"] == "done"])["growth_720"]
     lines = figure.data.set_index(["label", "n_cells"])
     assert lines.loc[("FA", 1000), "exponent"] == pytest.approx(1)
     assert lines.loc[("SIMLR", 1000), "exponent"] == pytest.approx(2)
@@ -138,8 +140,8 @@ def test_methods_that_end_at_one_size_do_not_hide_each_other(sizes, n):
     for last in sizes[1:]:
         rows = [timed(name, size, 1.0) for name in methods for size in sizes if size < last]
         cells = pd.DataFrame(rows + [timed(name, last, np.nan, **stop) for name in methods])
-        table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
-        ax = scalability.figure(table, cells[cells["status"] == "done"])["growth_720"].axes[0]
+        table = summarise(cells, ["n_cells", "n_genes"], addresses(scalability.SCORES, cells), None)
+        ax = drawing.figure(table, cells[cells["status"] == "done"])["growth_720"].axes[0]
         marks = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "x" and len(line.get_xdata())]
         inches = ax.transData.transform([(x, 5.0) for x in [*marks, *sizes]])[:, 0] / ax.figure.dpi
         at, places, others = inches[n + sizes.index(last)], inches[:n], inches[n:]
@@ -153,8 +155,8 @@ def test_methods_that_end_at_one_size_do_not_hide_each_other(sizes, n):
 def test_each_number_of_genes_has_a_figure_of_its_own_cells():
     sizes = {720: (1000, 4000), 2000: (1000, 2000)}
     cells = pd.DataFrame([timed("FA", n, n / 1000, n_genes=n_genes) for n_genes in sizes for n in sizes[n_genes]])
-    table = summarise(cells, ["n_cells", "n_genes"], scalability.PUBLISHED, None)
-    figures = scalability.figure(table, cells)
+    table = summarise(cells, ["n_cells", "n_genes"], addresses(scalability.SCORES, cells), None)
+    figures = drawing.figure(table, cells)
     assert figures["growth_720"].title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert figures["growth_2000"].title == "Fig 1c: scalability up to 2,000 cells, 2,000 genes"
     assert "n\xa0= 1,000–2,000 cells" in figures["growth_2000"].caption

@@ -10,10 +10,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import run
-from experiments.cell import check_method
-from experiments.executors import local
-from experiments.provenance import ROOT
-from experiments.settings import check_cells, check_values
+from experiments.loop.executors import local
+from experiments.loop.job import check_method
+from experiments.loop.provenance import ROOT
+from experiments.loop.settings import check_jobs, check_values
 from scvi_core import SCVI
 
 OVERRIDES = ["+exp=imputation", "dataset=simulated", "dataset.n_cells=40", "dataset.n_genes=12", "seeds=[0]"]
@@ -28,15 +28,15 @@ def composed():
 
 @pytest.fixture
 def prepared(composed, tmp_path, monkeypatch):
-    """Do all that a run does before its first cell, with one setting changed; return the cells it would compute."""
+    """Do all that a run does before its first job, with one setting changed; return the jobs it would compute."""
     asked = []
 
-    @functools.wraps(local.run_cells)
-    def run_cells(cells, results_dir, **options):
-        asked.extend(cells)
+    @functools.wraps(local.run_jobs)
+    def run_jobs(jobs, results_dir, **options):
+        asked.extend(jobs)
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(local, "run_cells", run_cells)
+    monkeypatch.setattr(local, "run_jobs", run_jobs)
     monkeypatch.setattr(run, "_draw", lambda *_: 0)
     monkeypatch.setattr(run, "_require_writable", lambda _: None)
 
@@ -115,13 +115,13 @@ def test_data_grow_along_an_axis_that_there_is():
     config = {"seeds": [0], "scale": {"max_cells": None}, "fresh": False}
     experiment = {"axes": {"n_cells": [10, 20], "n_genes": [5]}}
     for grows_with in ("n_cells", None):
-        check_cells(config | {"experiment": experiment | {"grows_with": grows_with}})
+        check_jobs(config | {"experiment": experiment | {"grows_with": grows_with}})
     with pytest.raises(ValueError, match=r"grows_with=cells: choose an axis \(n_cells, n_genes\), or null"):
-        check_cells(config | {"experiment": experiment | {"grows_with": "cells"}})
+        check_jobs(config | {"experiment": experiment | {"grows_with": "cells"}})
 
 
 def test_what_is_right_is_taken(prepared):
-    n_methods = len({cell.method for cell in prepared("fresh", False)})
+    n_methods = len({job.method for job in prepared("fresh", False)})
     assert len(prepared("seeds", [3, 7])) == 2 * 2 * n_methods
     assert len(prepared("experiment.axes.corruption", ["uniform"])) == n_methods
     for key, value in (

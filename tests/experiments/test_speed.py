@@ -11,7 +11,8 @@ from anndata import AnnData
 from matplotlib.figure import Figure
 
 from experiments import parity, peers, speed
-from experiments.cell import Seeds
+from experiments.figures import speed as drawing
+from experiments.loop.job import Seeds
 from scvi_core import SCVI
 from scvi_core.bench import simulate
 from scvi_core.networks import Architecture, Network
@@ -128,7 +129,7 @@ def test_without_the_other_program_our_numbers_are_real(monkeypatch):
     assert 0 < scores["gemm_share"] < 1
     assert facts["density"] == pytest.approx(0.4, abs=0.03)
     row = {"label": "scVI", "shape": shape, "threads": 1, "peer": "missing"} | scores | facts
-    drawn = speed.figure(None, pd.DataFrame([row]))["training"]
+    drawn = drawing.figure(None, pd.DataFrame([row]))["training"]
     assert isinstance(drawn, Figure)
     assert f"{scores['cells_per_s']:,.0f} cells/s" in drawn.alt
     assert drawn.axes[0].lines[0].get_xdata()[0] == 1  # the limit

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from experiments.cell import Seeds
-from experiments.hashes import array_sha256
-from experiments.split import train_test
+from experiments.loop.job import Seeds
+from experiments.tasks.hashes import array_sha256
+from experiments.tasks.split import train_test
 
 SEEDS = Seeds(5, 6, 7)
 

@@ -9,11 +9,14 @@ from tidy import assert_tidy
 
 from baselines.base import Method
 from baselines.controls import GeneMean
-from experiments import stability, table
-from experiments.cell import Seeds
-from experiments.imputation import hide
+from experiments import stability
+from experiments.figures import stability as drawing
+from experiments.loop.job import Seeds
 from experiments.metrics.imputation import median_l1
-from experiments.split import train_test
+from experiments.report import table
+from experiments.scores import published as addresses
+from experiments.tasks.hidden import hide
+from experiments.tasks.split import train_test
 from scvi_core import SCVI
 
 PROTOCOL = {
@@ -139,8 +142,8 @@ def test_figures_are_tidy_and_draw_the_published_points():
                                 "status": "done", "reason": "", "arrays": arrays, "n_cells": 2253,
                                 **dict.fromkeys(("median_l1", "asw", "ari", "nmi"), rng.random())})  # fmt: skip
     records = pd.DataFrame(records)
-    summary = table.summarise(records, ["n_latent"], stability.PUBLISHED, "CORTEX")
-    figures = stability.figure(summary, records)
+    summary = table.summarise(records, ["n_latent"], addresses(stability.SCORES, records), "CORTEX")
+    figures = drawing.figure(summary, records)
     for figure in figures.values():
         assert_tidy(figure)
         assert figure.alt

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from experiments.store import Claims, Store, atomic, sweep
+from experiments.loop.store import Claims, Store, atomic, sweep
 
 RECORD = {"key": "k", "status": "done", "arrays": ["a"]}
 
@@ -99,7 +99,7 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path):
 def test_kill_while_writing_never_tears_a_record(tmp_path):
     """A process that rewrites one record without pause is killed again and again: the record always reads whole."""
     code = (
-        "import sys, itertools; from experiments.store import Store\n"
+        "import sys, itertools; from experiments.loop.store import Store\n"
         "store, record = Store(sys.argv[1], 'e'), {'key': 'k', 'status': 'done', 'arrays': []}\n"
         "for i in itertools.count(): store.write(record | {'text': str(i) * 200000}, {})"
     )
@@ -134,7 +134,7 @@ def test_only_what_nobody_writes_is_swept(tmp_path):
 
 def test_a_claim_lasts_as_long_as_its_holder(tmp_path):
     code = (
-        "import sys, time; from experiments.store import Claims\n"
+        "import sys, time; from experiments.loop.store import Claims\n"
         "claims = Claims(sys.argv[1]); print(claims.take('k'), flush=True); time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -12,12 +12,15 @@ from baselines.base import Method
 from baselines.controls import RandomLatent
 from baselines.pca import PCA
 from baselines.simlr_n_clusters import estimate_n_clusters
-from experiments import structure, table
-from experiments.cell import Seeds
-from experiments.layout import neighbor_graph
+from experiments import structure
+from experiments.figures import structure as drawing
+from experiments.loop.job import Seeds
 from experiments.metrics.structure import cluster_excess, coordinate_r2, kmeans_asw
 from experiments.plots.distances import block_distances
 from experiments.plots.structure import CORTEX_ORDER, _known
+from experiments.report import table
+from experiments.scores import published as addresses
+from experiments.tasks.graph import neighbor_graph
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
@@ -157,15 +160,15 @@ def drawn(adata, methods):
         )  # fmt: skip
         arrays.append(found)
     cells = table.frame(records)
-    summary = table.summarise(cells, [], structure.PUBLISHED, "random ZINB")
-    return summary, structure.figure(summary, cells.assign(arrays=arrays)), arrays
+    summary = table.summarise(cells, [], addresses(structure.SCORES, cells), "random ZINB")
+    return summary, drawing.figure(summary, cells.assign(arrays=arrays)), arrays
 
 
 def test_figures_of_types_a_coordinate_and_fates(adata):
     methods = {"PCA": PCA(n_latent=3), "SIMLR": Clusterer(), "random latent": RandomLatent()}
     summary, figures, _ = drawn(adata, methods)
     kinds = {f"{key}_{what}" for key in ("tsne", "graph") for what in ("cell_type", "coordinate", "fate")}
-    assert set(figures) == kinds | {"tsne_simlr_cluster", "distances", *structure.PUBLISHED}
+    assert set(figures) == kinds | {"tsne_simlr_cluster", "distances", *structure.SCORES}
     assert len({figure.title for figure in figures.values()}) == len(figures)  # the captions of the report
     assert figures["graph_components"].title == "structure, pieces of the neighbour graph"
     for name in kinds | {"tsne_simlr_cluster", "distances"}:

@@ -1,13 +1,13 @@
-"""Tables: intervals, published values, missing cells."""
+"""Tables: intervals, published values, missing jobs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import table
+from experiments.report import table
 
 
-def cells(scores, status="done", **columns):
+def jobs(scores, status="done", **columns):
     row = {"experiment": "imputation", "dataset": "cortex", "protocol": "as_run", "corruption": "uniform"}
     row |= {"method": "scvi", "label": "scVI", "role": "method", "reason": ""} | columns
     rows = [row | {"seed": i, "status": status, "median_l1": score} for i, score in enumerate(scores)]
@@ -37,7 +37,7 @@ def test_the_mean_lies_in_its_interval_whatever_is_rounded():
 
 
 def test_the_published_value_stands_beside_ours():
-    row = summary(cells([2.0, 3.0])).iloc[0]
+    row = summary(jobs([2.0, 3.0])).iloc[0]
     assert row["mean"] == 2.5
     assert row["published"] == 2.325  # Fig 9b of the paper
     assert row["published_in"].startswith("Fig 9b")
@@ -46,12 +46,12 @@ def test_the_published_value_stands_beside_ours():
 
 
 def test_the_users_own_data_have_no_published_value():
-    assert np.isnan(summary(cells([2.0, 3.0]), published_as=None).iloc[0]["published"])
+    assert np.isnan(summary(jobs([2.0, 3.0]), published_as=None).iloc[0]["published"])
 
 
 def test_numbers_published_at_several_settings_are_told_apart():
     """Fig 14d gives ASW at 2 and at 10 dimensions, Fig 8e at cuts of the hierarchy, Fig 8b at neither."""
-    frame = pd.concat([cells([0.2], n_latent=n).rename(columns={"median_l1": "asw"}) for n in (2, 10, 11)])
+    frame = pd.concat([jobs([0.2], n_latent=n).rename(columns={"median_l1": "asw"}) for n in (2, 10, 11)])
     wanted = {"metric": "ASW", "n_latent": "{n_latent}"}
     found = table.summarise(frame, ["n_latent"], {"asw": wanted}, "CORTEX").set_index("n_latent")
     assert found.loc[2, "published"] == 0.142
@@ -63,20 +63,20 @@ def test_numbers_published_at_several_settings_are_told_apart():
 
 
 def test_missing_cells_are_counted_and_explained():
-    frame = pd.concat([cells([2.0]), cells([np.nan], status="failed", reason="ValueError: no")])
+    frame = pd.concat([jobs([2.0]), jobs([np.nan], status="failed", reason="ValueError: no")])
     row = summary(frame).iloc[0]
     assert (row["mean"], row["n_seeds"], row["n_missing"]) == (2.0, 1, 1)
     assert row["status"] == "failed: ValueError: no"
 
 
 def test_a_method_without_any_result_keeps_its_row():
-    row = summary(cells([np.nan, np.nan], status="skipped", reason="R is not installed")).iloc[0]
+    row = summary(jobs([np.nan, np.nan], status="skipped", reason="R is not installed")).iloc[0]
     assert np.isnan(row["mean"])
     assert row["status"] == "skipped: R is not installed"
 
 
 def test_differences_from_scvi_are_taken_seed_by_seed():
-    scvi, pca = cells([2.0, 3.0, 7.0]), cells([2.5, 3.6, 7.4], method="pca", label="PCA")
+    scvi, pca = jobs([2.0, 3.0, 7.0]), jobs([2.5, 3.6, 7.4], method="pca", label="PCA")
     rows = summary(pd.concat([scvi, pca.sample(frac=1, random_state=0)])).set_index("method")
     assert np.isnan(rows.loc["scvi", "vs_scvi"])
     assert rows.loc["pca", "vs_scvi"] == pytest.approx(0.5)
@@ -84,22 +84,22 @@ def test_differences_from_scvi_are_taken_seed_by_seed():
 
 
 def test_differences_leave_out_what_one_of_the_two_lacks():
-    frame = pd.concat([cells([2.0, 3.0, np.nan]), cells([2.5, np.nan, 7.4], method="pca", label="PCA")])
+    frame = pd.concat([jobs([2.0, 3.0, np.nan]), jobs([2.5, np.nan, 7.4], method="pca", label="PCA")])
     assert summary(frame).set_index("method").loc["pca", "vs_scvi"] == pytest.approx(0.5)
 
 
 def test_differences_stay_within_a_setting_and_within_what_was_finished():
     frame = pd.concat(
         [
-            cells([9.0], corruption="binomial"),  # first, so that a mix-up would take it
-            cells([2.0, 3.0]),
-            cells([2.5, 3.5], method="pca", label="PCA"),
-            cells([9.5], corruption="binomial", method="pca", label="PCA"),
+            jobs([9.0], corruption="binomial"),  # first, so that a mix-up would take it
+            jobs([2.0, 3.0]),
+            jobs([2.5, 3.5], method="pca", label="PCA"),
+            jobs([9.5], corruption="binomial", method="pca", label="PCA"),
         ]
     )
     differences = summary(frame).set_index(["method", "corruption"])["vs_scvi"]
     assert differences["pca", "uniform"] == differences["pca", "binomial"] == pytest.approx(0.5)
-    for label in ("scVI", "PCA"):  # a failed cell may have this score, where another one of its scores is not finite
+    for label in ("scVI", "PCA"):  # a failed job may have this score, where another one of its scores is not finite
         broken = frame.copy()
         row = (broken["label"] == label) & (broken["seed"] == 1)
         broken.loc[row, ["status", "reason", "median_l1"]] = ["failed", "the score x is nan", 100.0]
@@ -108,12 +108,12 @@ def test_differences_stay_within_a_setting_and_within_what_was_finished():
 
 
 def test_a_score_that_a_setting_does_not_have_takes_no_row():
-    frame = pd.concat([cells([2.0, 3.0]), cells([np.nan, np.nan], corruption="none")])
+    frame = pd.concat([jobs([2.0, 3.0]), jobs([np.nan, np.nan], corruption="none")])
     assert list(summary(frame)["corruption"]) == ["uniform"]
 
 
 def test_text_names_every_method_and_its_published_value():
-    both = pd.concat([cells([2.0, 3.0]), cells([4.0], method="pca", label="PCA")])
+    both = pd.concat([jobs([2.0, 3.0]), jobs([4.0], method="pca", label="PCA")])
     text = table.as_text(summary(both), ["corruption"])
     assert "corruption: uniform" in text
     assert "2.500" in text
@@ -125,7 +125,7 @@ def test_published_values_by_training_size_sign_and_name():
     """Table 1 by its sizes, Fig 9a with its sign turned, Fig 6 under the names of its two rows."""
 
     def found(wanted, published_as, size, **columns):
-        frame = cells([1.0], n_train_cells=size, **columns).rename(columns={"median_l1": "s"})
+        frame = jobs([1.0], n_train_cells=size, **columns).rename(columns={"median_l1": "s"})
         return table.summarise(frame, ["n_train_cells"], {"s": wanted}, published_as).iloc[0]["published"]
 
     likelihood = [

@@ -10,9 +10,12 @@ from tidy import assert_tidy
 
 from baselines.combat import ComBat
 from datasets import presets
-from experiments import table, tables
-from experiments.cell import Seeds
+from experiments import tables
+from experiments.figures import tables as drawing
+from experiments.loop.job import Seeds
 from experiments.plots.sheet import sheet
+from experiments.report import table
+from experiments.scores import published as addresses
 from scvi_core import SCVI
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +38,7 @@ def frame(found):
               "role": "method", "seed": 0, "key": "k", "axes": {}, "status": "done", "reason": "", "scores": scores,
               "facts": facts, "seconds": {"total": 1.0}, "peak_memory_mb": 1.0}  # fmt: skip
     cells = table.frame([record])
-    return table.summarise(cells, [], tables.PUBLISHED, "CORTEX"), cells.assign(arrays=[arrays])
+    return table.summarise(cells, [], addresses(tables.SCORES, cells), "CORTEX"), cells.assign(arrays=[arrays])
 
 
 def test_sizes_are_those_of_the_data_and_of_the_published_table(cortex, found):
@@ -102,7 +105,7 @@ def test_capabilities_are_those_of_the_classes(found, cortex):
 
 
 def test_the_tables_are_drawn_as_their_csv_has_them(found):
-    figures = tables.figure(*frame(found))
+    figures = drawing.figure(*frame(found))
     assert set(figures) == {"sizes", "hyperparameters", "methods", "labels"}
     for figure in figures.values():
         assert_tidy(figure)

@@ -10,7 +10,7 @@ from scipy.stats import linregress
 
 from baselines.base import Method
 from experiments import technical
-from experiments.cell import Seeds
+from experiments.loop.job import Seeds
 
 PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": 0},

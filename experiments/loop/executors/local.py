@@ -1,4 +1,4 @@
-"""The local executor: every cell in a process of its own, with a wall-clock and a memory limit.
+"""The local executor: every job in a process of its own, with a wall-clock and a memory limit.
 
 A crash in R or C, a hang or an exhausted memory costs one row of the table, not the run.
 """
@@ -14,35 +14,42 @@ import warnings
 import psutil
 from tqdm import tqdm
 
-from .. import cell as cell_module
+from .. import job as job_module
 from ..store import Claims, Store
 from . import record_failure, resources
 
-# Imported once, by the server that cells are forked from: everything slow that a cell or the main module imports.
-PRELOAD = ["torch", "anndata", "sklearn.model_selection", "experiments.cell", "experiments.table", "experiments.report"]
+# Imported once, by the server that jobs are forked from: everything slow that a job or the main module imports.
+PRELOAD = [
+    "torch",
+    "anndata",
+    "sklearn.model_selection",
+    "experiments.loop.job",
+    "experiments.report.table",
+    "experiments.report.page",
+]
 POLL_SECONDS = 0.1
 STOP_SECONDS = 5.0
 
 
-def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120, memory_gb="auto", verbose=True):
-    """Compute ``cells``; each leaves a record in the store.
+def run_jobs(jobs, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120, memory_gb="auto", verbose=True):
+    """Compute ``jobs``; each leaves a record in the store.
 
     Parameters
     ----------
-    cells : list of Cell
-        Those that are not finished. A cell that another run is computing is left to it, and taken where that fails.
+    jobs : list of Job
+        Those that are not finished. A job that another run is computing is left to it, and taken where that fails.
     results_dir : path
     n_jobs : int or "auto"
-        Cells at once; ``auto`` is the number of cores over ``threads``.
+        Jobs at once; ``auto`` is the number of cores over ``threads``.
     threads : int
-        CPU threads of one cell; one that asks for more (``_resources_``) takes the place of several.
+        CPU threads of one job; one that asks for more (``_resources_``) takes the place of several.
     timeout_minutes, memory_gb : float
-        Limits of one cell; ``memory_gb`` is resident memory, ``auto`` is 80% of the machine's over ``n_jobs``.
+        Limits of one job; ``memory_gb`` is resident memory, ``auto`` is 80% of the machine's over ``n_jobs``.
 
     Raises
     ------
     KeyboardInterrupt
-        After the running cells were stopped; what is finished stays.
+        After the running jobs were stopped; what is finished stays.
     """
     if threads < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
         raise ValueError(f"executor.threads={threads}, executor.n_jobs={n_jobs}: both must be at least 1.")
@@ -50,33 +57,33 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
-    asked = {cell.key: resources(cell, **limits) for cell in cells}
+    asked = {job.key: resources(job, **limits) for job in jobs}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    waiting, running, claims = list(cells), [], Claims(results_dir)
-    with tqdm(total=len(cells), unit="cell", disable=not verbose or not cells, dynamic_ncols=True) as bar:
+    waiting, running, claims = list(jobs), [], Claims(results_dir)
+    with tqdm(total=len(jobs), unit="job", disable=not verbose or not jobs, dynamic_ncols=True) as bar:
         try:
             while waiting or running:
-                for cell in list(waiting):
+                for job in list(waiting):
                     busy = sum(child.asked.cpus for child in running)
-                    if running and busy + asked[cell.key].cpus > n_jobs * threads:
+                    if running and busy + asked[job.key].cpus > n_jobs * threads:
                         break
-                    if not claims.take(cell.key):
+                    if not claims.take(job.key):
                         continue
-                    waiting.remove(cell)
-                    store = Store(results_dir, cell.experiment)
-                    if store.is_final(cell.key):
-                        claims.release(cell.key)
+                    waiting.remove(job)
+                    store = Store(results_dir, job.experiment)
+                    if store.is_final(job.key):
+                        claims.release(job.key)
                         bar.update()
                     else:
-                        running.append(_Child(context, cell, store, results_dir, asked[cell.key]))
+                        running.append(_Child(context, job, store, results_dir, asked[job.key]))
                 elsewhere = ["waiting for another run"] if waiting and len(running) < n_jobs else []
                 bar.set_postfix_str(", ".join([child.title for child in running] + elsewhere), refresh=False)
                 time.sleep(POLL_SECONDS)
                 for child in list(running):
                     if child.finished():
                         running.remove(child)
-                        claims.release(child.cell.key)
+                        claims.release(child.job.key)
                         bar.update()
         finally:
             for child in running:
@@ -85,26 +92,26 @@ def run_cells(cells, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=1
 
 
 class _Child:
-    """A running cell, its log, its peak memory."""
+    """A running job, its log, its peak memory."""
 
-    def __init__(self, context, cell, store, results_dir, asked):
-        self.cell, self.store, self.results_dir, self.asked = cell, store, results_dir, asked
-        self.title = f"{cell.label} {'/'.join(map(str, cell.axes.values()))} seed {cell.seed}"
-        self.log = store.path(cell.key, ".log")
+    def __init__(self, context, job, store, results_dir, asked):
+        self.job, self.store, self.results_dir, self.asked = job, store, results_dir, asked
+        self.title = f"{job.label} {'/'.join(map(str, job.axes.values()))} seed {job.seed}"
+        self.log = store.path(job.key, ".log")
         self.started, self.peak = time.monotonic(), 0
-        store.path(cell.key).unlink(missing_ok=True)  # an old failure must not be taken for this run's outcome
-        self.process = context.Process(target=_main, args=(cell, str(results_dir), asked.cpus, str(self.log)))
+        store.path(job.key).unlink(missing_ok=True)  # an old failure must not be taken for this run's outcome
+        self.process = context.Process(target=_main, args=(job, str(results_dir), asked.cpus, str(self.log)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # preloaded libraries hold idle threads
             self.process.start()
 
     def finished(self):
-        """Whether the cell has ended, ending it where it is past a limit; then its record is in the store."""
+        """Whether the job has ended, ending it where it is past a limit; then its record is in the store."""
         if self.process.is_alive():
             self.peak = max(self.peak, _resident(self.process.pid))
             minutes, gigabytes = self.asked.timeout_minutes, self.asked.memory_gb
             if time.monotonic() - self.started > minutes * 60:
-                own = "timeout_minutes" in (self.cell.config.get("_resources_") or {})
+                own = "timeout_minutes" in (self.job.config.get("_resources_") or {})
                 limit = f"{'_resources_' if own else 'executor'}.timeout_minutes"
                 self._end("timeout", f"stopped after {minutes:.1f} minutes ({limit})")
             elif self.peak > gigabytes * 2**30:
@@ -113,7 +120,7 @@ class _Child:
                 return False
             return True
         self.process.join()
-        if self.store.read(self.cell.key) is None:
+        if self.store.read(self.job.key) is None:
             self._record("failed", f"the process died: {_death(self.process.exitcode)}")
         elif self.process.exitcode == 0:
             self.log.unlink(missing_ok=True)
@@ -137,10 +144,10 @@ class _Child:
     def _record(self, status, reason):
         log = self.log.read_text(errors="replace") if self.log.exists() else ""
         seconds, peak = time.monotonic() - self.started, self.peak / 2**20
-        record_failure(self.cell, self.results_dir, self.asked.cpus, status, reason, log, seconds, peak)
+        record_failure(self.job, self.results_dir, self.asked.cpus, status, reason, log, seconds, peak)
 
 
-def _main(cell, results_dir, threads, log):
+def _main(job, results_dir, threads, log):
     """Entry point of the child: its own process group, its output in a file."""
     os.setsid()
     threading.Thread(target=_end_with_the_run, daemon=True).start()
@@ -148,11 +155,11 @@ def _main(cell, results_dir, threads, log):
     sys.stdout.flush()
     os.dup2(file, 1)
     os.dup2(file, 2)
-    cell_module.run(cell, results_dir, threads)
+    job_module.run(job, results_dir, threads)
 
 
 def _end_with_the_run():
-    """End this cell and all it started when the run that asked for it is gone, even if that was killed."""
+    """End this job and all it started when the run that asked for it is gone, even if that was killed."""
     multiprocessing.parent_process().join()
     os.killpg(0, signal.SIGKILL)
 

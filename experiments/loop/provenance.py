@@ -11,39 +11,35 @@ from functools import cache
 from pathlib import Path
 
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata")
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def code_version(module, ignore=("figure",)):
-    """Hash of the code behind ``module``: its syntax and that of the modules of its own project that it imports.
-
-    Comments, docstrings, formatting and the top-level functions named in ``ignore`` do not count: drawing a figure
-    differently recomputes nothing. C and R files named like a hashed module, in a hashed folder, count whole.
-    """
-    files = sorted(_closure(module))
-    names = {file.stem for file in files}
-    native = {n for f in files for n in f.parent.iterdir() if n.suffix in {".c", ".R"} and n.stem in names}
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(_normalised(file, ignore).encode())
-    for file in sorted(native):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache
-def _closure(module):
-    """Source files of ``module`` and, transitively, of what it imports from the folder its top package lies in."""
+def code_version(module, function=None):
+    """Hash of the code behind ``module``: its syntax and that of the modules of its own project that it imports.
+
+    Comments, docstrings and formatting do not count. Where a ``function`` is named, only what it needs of ``module``
+    counts: what scores are called and where they were published, beside ``evaluate``, is no reason to compute anything
+    again. C and R files named like a hashed module, in a hashed folder, count whole.
+    """
     origin = Path(importlib.util.find_spec(module).origin).resolve()
     root = origin.parents[module.count(".") + (origin.name == "__init__.py")]
-    seen, queue = set(), [module]
+    code, queue = {}, [module]
     while queue:
         name = queue.pop()
         file = _source(root, name)
-        if file and file not in seen:
-            seen.add(file)
-            queue += _imports(file, name if file.name == "__init__.py" else name.rpartition(".")[0])
-    return frozenset(seen)
+        if file and file not in code:
+            tree = _without_docstrings(file)
+            code[file] = _needed(tree, function) if function and name == module else tree
+            queue += _imports(code[file], name if file.name == "__init__.py" else name.rpartition(".")[0])
+    names = {file.stem for file in code}
+    native = {n for f in code for n in f.parent.iterdir() if n.suffix in {".c", ".R"} and n.stem in names}
+    digest = hashlib.sha256()
+    for file in sorted(code):
+        digest.update(ast.unparse(code[file]).encode())  # unlike ast.dump, the same from one Python to the next
+    for file in sorted(native):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _source(root, name):
@@ -51,9 +47,9 @@ def _source(root, name):
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _imports(file, package):
-    """Absolute names of what ``file`` imports at module level (a lazy import inside a function does not count)."""
-    for node in ast.parse(file.read_text()).body:
+def _imports(tree, package):
+    """Absolute names of what is imported at module level (a lazy import inside a function does not count)."""
+    for node in tree.body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -63,15 +59,36 @@ def _imports(file, package):
             yield from (f"{base}.{alias.name}" for alias in node.names)  # `from package import module`
 
 
-@cache
-def _normalised(file, ignore):
+def _without_docstrings(file):
     tree = ast.parse(file.read_text())
-    tree.body = [node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name in ignore)]
     for node in ast.walk(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)  # unlike ast.dump, the same from one Python to the next
+    return tree
+
+
+def _needed(tree, function):
+    """The top-level statements that ``function`` needs, however indirectly; those that define no name always count."""
+    wanted, kept = {function}, []
+    while found := [node for node in tree.body if node not in kept and (_defines(node) & wanted or not _defines(node))]:
+        kept += found
+        wanted |= {inner.id for node in found for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    return ast.Module([node for node in tree.body if node in kept], type_ignores=[])
+
+
+def _defines(statement):
+    """Names that a top-level statement gives a value."""
+    match statement:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return {name}
+        case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+            return {(alias.asname or alias.name).split(".")[0] for alias in aliases} - {"*"}
+        case ast.Assign(targets=targets):
+            return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+        case ast.AnnAssign(target=ast.Name(id=name)) | ast.AugAssign(target=ast.Name(id=name)):
+            return {name}
+    return set()
 
 
 def versions():

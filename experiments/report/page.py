@@ -17,10 +17,10 @@ from urllib.parse import quote
 import jinja2
 from PIL import Image
 
+from ..loop.store import atomic
+from ..metrics.registry import METRICS
 from . import claims
-from .metrics.registry import METRICS
-from .store import atomic
-from .words import duration, number, to_float
+from .numbers import duration, number, to_float
 
 
 def write(results_dir):
@@ -46,7 +46,7 @@ def write(results_dir):
     told = [row for methods in published.values() for rows in methods for row in rows]
     verdicts = Counter(row["verdict"] for row in told)
     verdicts["other data, close"] = sum(row["is_close"] and row["verdict"] == "other data" for row in told)
-    page = environment.get_template("report.html").render(
+    page = environment.get_template("page.html").render(
         runs=runs,
         deviations=(results_dir / "DEVIATIONS.md").exists(),
         statements=statements,
@@ -88,20 +88,20 @@ def _summary(file, results_dir):
     names = {key: str(config[key]["name"]) for key in ("experiment", "dataset", "protocol")}
     notes, source = [], run.get("source") or {}
     run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=_stand_in(config, source))
-    cells, table = _table(results_dir, f"{stem}_cells", CELLS, notes), _table(results_dir, stem, ROWS, notes)
+    jobs, table = _table(results_dir, f"{stem}_jobs", JOBS, notes), _table(results_dir, stem, ROWS, notes)
     return run_id | {
         "origin": source.get("origin", ""),
         "axes": axes,
         "figures": list(_figures(results_dir, run, notes)),
         "table": table,
-        "cells": cells,
+        "jobs": jobs,
         "rows": [_row(row, axes, run_id) for row in table],
         "remarks": [(m.get("_label_", name), m["_note_"]) for name, m in config["methods"].items() if m.get("_note_")],
-        "undone": _undone(cells, axes),
-        "times": _times(cells),
+        "undone": _undone(jobs, axes),
+        "times": _times(jobs),
         "provenance": _provenance(run.get("provenance") or {}, source),
         "config": json.dumps({key: config.get(key) for key in CONFIGURATION}, indent=1, ensure_ascii=False),
-        "csv": [_link(results_dir, f"tables/{name}.csv") for name in (stem, f"{stem}_cells")],
+        "csv": [_link(results_dir, f"tables/{name}.csv") for name in (stem, f"{stem}_jobs")],
         "notes": notes,
     }
 
@@ -115,7 +115,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     """A section of the page that names a run, with nothing in it yet."""
     variant = ", ".join(filter(None, [protocol, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
-    empty = dict.fromkeys(("axes", "figures", "table", "cells", "rows", "remarks", "undone", "times", "provenance"), ())
+    empty = dict.fromkeys(("axes", "figures", "table", "jobs", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
         "id": re.sub(r"\s", "-", f"run-{stem}"),
         "experiment": experiment,
@@ -132,7 +132,7 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
     }
 
 
-CELLS = {"label", "status", "seed", "seconds", "peak_memory_mb"}
+JOBS = {"label", "status", "seed", "seconds", "peak_memory_mb"}
 ROWS = {"label", "score", "status", "mean", "ci_low", "ci_high", "vs_scvi", "vs_scvi_low", "vs_scvi_high"}
 
 
@@ -178,7 +178,7 @@ def _figures(results_dir, run, notes):
 
 
 def _row(row, axes, run):
-    """One line of a table: what ``experiments.table.summarise`` found, in words and rounded numbers."""
+    """One line of a table: what ``experiments.report.table.summarise`` found, in words and rounded numbers."""
     ours, low, high, published = (to_float(row.get(name)) for name in ("mean", "ci_low", "ci_high", "published"))
     metric = METRICS.get(row.get("score"))
     verdict, why = _verdict(ours, low, high, published, row.get("status"), metric)
@@ -251,13 +251,13 @@ def _published(rows):
     return {where: [list(told.values()) for told in methods.values()] for where, methods in published.items()}
 
 
-def _undone(cells, axes):
+def _undone(jobs, axes):
     """What failed, timed out or was skipped: each reason once, with the seeds it hit."""
     groups = {}
-    for cell in cells:
-        if cell.get("status") != "done":
-            what = tuple(cell.get(name, "") for name in ("label", "status", "reason"))
-            groups.setdefault(what, {}).setdefault(_setting(cell, axes), []).append(cell.get("seed", ""))
+    for job in jobs:
+        if job.get("status") != "done":
+            what = tuple(job.get(name, "") for name in ("label", "status", "reason"))
+            groups.setdefault(what, {}).setdefault(_setting(job, axes), []).append(job.get("seed", ""))
     undone = []
     for (label, status, reason), hit in groups.items():
         where = "; ".join(f"{setting or 'seeds'}: {', '.join(seeds)}" for setting, seeds in hit.items())
@@ -269,13 +269,13 @@ def _setting(row, axes):
     return ", ".join(f"{axis}: {row.get(axis, '')}" for axis in axes)
 
 
-def _times(cells):
-    """Wall time and peak memory of the finished cells of each method."""
-    done = [cell for cell in cells if cell.get("status") == "done"]
+def _times(jobs):
+    """Wall time and peak memory of the finished jobs of each method."""
+    done = [job for job in jobs if job.get("status") == "done"]
     times = []
     for label, group in _groups(done, "label"):
-        seconds = [to_float(cell.get("seconds")) for cell in group]
-        memory = max(to_float(cell.get("peak_memory_mb")) for cell in group)
+        seconds = [to_float(job.get("seconds")) for job in group]
+        memory = max(to_float(job.get("peak_memory_mb")) for job in group)
         row = {"label": label, "n": len(group), "memory": f"{memory:,.0f}"}
         times.append(row | {"median": duration(statistics.median(seconds)), "longest": duration(max(seconds))})
     return times
@@ -288,7 +288,7 @@ PROVENANCE = {
     "versions": "Versions",
     "r_session": "R session",
     "machine": "Machine",
-    "threads": "Threads per cell",
+    "threads": "Threads per job",
 }
 
 

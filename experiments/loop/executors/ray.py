@@ -1,4 +1,4 @@
-"""The Ray executor: every cell a task of a Ray cluster, computed on its node by the local executor."""
+"""The Ray executor: every job a task of a Ray cluster, computed on its node by the local executor."""
 
 import os
 import socket
@@ -11,8 +11,8 @@ POLL_SECONDS = 0.5
 STOP_SECONDS = 15.0
 
 
-def run_cells(
-    cells,
+def run_jobs(
+    jobs,
     results_dir,
     *,
     address="auto",
@@ -24,7 +24,7 @@ def run_cells(
     retries=2,
     verbose=True,
 ):
-    """Compute ``cells`` on a Ray cluster; each leaves a record in the store. Parameters: conf/executor/ray.yaml.
+    """Compute ``jobs`` on a Ray cluster; each leaves a record in the store. Parameters: conf/executor/ray.yaml.
 
     Raises
     ------
@@ -32,11 +32,11 @@ def run_cells(
         Where ray is missing, or no cluster answers at ``address``.
     """
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
-    if not cells:
+    if not jobs:
         return
     engine = _Ray(address, Path(results_dir).resolve(), limits)
     try:
-        supervise(engine, cells, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
+        supervise(engine, jobs, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
     finally:
         engine.ray.shutdown()
 
@@ -64,33 +64,33 @@ class _Ray:
                 f"No Ray cluster answers at executor.address={address} ({str(error).splitlines()[-1]}): start one with "
                 "`ray start --head`, name another, HOST:PORT, or take executor.address=local for one on this machine."
             ) from error
-        # One cell per worker process: a cell sees the GPUs that were given to it, not to the one before.
+        # One job per worker process: a job sees the GPUs that were given to it, not to the one before.
         self.task = ray.remote(max_calls=1, max_retries=0)(_on_worker)
 
-    def submit(self, cell, asked):
+    def submit(self, job, asked):
         memory = {} if asked.memory_gb == "auto" else {"memory": int(asked.memory_gb * 2**30)}
-        task = self.task.options(num_cpus=asked.cpus, num_gpus=asked.gpus, name=cell.label, **memory)
-        return task.remote(cell, str(self.results_dir), self.limits, os.getcwd())
+        task = self.task.options(num_cpus=asked.cpus, num_gpus=asked.gpus, name=job.label, **memory)
+        return task.remote(job, str(self.results_dir), self.limits, os.getcwd())
 
-    def states(self, jobs):
-        _, alive = self.ray.wait(jobs, num_returns=len(jobs), timeout=0) if jobs else ([], [])
+    def states(self, handles):
+        _, alive = self.ray.wait(handles, num_returns=len(handles), timeout=0) if handles else ([], [])
         return dict.fromkeys(alive, "submitted")
 
-    def why(self, job):
+    def why(self, handle):
         try:
-            self.ray.get(job)
+            self.ray.get(handle)
         except Exception as error:
             return f"{type(error).__name__} of Ray", str(error)
         return "the task left no record that is seen from here (a results_dir that is not shared?)", ""
 
-    def cancel(self, jobs):
-        for job in jobs:
-            self.ray.cancel(job)
-        if jobs:
-            self.ray.wait(jobs, num_returns=len(jobs), timeout=STOP_SECONDS)  # the cells stop what they started
+    def cancel(self, handles):
+        for handle in handles:
+            self.ray.cancel(handle)
+        if handles:
+            self.ray.wait(handles, num_returns=len(handles), timeout=STOP_SECONDS)  # the jobs stop what they started
 
 
-def _on_worker(cell, results_dir, limits, folder):
-    """The task: one cell under the local executor, in the folder that paths are relative to."""
+def _on_worker(job, results_dir, limits, folder):
+    """The task: one job under the local executor, in the folder that paths are relative to."""
     os.chdir(folder)
-    local.run_cells([cell], results_dir, n_jobs=1, verbose=False, **limits)
+    local.run_jobs([job], results_dir, n_jobs=1, verbose=False, **limits)

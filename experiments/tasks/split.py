@@ -16,7 +16,7 @@ def train_test(adata, protocol, seeds):
         ``protocol["split"]``: the shares ``train`` and ``test`` (what is left over is in neither), and
         ``random_state``, a seed that holds for every run, or None for a new split with every seed. With ``test: 0``
         all cells train, in their order (the authors' HEMATO).
-    seeds : experiments.cell.Seeds
+    seeds : experiments.loop.job.Seeds
         Only ``seeds.split`` is read.
 
     Raises

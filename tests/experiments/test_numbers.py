@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from experiments import words
+from experiments.report import numbers as words
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from experiments.cell import Cell, check_method
-from experiments.provenance import code_version
+from experiments.loop.job import Job, check_method
+from experiments.loop.provenance import code_version
 
-BASE = Cell(
+BASE = Job(
     experiment="imputation",
     module="experiments.imputation",
     dataset={"name": "cortex", "published_as": "CORTEX"},
@@ -84,17 +84,14 @@ def test_the_code_version_follows_code_and_not_comments(tmp_path, monkeypatch):
         main.write_text(source)
         if helper:
             (package / "helper.py").write_text(helper)
-        from experiments import provenance
-
-        provenance._closure.cache_clear()
-        provenance._normalised.cache_clear()
+        code_version.cache_clear()
         importlib.invalidate_caches()
-        return code_version("theirs.method")
+        return code_version("theirs.method", "evaluate")
 
-    source = "import numpy\nfrom .helper import f\n\ndef evaluate():\n    return f(1)\n\ndef figure():\n    return 1\n"
+    source = "import numpy\nfrom .helper import f\n\ndef evaluate():\n    return f(1)\n\ndef told():\n    return 1\n"
     first = version(source)
     assert version("# a comment\n" + source.replace("evaluate():", 'evaluate():\n    """Docs."""')) == first
-    assert version(source.replace("return 1", "return 2")) == first  # figure() draws, it does not score
+    assert version(source.replace("return 1", "return 2")) == first  # evaluate() does not call it
     assert version(source.replace("f(1)", "f(2)")) != first
     assert version(source, helper="def f(x):\n    return x + 2\n") != first
     sys.modules.pop("theirs", None)
@@ -106,6 +103,7 @@ def test_native_code_beside_a_module_counts(tmp_path, monkeypatch):
     (tmp_path / "native_method.c").write_text("int x = 1;")
     first = code_version("native_method")
     (tmp_path / "native_method.c").write_text("int x = 2;")
+    code_version.cache_clear()
     assert code_version("native_method") != first
 
 

@@ -1,4 +1,4 @@
-"""The record store: one atomic JSON per cell, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
+"""The record store: one atomic JSON per job, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
-FINAL = ("done",)  # a cell with another status is computed again at the next run
+FINAL = ("done",)  # a job with another status is computed again at the next run
 
 
 class Store:
@@ -60,7 +60,7 @@ class Store:
             return None
 
     def is_final(self, key):
-        """Whether the cell is finished: its record says so and its arrays can be read."""
+        """Whether the job is finished: its record says so and its arrays can be read."""
         record = self.read(key)
         if record is None or record["status"] not in FINAL:
             return False
@@ -86,7 +86,7 @@ def _digest(record):
 
 
 class Claims:
-    """Which cells are being computed, by any run on the same results: the second to come leaves a cell to the first.
+    """Which jobs are being computed, by any run on the same results: the second to come leaves a job to the first.
 
     A claim is a lock on one byte of a file; the system drops it when its holder ends, however that happens.
     """
@@ -97,12 +97,12 @@ class Claims:
         self.file = open(path, "ab")  # noqa: SIM115 -- held as long as the claims
 
     def take(self, key):
-        """Claim a cell; return False where another run has it."""
+        """Claim a job; return False where another run has it."""
         try:
             fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
         except (BlockingIOError, PermissionError):
             return False
-        except OSError:  # a file system without locks: both may compute the cell, to the same result
+        except OSError:  # a file system without locks: both may compute the job, to the same result
             return True
         return True
 

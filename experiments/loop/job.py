@@ -1,4 +1,4 @@
-"""One cell: (experiment, dataset, method, protocol, axes, seed), computed and recorded in a process of its own."""
+"""One job: (experiment, dataset, method, protocol, axes, seed), computed and recorded in a process of its own."""
 
 import dataclasses
 import datetime
@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from datasets.base import subsample
 
+from .declared import check_found
 from .provenance import code_version, git_commit, machine, versions
 from .settings import check_values
 from .store import Store
@@ -27,7 +28,7 @@ RECORD_FORMAT = 1  # raised when the meaning of a record changes: old records ar
 
 
 class Seeds(NamedTuple):
-    """Seeds hashed from the axes of a cell: split and corruption never depend on the method."""
+    """Seeds hashed from the axes of a job: split and corruption never depend on the method."""
 
     split: int
     corruption: int
@@ -35,11 +36,11 @@ class Seeds(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Cell:
+class Job:
     """What is computed once: plain values only, so that it travels to another process or machine."""
 
     experiment: str
-    module: str  # of the experiment, with evaluate() and figure()
+    module: str  # of the experiment, with evaluate()
     dataset: dict  # resolved conf/dataset block
     dataset_hash: str
     method: str  # its name in this run
@@ -71,10 +72,10 @@ class Cell:
         )
 
     def with_key(self):
-        """The same cell with its key: a hash of all that its result depends on."""
+        """The same job with its key: a hash of all that its result depends on."""
         content = {
             "format": RECORD_FORMAT,
-            "experiment": [self.experiment, self.module, code_version(self.module)],
+            "experiment": [self.experiment, self.module, code_version(self.module, "evaluate")],
             "dataset": self.dataset_hash,
             "method": [self.config["_target_"], self.parameters, code_version(module_of(self.config["_target_"]))],
             "protocol": self.protocol,
@@ -116,8 +117,8 @@ def load_dataset(config):
     return subsample(adata, config["max_cells"]) if config.get("max_cells") else adata
 
 
-def run(cell, results_dir, threads):
-    """Compute ``cell`` and write its record, whatever happens; called in the cell's own process."""
+def run(job, results_dir, threads):
+    """Compute ``job`` and write its record, whatever happens; called in the job's own process."""
     started = time.perf_counter()
     outcome = {"status": "failed", "reason": "", "scores": {}, "facts": {}}
     arrays, details = {}, {"seconds": {}}
@@ -125,7 +126,7 @@ def run(cell, results_dir, threads):
         with threadpool_limits(threads):
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(threads)
-            arrays = _evaluate(cell, outcome, details)
+            arrays = _evaluate(job, outcome, details)
     except Exception as error:
         outcome["status"] = "skipped" if getattr(error, "skip", False) else "failed"
         outcome["reason"] = f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
@@ -133,27 +134,28 @@ def run(cell, results_dir, threads):
             details["traceback"] = traceback.format_exc()
     details["seconds"]["total"] = time.perf_counter() - started
     details["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    record = describe(cell, threads=threads) | outcome | details | {"arrays": sorted(arrays)}
-    Store(results_dir, cell.experiment).write(record, arrays)
+    record = describe(job, threads=threads) | outcome | details | {"arrays": sorted(arrays)}
+    Store(results_dir, job.experiment).write(record, arrays)
 
 
-def _evaluate(cell, outcome, details):
-    experiment = importlib.import_module(cell.module)
-    cls = get_class(cell.config["_target_"])
+def _evaluate(job, outcome, details):
+    experiment = importlib.import_module(job.module)
+    cls = get_class(job.config["_target_"])
     if not hasattr(cls, experiment.REQUIRES):
-        outcome.update(status="skipped", reason=f"{cell.label} has no {experiment.REQUIRES}()")
+        outcome.update(status="skipped", reason=f"{job.label} has no {experiment.REQUIRES}()")
         return {}
-    parameters = dict(cell.parameters)
+    parameters = dict(job.parameters)
     if "random_state" in inspect.signature(cls).parameters:
-        parameters.setdefault("random_state", cell.seeds.fit)
+        parameters.setdefault("random_state", job.seeds.fit)
     method = cls(**parameters)
-    adata = load_dataset(cell.dataset)
+    adata = load_dataset(job.dataset)
     details["dataset_source"] = json.loads(json.dumps(adata.uns["source"], default=_plain))
     clock = time.perf_counter()
-    scores, arrays, facts = experiment.evaluate(method, adata, cell.protocol, cell.seeds, **cell.axes)
+    scores, arrays, facts = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
     broken = [name for name, value in scores.items() if not math.isfinite(value)]
+    check_found(experiment, scores)
     outcome.update(scores=scores, facts=facts)
     if broken:
         outcome["reason"] = f"the score {', '.join(broken)} is {scores[broken[0]]}"
@@ -162,26 +164,26 @@ def _evaluate(cell, outcome, details):
     return arrays
 
 
-def describe(cell, threads):
+def describe(job, threads):
     """The part of a record that does not depend on how the computation went."""
     return {
-        "key": cell.key,
+        "key": job.key,
         "format": RECORD_FORMAT,
-        "experiment": cell.experiment,
-        "dataset": cell.dataset["name"],
-        "dataset_hash": cell.dataset_hash,
-        "dataset_config": cell.dataset,
-        "method": cell.method,
-        "label": cell.label,
-        "role": cell.config.get("_role_", "method"),
-        "method_config": cell.config,
-        "method_code": code_version(module_of(cell.config["_target_"])),
-        "experiment_code": code_version(cell.module),
-        "protocol": cell.protocol["name"],
-        "protocol_config": cell.protocol,
-        "axes": cell.axes,
-        "seed": cell.seed,
-        "seeds": cell.seeds._asdict(),
+        "experiment": job.experiment,
+        "dataset": job.dataset["name"],
+        "dataset_hash": job.dataset_hash,
+        "dataset_config": job.dataset,
+        "method": job.method,
+        "label": job.label,
+        "role": job.config.get("_role_", "method"),
+        "method_config": job.config,
+        "method_code": code_version(module_of(job.config["_target_"])),
+        "experiment_code": code_version(job.module, "evaluate"),
+        "protocol": job.protocol["name"],
+        "protocol_config": job.protocol,
+        "axes": job.axes,
+        "seed": job.seed,
+        "seeds": job.seeds._asdict(),
         "threads": threads,
         "versions": versions(),
         "machine": machine(),

@@ -49,8 +49,8 @@ def check_file_names(config):
             )
 
 
-def check_cells(config):
-    """Refuse settings of which cells to compute that are no lists, or that would count a cell twice."""
+def check_jobs(config):
+    """Refuse settings of which jobs to compute that are no lists, or that would count a job twice."""
     seeds, axes, most = config["seeds"], config["experiment"].get("axes") or {}, config["scale"]["max_cells"]
     if not isinstance(seeds, list) or len(set(seeds)) < len(seeds) or not all(isinstance(s, int) for s in seeds):
         raise ValueError(f"seeds={seeds}: give a list of different integers, e.g. seeds=[0,1,2].")
@@ -69,20 +69,20 @@ def check_cells(config):
 
 
 def executor(config):
-    """The function that computes cells, as a file of conf/executor/ names it, with its options, which are checked."""
+    """The function that computes jobs, as a file of conf/executor/ names it, with its options, which are checked."""
     options = dict(config)
     target = options.pop("_target_", None)
     try:
-        run_cells = get_method(target)
+        run_jobs = get_method(target)
     except Exception as error:
         raise ValueError(
             f"executor._target_={target!r} names no executor: choose executor=local, or leave it out."
         ) from error
-    check_values("executor", run_cells, options)
+    check_values("executor", run_jobs, options)
     for name in ("threads", "retries"):
         if not isinstance(options.get(name, 1), int):
             raise ValueError(f"executor.{name}={options[name]!r} will not do: choose an integer.")
     for name in ("n_jobs", "memory_gb"):
         if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
             raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
-    return functools.partial(run_cells, **options)
+    return functools.partial(run_jobs, **options)

@@ -4,10 +4,10 @@ import math
 
 import yaml
 
-from .metrics.registry import METRICS
-from .provenance import ROOT
+from ..loop.provenance import ROOT
+from ..metrics.registry import METRICS
+from .numbers import to_float
 from .table import REFERENCE, interval
-from .words import to_float
 
 
 def read():
@@ -27,7 +27,7 @@ def answered(runs):
     Parameters
     ----------
     runs : list of dict
-        ``experiment``, ``dataset``, ``tag``, ``axes`` and the two tables, ``table`` and ``cells``, numbers as text.
+        ``experiment``, ``dataset``, ``tag``, ``axes`` and the two tables, ``table`` and ``jobs``, numbers as text.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def answered(runs):
             concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
             if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
                 rows, axes = run["table"], run["axes"]
-                rows = against(rows, run["cells"], claim["of"], axes) if "of" in claim else rows
+                rows = against(rows, run["jobs"], claim["of"], axes) if "of" in claim else rows
                 verdict, words = judge(claim, rows, axes)
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
@@ -63,7 +63,7 @@ def judge(claim, rows, axes=()):
     claim : dict
         One of ``read()``.
     rows : list of dict
-        The run's table (experiments.table.summarise), one dict per line, numbers as text; of `against` for a
+        The run's table (experiments.report.table.summarise), one dict per line, numbers as text; of `against` for a
         statement about another row than the reference.
     axes : sequence of str
         Columns of settings; what is found at several of them says at which.
@@ -99,12 +99,12 @@ def judge(claim, rows, axes=()):
     return "undecided" if verdict == "holds" and not telling else verdict, words
 
 
-def against(rows, cells, label, axes=()):
+def against(rows, jobs, label, axes=()):
     """The table of a run with differences from the method of another label in ``vs_scvi`` and its interval.
 
     Parameters
     ----------
-    rows, cells : list of dict
+    rows, jobs : list of dict
         The run's two tables, numbers as text.
     label : str
         What is subtracted, seed by seed.
@@ -114,10 +114,10 @@ def against(rows, cells, label, axes=()):
     -------
     list of dict
     """
-    done = {}  # by label and setting: {seed: cell}
-    for cell in cells:
-        if cell["status"] == "done":
-            done.setdefault((cell["label"], *(cell[axis] for axis in axes)), {})[cell["seed"]] = cell
+    done = {}  # by label and setting: {seed: job}
+    for job in jobs:
+        if job["status"] == "done":
+            done.setdefault((job["label"], *(job[axis] for axis in axes)), {})[job["seed"]] = job
     rebased = []
     for row in rows:
         setting = tuple(row[axis] for axis in axes)

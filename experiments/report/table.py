@@ -1,4 +1,4 @@
-"""From records to tables: one row per cell, then one row per method with an interval and the published value."""
+"""From records to tables: one row per job, then one row per method with an interval and the published value."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import bootstrap
 
-from .provenance import ROOT
+from ..loop.provenance import ROOT
 
 CONFIDENCE = 0.95
 QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
@@ -30,14 +30,14 @@ def frame(records):
     return pd.DataFrame(rows)
 
 
-def differing(cells, axes):
+def differing(jobs, axes):
     """One sentence for each task that was not the same for all methods: their scores cannot be set side by side.
 
-    What tells a task is the facts that end in ``_sha256`` (`experiments.hashes`): the cells, the corrupted counts.
+    What tells a task is the facts that end in ``_sha256`` (experiments.tasks.hashes): the cells, the corrupted counts.
     """
     said = []
-    for name in [column for column in cells if column.endswith("_sha256") and column not in OF_THE_METHOD]:
-        for values, group in cells[cells["status"] == "done"].groupby([*axes, "seed"], sort=False):
+    for name in [column for column in jobs if column.endswith("_sha256") and column not in OF_THE_METHOD]:
+        for values, group in jobs[jobs["status"] == "done"].groupby([*axes, "seed"], sort=False):
             if group[name].nunique() > 1:
                 where = ", ".join(f"{key} {value}" for key, value in zip([*axes, "seed"], values, strict=True))
                 usual = group[name].mode()[0]
@@ -49,17 +49,17 @@ def differing(cells, axes):
     return said
 
 
-def summarise(cells, axes, published, published_as, origin=""):
+def summarise(jobs, axes, published, published_as, origin=""):
     """One row per method, axes and score: mean over seeds, its 95% interval, the published value, what is missing.
 
     Parameters
     ----------
-    cells : pandas.DataFrame
+    jobs : pandas.DataFrame
         From ``frame``.
     axes : list of str
         Axis columns beside the seed.
     published : dict
-        Score name -> metric name in results/published.json, with axis names in braces; or, for numbers that were
+        Score name -> metric name in results/published.json, with axis names in braces, or None; for numbers that were
         published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
         ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
         a qualifier that comes out as "all". ``method`` and ``dataset`` are names other than the label and
@@ -76,12 +76,12 @@ def summarise(cells, axes, published, published_as, origin=""):
         Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
         n_missing, published, published_in, status, difference, vs_scvi, vs_scvi_low, vs_scvi_high, source``. The
         last three but one: this method minus scVI, seed by seed (same split, same corruption), and its interval.
-        A score that no finished cell of a row has is left out; a row without any finished cell keeps all.
+        A score that no finished job of a row has is left out; a row without any finished job keeps all.
     """
     numbers = json.loads((ROOT / "results" / "published.json").read_text())
     identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
     rows = []
-    for values, group in cells.groupby(identity, sort=False):
+    for values, group in jobs.groupby(identity, sort=False):
         done = group[group["status"] == "done"]
         for score, metric in published.items():
             row = dict(zip(identity, values, strict=True)) | {"score": score}
@@ -101,7 +101,7 @@ def summarise(cells, axes, published, published_as, origin=""):
                 "status": _status(group),
             }
             row["difference"] = row["mean"] - row["published"]
-            row |= _against_reference(cells, group, axes, score)
+            row |= _against_reference(jobs, group, axes, score)
             row["source"] = origin
             rows.append(row)
     return pd.DataFrame(rows)
@@ -125,14 +125,14 @@ def interval(values):
     return min(low, mean), max(high, mean)
 
 
-def _against_reference(cells, group, axes, score):
+def _against_reference(jobs, group, axes, score):
     """Mean over seeds of this method minus the reference, both on the same seed, and its interval."""
     pairs = np.array([])
-    if group["label"].iloc[0] != REFERENCE and score in cells:
-        same = (cells["label"] == REFERENCE) & (cells["status"] == "done")
+    if group["label"].iloc[0] != REFERENCE and score in jobs:
+        same = (jobs["label"] == REFERENCE) & (jobs["status"] == "done")
         for axis in axes:
-            same &= cells[axis] == group[axis].iloc[0]
-        reference = cells[same].drop_duplicates("seed").set_index("seed")[score]
+            same &= jobs[axis] == group[axis].iloc[0]
+        reference = jobs[same].drop_duplicates("seed").set_index("seed")[score]
         own = group[group["status"] == "done"].set_index("seed")[score]
         pairs = (own - reference).dropna().to_numpy(dtype=float)
     low, high = interval(pairs)
@@ -143,7 +143,7 @@ def _against_reference(cells, group, axes, score):
 def _published(numbers, dataset, row, wanted):
     """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
     found = []
-    for address in wanted if isinstance(wanted, list) else [wanted]:
+    for address in wanted if isinstance(wanted, list) else filter(None, [wanted]):
         address = {"metric": address} if isinstance(address, str) else dict(address)
         sign, where = address.pop("sign", 1), address.pop("where", {})
         if any(str(row[axis]) != str(value) for axis, value in where.items()):

@@ -1,4 +1,4 @@
-"""The Slurm executor: every cell a job, submitted with submitit, computed on its node by the local executor."""
+"""The Slurm executor: every job one of Slurm's, submitted with submitit, computed on its node by the local executor."""
 
 import math
 import shutil
@@ -12,12 +12,12 @@ from pathlib import Path
 from . import local, supervise
 
 POLL_SECONDS = 3.0
-STARTING_MINUTES = 5  # of a job, beyond its cell's time: imports, and the limit of the cell must strike first
-STARTING_GB = 1.0  # the process that watches over the cell
+STARTING_MINUTES = 5  # of Slurm's, beyond the time of ours: imports, and our limit must strike first
+STARTING_GB = 1.0  # the process that watches over the job
 
 
-def run_cells(
-    cells,
+def run_jobs(
+    jobs,
     results_dir,
     *,
     n_jobs="auto",
@@ -32,7 +32,7 @@ def run_cells(
     setup=None,
     verbose=True,
 ):
-    """Compute ``cells`` on a Slurm cluster; each leaves a record in the store. Parameters: conf/executor/slurm.yaml.
+    """Compute ``jobs`` on a Slurm cluster; each leaves a record in the store. Parameters: conf/executor/slurm.yaml.
 
     Raises
     ------
@@ -40,13 +40,13 @@ def run_cells(
         Where submitit or Slurm's commands are missing, or Slurm refuses a job.
     """
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
-    if not cells:
+    if not jobs:
         return
     with tempfile.TemporaryDirectory(dir=results_dir, prefix=".slurm-", ignore_cleanup_errors=True) as folder:
         more = dict(options or {}) | {"requeue": True}
         more |= {name: value for name, value in {"partition": partition, "account": account}.items() if value}
         engine = _Slurm(folder, Path(results_dir).resolve(), limits, more, setup)
-        supervise(engine, cells, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
+        supervise(engine, jobs, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
 
 
 class _Slurm:
@@ -66,12 +66,12 @@ class _Slurm:
                 "node of the cluster, or install Slurm's commands (Debian: slurm-client)."
             )
         self.results_dir, self.limits, self.setup, self.options = results_dir, limits, setup, options
-        self.name = f"cells-{uuid.uuid4().hex[:10]}"  # of the jobs of this run and no other
+        self.name = f"jobs-{uuid.uuid4().hex[:10]}"  # of the jobs of this run and no other
         self.executor = submitit.SlurmExecutor(folder=folder)
         self.refused = submitit.core.utils.FailedJobError
-        self.jobs = {}
+        self.submitted = {}
 
-    def submit(self, cell, asked):
+    def submit(self, job, asked):
         parameters = {"cpus_per_task": asked.cpus, "srun_args": [f"--cpus-per-task={asked.cpus}"]}
         parameters |= {"time": math.ceil(asked.timeout_minutes + STARTING_MINUTES), "job_name": self.name}
         if asked.memory_gb != "auto":
@@ -81,33 +81,33 @@ class _Slurm:
         self.executor.parameters.clear()
         self.executor.update_parameters(**parameters, setup=self.setup, additional_parameters=self.options)
         try:
-            job = self.executor.submit(_on_node, cell, str(self.results_dir), self.limits)
+            own = self.executor.submit(_on_node, job, str(self.results_dir), self.limits)
         except self.refused as error:
             raise OSError(
-                f"Slurm refuses the job of {cell.label} ({' '.join(str(error).split())}): change what it asks for "
+                f"Slurm refuses the job of {job.label} ({' '.join(str(error).split())}): change what it asks for "
                 "(executor.partition, methods.NAME._resources_), or submit fewer at once (executor.n_jobs)."
             ) from error
-        self.jobs[job.job_id] = job
-        return job.job_id
+        self.submitted[own.job_id] = own
+        return own.job_id
 
-    def states(self, jobs):
+    def states(self, handles):
         """From squeue: sacct needs a database that a small cluster does not have."""
         command = ["squeue", "--noheader", "--name", self.name, "--format", "%i %T"]
         said = subprocess.run(command, capture_output=True, text=True, check=False)
         if said.returncode:  # the controller restarts: nothing is known, so nothing has ended
-            return dict.fromkeys(jobs, "unknown: squeue does not answer")
+            return dict.fromkeys(handles, "unknown: squeue does not answer")
         return dict(line.lower().split() for line in said.stdout.splitlines())
 
-    def why(self, job):
-        log = self.jobs[job].stderr() or self.jobs[job].stdout() or ""
-        return f"job {job} of Slurm ended early", log
+    def why(self, handle):
+        log = self.submitted[handle].stderr() or self.submitted[handle].stdout() or ""
+        return f"job {handle} of Slurm ended early", log
 
-    def cancel(self, jobs):
+    def cancel(self, handles):
         """By name: it finds a job too that was submitted in the moment of the Ctrl-C."""
         subprocess.run(["scancel", "--quiet", "--name", self.name], capture_output=True, check=False)
 
 
-def _on_node(cell, results_dir, limits):
-    """The job: one cell under the local executor."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # scancel: leave as at Ctrl-C, the cell stops
-    local.run_cells([cell], results_dir, n_jobs=1, verbose=False, **limits)
+def _on_node(job, results_dir, limits):
+    """One job under the local executor."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # scancel: leave as at Ctrl-C, the job stops
+    local.run_jobs([job], results_dir, n_jobs=1, verbose=False, **limits)

@@ -1,0 +1,41 @@
+"""Fig 4 and 8d: cells in the plane by type and by batch, and a bar for every method and score."""
+
+import numpy as np
+
+from ..batch import SCORES
+from ..plots.bars import score_bars
+from ..plots.scatter import Categories, plane_panels
+from ..plots.words import panel_of
+
+
+def figure(table, records):
+    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Summary over seeds (experiments.report.table.summarise).
+    records : pandas.DataFrame
+        One row per finished job, with its ``arrays``.
+    """
+
+    figures, dataset = {}, table["dataset"].iloc[0]
+    shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
+    for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
+        panels = [row for row in shown.itertuples() if key in row.arrays]
+        if panels:
+            colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
+            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", dataset)
+            figures[f"tsne_{key}"] = plane_panels(panels, planes, colours, what=what, drawn="t-SNE", like=like)
+    for score, described in SCORES.items():
+        rows = table[table["score"] == score]
+        if len(rows) and rows["n_seeds"].any():
+            panel = panel_of("Fig 8", dataset)
+            note = ""
+            if score == "batch_entropy":
+                n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()
+                note = f" At most ln\xa0{n_batches}\xa0= {np.log(n_batches):.2f}; mixed at random: {mixed:.2f}."
+                if rows["published"].notna().any():
+                    note += f" Published: of two batches, at most {np.log(2):.2f}."
+            figures[score] = score_bars(table, score, like=f"{panel} ({described.published})", note=note)
+    return figures

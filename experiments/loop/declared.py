@@ -1,0 +1,87 @@
+"""Whether an experiment has described all of its scores, asked before anything is computed.
+
+`declared` reads the code of ``evaluate``: every name that it gives a score there, f-strings as patterns, needs a line
+in ``SCORES``. Names that only come out of the data or out of an imported function cannot be read; of those a job says
+the same once it has them, and fails. Reading costs nothing; a rehearsal on a few cells would cost seconds and find only
+the scores of the methods and annotations that it rehearses.
+"""
+
+import ast
+import inspect
+
+from ..scores import Score, template
+
+
+def declared(module):
+    """The ``SCORES`` of an imported experiment; ValueError where they are malformed or do not have a score."""
+    scores = getattr(module, "SCORES", None)
+    if not isinstance(scores, dict) or not scores:
+        raise ValueError(f"{module.__name__} describes no score: give it SCORES = {{{_line('my_score')}}}.")
+    for name, score in scores.items():
+        if not isinstance(score, Score) or not score.label or score.better not in ("lower", "higher", ""):
+            raise ValueError(f"SCORES[{name!r}] of {module.__name__} is {score!r}: write {_line(name)}.")
+    check_found(module, _written(module))
+    return scores
+
+
+def check_found(module, names):
+    """Raise ValueError where ``names``, or patterns of them, are not among the scores of an experiment."""
+    for name in names:
+        known = module.SCORES
+        if not any(template(k).fullmatch(name) or template(name).fullmatch(k) for k in known):
+            raise ValueError(
+                f"{module.__name__} returns a score {name!r} that nobody has described: add a line to its SCORES, "
+                f"{_line(name)}."
+            )
+
+
+def _line(name):
+    return f'"{name}": Score("label (unit)", "higher")'
+
+
+def _written(module):
+    """Names of scores as the code of ``evaluate`` writes them, {} in place of what an f-string fills in."""
+    functions = {node.name: node for node in ast.parse(inspect.getsource(module)).body if hasattr(node, "args")}
+    if "evaluate" not in functions:
+        raise ValueError(f"{module.__name__} has no function evaluate(method, adata, protocol, seeds, **axes).")
+    for value in _returned(functions["evaluate"]):
+        yield from _keys(value.elts[0] if isinstance(value, ast.Tuple) else value, functions["evaluate"], functions)
+
+
+def _returned(function):
+    return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
+
+
+def _keys(value, function, functions, seen=()):
+    """Keys of the dict that an expression of ``function`` makes, as far as its code says them."""
+    match value:
+        case ast.Dict():
+            for key, inner in zip(value.keys, value.values, strict=True):
+                yield from _keys(inner, function, functions, seen) if key is None else _name(key)
+        case ast.DictComp():
+            yield from _name(value.key)
+        case ast.BinOp(op=ast.BitOr()):
+            for side in (value.left, value.right):
+                yield from _keys(side, function, functions, seen)
+        case ast.Call(func=ast.Name(id=name)) if name in functions and name not in seen:
+            for inner in _returned(functions[name]):
+                yield from _keys(inner, functions[name], functions, (*seen, name))
+        case ast.Name(id=name) if name not in seen:
+            for node in ast.walk(function):
+                match node:
+                    case ast.Assign(targets=[ast.Name(id=known)]) | ast.AugAssign(target=ast.Name(id=known)):
+                        if known == name:
+                            yield from _keys(node.value, function, functions, (*seen, name))
+                    case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=known), slice=key)]) if known == name:
+                        yield from _name(key)
+
+
+def _name(key):
+    match key:
+        case ast.Constant(value=str(name)):
+            yield name
+        case ast.JoinedStr():
+            parts = (
+                part.value if isinstance(part, ast.Constant) else f"{{part{i}}}" for i, part in enumerate(key.values)
+            )
+            yield "".join(parts)

@@ -1,0 +1,149 @@
+"""What the paper's text and the authors' code do differently, and what each difference moves.
+
+``python -m experiments.deviations`` writes ``results/DEVIATIONS.md`` from conf/protocol/ and the runs on record, and
+says how to measure what has not been measured. A choice is measured by runs that follow the text in all but this one
+choice: ``python -m experiments.run -m +exp=imputation 'flip=[],[scvi.init]'``, both computed with one state of the
+code, which would otherwise show as an effect.
+"""
+
+import argparse
+import csv
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from ..loop.protocol import RUN, WRITTEN, choices
+from ..loop.provenance import ROOT
+from ..loop.store import atomic
+from ..metrics.registry import METRICS
+from .numbers import number
+from .table import interval
+
+NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--results", default="results", help="folder with the runs (results)")
+    arguments = parser.parse_args()
+    path, missing = write(arguments.results)
+    print(f"Written: {path}")
+    for experiment, keys in missing.items():
+        flips = ",".join(["[]", *(f"[{key}]" for key in keys)])
+        print(f"Not measured yet: python -m experiments.run -m +exp={experiment} dataset=NAME 'flip={flips}'")
+
+
+def write(results_dir):
+    """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
+    written, run = choices(WRITTEN), choices(RUN)
+    different = [key for key in written if written[key].value != run[key].value]
+    runs = list(_runs(Path(results_dir)))
+    lines, missing = [*HEAD], {}
+    for key in different:
+        lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
+        for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
+            lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
+        measured, methods = {}, {}
+        for reference, flipped in _pairs(key, runs):
+            measured.setdefault(flipped["of"], []).extend(_effects(reference, flipped))
+            methods.setdefault(flipped["of"], {}).update(dict.fromkeys(label for label, *_ in flipped["scores"]))
+        effects = [line for found in measured.values() for line in found]
+        lines += ["", *EFFECT_HEAD, *effects] if effects else []
+        unmoved = [f"{of} ({', '.join(methods[of])})" for of, found in measured.items() if not found]
+        lines += ["", f"Beside the text's other choices it moves no score of {', '.join(unmoved)}."] if unmoved else []
+        lines += [""] if measured else ["", "Not measured yet.", ""]
+        for experiment in () if measured else _concerned(key, runs):
+            missing.setdefault(experiment, []).append(key)
+    path = Path(results_dir) / "DEVIATIONS.md"
+    with atomic(path, "w") as file:
+        file.write("\n".join(lines).rstrip() + "\n")
+    return path, missing
+
+
+def _concerned(key, runs):
+    """The experiments that a choice may move: the one that its block is named after, else all that were run."""
+    block = {"corruption": "imputation"}.get(key.split(".")[0], key.split(".")[0])
+    own = (ROOT / "conf" / "exp" / f"{block}.yaml").exists()
+    return [block] if own else sorted({run["experiment"] for run in runs} - NOT_ABOUT_RESULTS)
+
+
+HEAD = (
+    "# Where the paper's text and its code part",
+    "",
+    "Written by `python -m experiments.deviations` from `conf/protocol/` and the runs on record. Each effect is the",
+    "difference between runs that follow the text and runs that follow it in all but this one choice, seed by seed,",
+    "with its 95% bootstrap interval. Methods and scores that a choice leaves as they were are not listed.",
+    "",
+)
+EFFECT_HEAD = (
+    "| experiment | method | score | as written | with the code's choice | effect | seeds |",
+    "|---" * 7 + "|",
+)
+
+
+def _runs(results_dir):
+    """Runs of the text's protocol without other changes, with their scores by method, axes, score and seed."""
+    for file in sorted((results_dir / "runs").glob("*.json")):
+        run = json.loads(file.read_text())
+        config, flip = run["config"], run["config"].get("flip") or []
+        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
+            continue
+        rows, jobs = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_jobs"))
+        of = f"{config['experiment']['name']} · {config['dataset']['name']}"
+        shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
+        yield {
+            "of": of, "experiment": config["experiment"]["name"], "flip": flip,
+            "data": run.get("provenance", {}).get("dataset_hash"),
+            "scores": dict(_scores(jobs, run["axes"], shown)),
+        }  # fmt: skip
+
+
+def _rows(path):
+    """Rows of a table but for controls."""
+    with open(path, newline="") as table:
+        return [row for row in csv.DictReader(table) if row["role"] != "control"]
+
+
+def _scores(jobs, axes, shown):
+    for row in jobs:
+        setting = ", ".join(f"{axis}: {row[axis]}" for axis in axes)
+        for score in shown:
+            if row["status"] == "done" and row.get(score):
+                yield (row["label"], setting, score, row["seed"]), float(row[score])
+
+
+def _pairs(key, runs):
+    """The runs that follow the text, each with the run on the same data that has the choice ``key`` alone otherwise."""
+    flipped = [run for run in runs if run["flip"] == [key]]
+    for reference in [run for run in runs if not run["flip"]]:
+        for run in flipped:
+            alike = all(run[name] == reference[name] for name in ("of", "data"))
+            if alike and run["scores"].keys() & reference["scores"].keys():
+                yield reference, run
+
+
+def _effects(reference, run):
+    """Lines of the table of effects: what ``run`` has of other scores than ``reference``."""
+    groups, lines = {}, []
+    for (*what, seed), before in reference["scores"].items():
+        after = run["scores"].get((*what, seed), math.nan)
+        if math.isfinite(after):
+            groups.setdefault(tuple(what), []).append((before, after))
+    for (label, setting, score), pairs in groups.items():
+        before, after = np.array(pairs).T
+        if np.array_equal(before, after):
+            continue
+        low, high = interval(after - before)
+        around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
+        what, name = " · ".join(filter(None, [run["of"], setting])), METRICS[score].label.replace("|", r"\|")
+        lines.append(
+            f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "
+            f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()

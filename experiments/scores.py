@@ -1,0 +1,54 @@
+"""What an experiment says of its scores: how each is called, which way is better, under which name it was published.
+
+An experiment declares them in ``SCORES``, a line each:
+
+    SCORES = {"median_l1": Score("median |imputed − original| (counts)", "lower", "median_L1_{corruption}")}
+
+Nothing that computes reads them, so a new label or published name is no reason to compute anything again. A score that
+is not declared is refused (`loop.declared`).
+"""
+
+import re
+from typing import NamedTuple
+
+
+class Score(NamedTuple):
+    """What a score means; its direction is declared here and nowhere else."""
+
+    label: str  # with the unit, as it stands on an axis
+    better: str = ""  # "lower", "higher", or "" for what describes a method without ranking it
+    published: object = None  # its address in results/published.json (report.table.summarise); None: it has none
+    tolerance: float = 0.05  # share of the published value, a single run, up to which the report says "reproduced"
+    whole: bool = False  # a count, shown without decimals where all of its means are whole
+
+    @property
+    def title(self):
+        """Label and direction, as on an axis or over a column."""
+        return f"{self.label}, {self.better} is better" if self.better else self.label
+
+
+# Of several experiments.
+MEDIAN_L1 = Score("median |imputed − original| (counts)", "lower")
+ELBO = Score("bound of held-out cells (nats per cell)", "higher")
+OF_LABELS = {
+    "asw": Score("silhouette of labels (ASW)", "higher"),
+    "ari": Score("adjusted Rand index (ARI)", "higher"),
+    "nmi": Score("mutual information (NMI)", "higher"),
+}
+
+
+def template(name):
+    """The pattern of the names that a declared one stands for: "n_cells {type}" for the cells of every type."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(name)))
+
+
+def published(scores, found):
+    """{score: address in results/published.json} of declared scores, templates filled in for the names ``found``."""
+    addresses = {}
+    for known, score in scores.items():
+        if "{" not in known:
+            addresses[known] = score.published
+        for match in filter(None, map(template(known).fullmatch, found if "{" in known else ())):
+            address = {key: value.format(**match.groupdict()) for key, value in score.published.items()}
+            addresses[match.string] = address
+    return addresses
