@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .base import Method, check_counts
-from .groups import compared_cells, scores
+from .shared.groups import compared_cells, scores
 
 
 class RandomPValues(Method):

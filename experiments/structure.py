@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from baselines.simlr_n_clusters import estimate_n_clusters
+from baselines.simlr.n_clusters import estimate_n_clusters
 
 from .hashes import array_sha256
 from .latent import fit_latent, plane

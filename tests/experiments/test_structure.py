@@ -11,7 +11,7 @@ from tidy import assert_tidy
 from baselines.base import Method
 from baselines.controls import RandomLatent
 from baselines.pca import PCA
-from baselines.simlr_n_clusters import estimate_n_clusters
+from baselines.simlr.n_clusters import estimate_n_clusters
 from experiments import structure, table
 from experiments.cell import Seeds
 from experiments.layout import neighbor_graph
