@@ -7,7 +7,7 @@ from r_env import bridge
 from .base import Method, check_counts
 from .dca import DCA
 from .deseq2 import SCRIPT, DESeq2
-from .groups import compared_cells
+from .shared.groups import compared_cells
 
 
 class DCADESeq2(Method):

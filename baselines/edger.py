@@ -5,7 +5,7 @@ import pandas as pd
 from r_env import bridge
 
 from .base import Method, check_counts
-from .groups import compared_cells, scores
+from .shared.groups import compared_cells, scores
 
 SCRIPT = "edger.R"
 

@@ -3,14 +3,14 @@
 import numpy as np
 from sklearn.decomposition import FactorAnalysis
 
-from .loglinear import LogLinear
+from .shared.loglinear import LogLinear
 
 
 class FA(LogLinear):
     """Factor analysis of log(1 + counts): y = W z + mean + noise with one noise variance per gene.
 
     ``latent`` is the posterior mean of z, ``loglik`` the exact Gaussian marginal on the count scale. A gene without
-    noise, as one that is constant in training, gets what a single count would make (`baselines.rounded.noise_floor`).
+    noise, as one that is constant in training, gets what a single count would make (`shared.rounded.noise_floor`).
 
     Parameters
     ----------

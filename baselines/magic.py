@@ -8,7 +8,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
 from .base import check_batch, check_counts
-from .transductive import Transductive
+from .shared.transductive import Transductive
 
 GENE_BLOCK = 512  # genes smoothed at a time: bounds the memory beside the result
 

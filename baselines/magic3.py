@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .base import check_batch, check_counts
-from .transductive import Transductive
+from .shared.transductive import Transductive
 
 
 class MissingExtra(ImportError):

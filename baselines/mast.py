@@ -7,7 +7,7 @@ from scipy.special import betaln, digamma, expit
 from scipy.stats import chi2
 
 from .base import Method, check_counts
-from .groups import compared_cells
+from .shared.groups import compared_cells
 
 INTERCEPT_SD, SLOPE_SD = 10.0, 2.5  # the weakly informative prior of Gelman et al. (2008)
 MAX_ITERATIONS, TOLERANCE = 25, 1e-8  # of the logistic fit, as in R's glm.control

@@ -4,8 +4,8 @@ import pandas as pd
 
 from r_env import bridge
 
-from .groups import compared_cells, scores
 from .mast import MAST
+from .shared.groups import compared_cells, scores
 
 SCRIPT = "mast_r.R"
 

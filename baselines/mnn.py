@@ -13,7 +13,7 @@ from sklearn.utils import gen_batches
 from tqdm import tqdm
 
 from .base import check_batch, check_counts
-from .transductive import Transductive
+from .shared.transductive import Transductive
 
 CELL_BLOCK = 256  # cells corrected at a time: memory beside the matrix is a few CELL_BLOCK × n_cells arrays
 

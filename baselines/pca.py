@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.decomposition import PCA as _PCA
 
-from .loglinear import LogLinear
+from .shared.loglinear import LogLinear
 
 
 class PCA(LogLinear):
@@ -11,7 +11,7 @@ class PCA(LogLinear):
 
     The log-likelihood is that of probabilistic PCA (Tipping and Bishop 1999), the Gaussian model whose
     maximum-likelihood subspace PCA is. With as many components as cells or genes there would be no
-    noise: it is held above what a single count would make (`baselines.rounded.noise_floor`).
+    noise: it is held above what a single count would make (`shared.rounded.noise_floor`).
 
     Parameters
     ----------

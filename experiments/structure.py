@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from baselines.simlr_n_clusters import estimate_n_clusters
+from baselines.simlr.n_clusters import estimate_n_clusters
 
 from .metrics.structure import cluster_excess, coordinate_r2, graph_components, kmeans_asw
 from .scores import Score

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.pairwise import euclidean_distances
 
-from baselines.biscuit import BISCUIT, fiedler_order, merge_labels
+from baselines.biscuit.method import BISCUIT, fiedler_order, merge_labels
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "biscuit.npz")
 

@@ -6,7 +6,7 @@ from scipy.integrate import trapezoid
 from scipy.special import gammaln
 from scipy.stats import invgamma, invwishart, multivariate_normal, multivariate_t, norm
 
-from baselines.biscuit_gibbs import (
+from baselines.biscuit.gibbs import (
     Moments,
     Prior,
     State,

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest
 
-from baselines.comparison_controls import BulkReference, RandomPValues
+from baselines.controls import BulkReference, RandomPValues
 from baselines.dca import DCA
 from baselines.dca_deseq2 import DCADESeq2
 from baselines.deseq2 import DESeq2

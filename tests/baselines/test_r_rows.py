@@ -9,9 +9,8 @@ from baselines.combat import ComBat
 from baselines.combat_r import ComBatInR, combat_in_r
 from baselines.mast import MAST
 from baselines.mast_r import MASTInR
-from baselines.simlr_r import SIMLRInR
-from baselines.zinbwave import ZINBWaVE
-from baselines.zinbwave_r import ZINBWaVEInR
+from baselines.simlr import SIMLRInR
+from baselines.zinbwave import ZINBWaVE, ZINBWaVEInR
 from r_env import bridge
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal, norm
 
 from baselines.fa import FA
 from baselines.pca import PCA
-from baselines.rounded import UNBOUNDED, _derivatives, interval, noise_floor, rounded_marginal
+from baselines.shared.rounded import UNBOUNDED, _derivatives, interval, noise_floor, rounded_marginal
 from baselines.zifa import ZIFA
 from scvi_core.counts import check_counts
 

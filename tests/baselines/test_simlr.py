@@ -9,10 +9,10 @@ from scipy.optimize import minimize
 from scipy.stats import entropy, norm
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from baselines import simlr
 from baselines.simlr import SIMLR
-from baselines.simlr_kernels import NeighborKernels
-from baselines.simlr_n_clusters import diffuse_network, estimate_n_clusters, mean_kernel
+from baselines.simlr import method as simlr
+from baselines.simlr.kernels import NeighborKernels
+from baselines.simlr.n_clusters import diffuse_network, estimate_n_clusters, mean_kernel
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "simlr.npz")
 COUNTS, CLUSTER = GOLDEN["counts"].astype(np.int64), GOLDEN["cluster"]
@@ -91,7 +91,7 @@ def test_kernels_are_their_definition(monkeypatch):
             weight = norm.pdf(squared, 0, sigma * (radius[:, None] + radius[neighbor]) / 2)
             own = weight[:, 0]
             expected.append((own[:, None] + own[neighbor]) / 2 - weight + eps)
-    monkeypatch.setattr("baselines.simlr_kernels.CELL_BLOCK", 37)  # several blocks, the last one smaller
+    monkeypatch.setattr("baselines.simlr.kernels.CELL_BLOCK", 37)  # several blocks, the last one smaller
     kernels = NeighborKernels(squared, neighbor, 10)
     assert kernels.n_kernels == len(expected) == 55
     chosen = np.random.default_rng(0).dirichlet(np.ones(55))

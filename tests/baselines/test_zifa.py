@@ -8,10 +8,9 @@ from scipy.integrate import trapezoid
 from scipy.stats import multivariate_normal, norm
 from sklearn.decomposition import FactorAnalysis
 
-from baselines import zifa_em
-from baselines.rounded import noise_floor
-from baselines.zifa import ZIFA
-from baselines.zifa_em import Parameters, best_decay, complete_loglik, e_step, expression_at_zero, m_step, posterior
+from baselines.shared.rounded import noise_floor
+from baselines.zifa import ZIFA, em
+from baselines.zifa.em import Parameters, best_decay, complete_loglik, e_step, expression_at_zero, m_step, posterior
 from scvi_core.counts import check_counts
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zifa.npz")
@@ -55,7 +54,7 @@ class TestAgainstTheOriginal:
         np.testing.assert_allclose(found, GOLDEN[f"K{K}_fit__complete_loglik"], rtol=0, atol=1e-10)
 
     def test_start(self, K):
-        assert_equal_parameters(zifa_em.initialise(check_counts(X), K), golden(f"K{K}_init"), atol=1e-8)
+        assert_equal_parameters(em.initialise(check_counts(X), K), golden(f"K{K}_init"), atol=1e-8)
 
     def test_fit(self, K):
         method = ZIFA(K).fit(X)
@@ -179,7 +178,7 @@ def without_zeros():
 
 def test_without_zeros_it_is_factor_analysis(without_zeros):
     method = ZIFA(2, max_iter=3000, tol=1e-7).fit(without_zeros)
-    assert method.decay_ == zifa_em.DECAY_BOUNDS[1]
+    assert method.decay_ == em.DECAY_BOUNDS[1]
     y = np.log1p(without_zeros)
     covariance = method.loadings_ @ method.loadings_.T + np.diag(method.noise_sd_**2)
     expected = multivariate_normal(method.mean_, covariance).logpdf(y)
@@ -227,7 +226,7 @@ def test_a_gene_with_one_value_keeps_some_noise():
 
 def test_the_size_of_the_slices_does_not_matter(monkeypatch):
     whole = ZIFA(2).fit(X)
-    monkeypatch.setattr(zifa_em, "CHUNK_ENTRIES", 7 * X.shape[1])
+    monkeypatch.setattr(em, "CHUNK_ENTRIES", 7 * X.shape[1])
     sliced = ZIFA(2).fit(X)
     assert_equal_parameters(fitted_parameters(sliced), fitted_parameters(whole), atol=1e-10)
     for name in ("latent", "impute", "loglik"):

@@ -12,10 +12,11 @@ from scipy.special import expit
 from scipy.stats import nbinom, norm
 from sklearn.linear_model import LogisticRegression
 
-from baselines import newton, zinbwave_fit
-from baselines.newton import Predictor, Regressions
+from baselines.shared import newton
+from baselines.shared.newton import Predictor, Regressions
 from baselines.zinbwave import ZINBWaVE
-from baselines.zinbwave_fit import (
+from baselines.zinbwave import fit as zinbwave_fit
+from baselines.zinbwave.fit import (
     Parameters,
     balance,
     cell_model,

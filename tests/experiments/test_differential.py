@@ -11,7 +11,7 @@ from test_run import command
 from tidy import assert_tidy
 
 from baselines.base import Method
-from baselines.comparison_controls import BulkReference, NoSuchStudy, RandomPValues
+from baselines.controls import BulkReference, NoSuchStudy, RandomPValues
 from baselines.mast import MAST
 from experiments import differential
 from experiments.figures import differential as drawing

@@ -11,7 +11,7 @@ from tidy import assert_tidy
 from baselines.base import Method
 from baselines.controls import RandomLatent
 from baselines.pca import PCA
-from baselines.simlr_n_clusters import estimate_n_clusters
+from baselines.simlr.n_clusters import estimate_n_clusters
 from experiments import structure
 from experiments.figures import structure as drawing
 from experiments.loop.job import Seeds

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal, multivariate_t, norm
 from baselines.fa import FA
 from baselines.pca import PCA
 from baselines.zifa import ZIFA
-from baselines.zifa_em import Parameters, posterior
+from baselines.zifa.em import Parameters, posterior
 from scvi_core.importance import Proposal, adapted, sampled_marginal
 
 

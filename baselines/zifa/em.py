@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import brentq, least_squares
 from sklearn.decomposition import FactorAnalysis
 
-from baselines.rounded import noise_floor
+from ..shared.rounded import noise_floor
 
 CHUNK_ENTRIES = 2**20  # entries of the dense slices in which the cells are worked through
 DECAY_BOUNDS = (1e-8, 1e8)

@@ -5,9 +5,9 @@ from scipy.linalg import eigh
 from sklearn.cluster import KMeans
 from tqdm import tqdm
 
-from .base import check_batch, check_counts
-from .biscuit_gibbs import Prior, State, expected_moments, log_density, merge_start, sweep
-from .transductive import Transductive
+from ..base import check_batch, check_counts
+from ..shared.transductive import Transductive
+from .gibbs import Prior, State, expected_moments, log_density, merge_start, sweep
 
 BETA_SHAPE, BETA_RATE = 5.0, 4.0  # prior of the variance scalings: mean 1, standard deviation 0.58
 WITHIN = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the variance within clusters, one of which a block takes
@@ -16,7 +16,7 @@ WITHIN = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the variance within 
 class BISCUIT(Transductive):
     """Dirichlet process mixture of Gaussians on log(1 + counts), with a scaling of mean and variance for every cell.
 
-    The model and its Gibbs sampler are in `baselines.biscuit_gibbs`. As in the authors' program the genes are ordered
+    The model and its Gibbs sampler are in `baselines.biscuit.gibbs`. As in the authors' program the genes are ordered
     by the Fiedler vector of their covariance and cut into blocks, every block is fitted on its own, and the blocks are
     merged: k-means on the rows of the co-clustering matrix, averaged over the blocks with the standard deviation of
     each as its weight, gives as many clusters as the richest block has; the scalings are averaged.

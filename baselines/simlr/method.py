@@ -15,10 +15,10 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from tqdm import tqdm
 
-from .base import check_batch, check_counts
-from .simlr_kernels import NeighborKernels
-from .simlr_n_clusters import estimate_n_clusters
-from .transductive import Transductive
+from ..base import check_batch, check_counts
+from ..shared.transductive import Transductive
+from .kernels import NeighborKernels
+from .n_clusters import estimate_n_clusters
 
 N_ITERATIONS = 5
 BETA = 0.8  # share of the new estimate in every update; also the diffusion of the eigenvalues
@@ -32,7 +32,7 @@ class SIMLR(Transductive):
     ----------
     n_clusters : int or None
         Blocks of the similarity and columns of the latent space; the paper takes the number of cell types. None
-        estimates it (``baselines.simlr_n_clusters``: smallest K1 among 2 to 20), as the paper does for HEMATO and the
+        estimates it (``baselines.simlr.n_clusters``: smallest K1 among 2 to 20), as the paper does for HEMATO and the
         random data; that needs memory for four n_cells × n_cells matrices.
     n_neighbors : int
         ``k`` of the paper's call; twice as many neighbours are kept per cell, the cell itself included.

@@ -15,9 +15,9 @@ and the marginal density is closed form. The original program inverts D x D matr
 import numpy as np
 from tqdm import tqdm
 
-from baselines.base import Method, check_batch, check_counts
-from baselines.rounded import rounded_marginal
-from baselines.zifa_em import (
+from ..base import Method, check_batch, check_counts
+from ..shared.rounded import rounded_marginal
+from .em import (
     Parameters,
     complete_loglik,
     e_step,
@@ -68,7 +68,7 @@ class ZIFA(Method):
     -----
     ``batch`` is checked and not used. A gene without counts in ``fit`` (the original stops there) gets mean zero,
     no loadings and a noise of entropy zero: its zeros add nothing to `loglik`, and a count of it stays possible.
-    The noise variance is held above what a single count would make (`baselines.rounded.noise_floor`): the density of
+    The noise variance is held above what a single count would make (`shared.rounded.noise_floor`): the density of
     a gene whose few counts are all 1 grows without bound.
     A matrix without zeros is fitted too: the decay runs to its upper bound and the model is factor analysis. The
     original's block program leaves out genes with more than 95% zeros; here every gene stays.

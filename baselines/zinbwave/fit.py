@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 from torch.nn.functional import softplus
 from tqdm import tqdm
 
-from baselines.newton import Predictor, Regressions, row_chunks
+from ..shared.newton import Predictor, Regressions, row_chunks
 
 ZETA_BOUND = 10.0  # NB is Poisson beyond and the likelihood flat, where the original's search on [-100, 100] gets lost
 RIDGE_PI = 1e-3  # of the intercepts of the dropout logit
@@ -57,7 +57,7 @@ def count_constant(X, zeta):
 
 
 def derivatives(y, eta, logit, zeta):
-    """Of `log_prob` in log mean and dropout logit, as `baselines.newton.Regressions` wants them."""
+    """Of `log_prob` in log mean and dropout logit, as `shared.newton.Regressions` wants them."""
     size = np.exp(zeta)
     p = torch.sigmoid(eta - zeta)  # mu / (mu + theta)
     pi = torch.sigmoid(logit)
@@ -77,7 +77,7 @@ def zero_log_prob(y, logit):
 
 
 def zero_derivatives(y, logit):
-    """Logistic regression of the zeros: derivatives, as `baselines.newton.Regressions` wants them."""
+    """Logistic regression of the zeros: derivatives, as `shared.newton.Regressions` wants them."""
     pi = torch.sigmoid(logit)
     return [(y == 0).double() - pi], [pi * (1 - pi)]
 

@@ -22,9 +22,11 @@ import torch
 from scipy.special import expit
 from tqdm import tqdm
 
-from baselines.base import Method, check_batch, check_counts
-from baselines.newton import inverse_root, row_chunks
-from baselines.zinbwave_fit import (
+from scvi_core.importance import Proposal, sampled_marginal
+
+from ..base import Method, check_batch, check_counts
+from ..shared.newton import inverse_root, row_chunks
+from .fit import (
     Parameters,
     cell_model,
     count_constant,
@@ -34,7 +36,6 @@ from baselines.zinbwave_fit import (
     loglik_of_cells,
     optimise,
 )
-from scvi_core.importance import Proposal, sampled_marginal
 
 
 class ZINBWaVE(Method):
@@ -71,7 +72,7 @@ class ZINBWaVE(Method):
     the genes' parameters fixed and the penalty weights of the training cells: scVI paper, appendix D.
 
     Where the original runs BFGS gene by gene and cell by cell, this runs Newton's method on all of them at once
-    (`baselines.newton`); the dispersion is searched for in log size -10 to 10. A gene without counts in ``fit`` (an
+    (`shared.newton`); the dispersion is searched for in log size -10 to 10. A gene without counts in ``fit`` (an
     error in the original) has no maximum: it gets the mean of half a count over all training cells, no factors and no
     dropout intercept, so that a count of it in other cells stays possible. ``batch`` is checked and not used.
 

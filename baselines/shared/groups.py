@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from scvi_core.counts import InvalidCounts
 
-from .base import check_batch, check_counts
+from ..base import check_batch, check_counts
 
 
 class ComparedCells(NamedTuple):

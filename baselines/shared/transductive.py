@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .base import Method, check_batch, check_counts
+from ..base import Method, check_batch, check_counts
 
 
 class Transductive(Method):

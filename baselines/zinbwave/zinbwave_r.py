@@ -4,8 +4,8 @@ import torch
 
 from r_env import bridge
 
-from .zinbwave import ZINBWaVE
-from .zinbwave_fit import Parameters
+from .fit import Parameters
+from .method import ZINBWaVE
 
 SCRIPT = "zinbwave_r.R"
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .base import Method, check_counts
+from ..base import Method, check_counts
 from .rounded import noise_floor, rounded_marginal
 
 

@@ -5,8 +5,8 @@ import scipy.sparse as sp
 
 from r_env import bridge
 
-from .base import check_batch, check_counts
-from .simlr import SIMLR
+from ..base import check_batch, check_counts
+from .method import SIMLR
 
 SCRIPT = "simlr_r.R"
 

@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import gen_batches
 from tqdm import tqdm
 
-from .simlr_kernels import SIGMAS
+from .kernels import SIGMAS
 
 NEAREST = range(10, 31, 2)  # neighbours that set the width of the kernels
 CELL_BLOCK = 128

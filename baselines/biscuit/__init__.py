@@ -1,0 +1,3 @@
+from .method import BISCUIT
+
+__all__ = ["BISCUIT"]

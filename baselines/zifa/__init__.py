@@ -1,0 +1,3 @@
+from .method import ZIFA
+
+__all__ = ["ZIFA"]
