@@ -3,7 +3,7 @@
 import argparse
 
 from .cortex import EMBEDDED
-from .fetch import data_folder, locate
+from .io.fetch import data_folder, locate
 from .presets import names, preset
 
 TABLES = (

@@ -19,7 +19,7 @@ import scipy.sparse as sp
 from scipy.io import loadmat
 
 from ..base import sha256_of
-from ..genes import top_genes
+from ..io.select import top_genes
 
 HERE = Path(__file__).parent
 OUTPUT = HERE / "cortex_558.npz"
