@@ -264,21 +264,3 @@ def sha256_of(path):
     """sha256 of a file, as hexadecimal digits."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def subsample(adata, n_cells, random_state=0):
-    """At most ``n_cells`` cells drawn at random, in their order; says so in ``uns["source"]``.
-
-    The types that are left are a subset, and so are the genes with counts: no gene is removed.
-    """
-    if adata.n_obs <= n_cells:
-        return adata
-    chosen = np.sort(np.random.default_rng(random_state).choice(adata.n_obs, n_cells, replace=False))
-    smaller = adata[chosen].copy()
-    smaller.X = sp.csr_matrix(smaller.X)
-    for key in smaller.obs.select_dtypes("category"):
-        smaller.obs[key] = smaller.obs[key].cat.remove_unused_categories()
-    source = dict(smaller.uns["source"])
-    source["steps"] = [*source["steps"], f"drew {n_cells} of {adata.n_obs} cells"]
-    smaller.uns["source"] = source
-    return check_dataset(smaller)

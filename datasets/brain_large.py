@@ -8,10 +8,10 @@ import pandas as pd
 from sklearn.model_selection import train_test_split
 
 from .base import compare_with_paper
-from .fetch import gather, writable_folder
-from .readers import readable
-from .store import create_store, open_store
-from .stream_10x import Tenx, convert, variable_genes
+from .io.fetch import gather, writable_folder
+from .io.formats.table import readable
+from .io.store import create_store, open_store
+from .io.stream_10x import Tenx, convert, variable_genes
 
 # Libraries of the aggregated file by the day their mouse was taken: (day, number of consecutive libraries), in the
 # order of 10x's summary page, which numbers the barcodes' suffixes 1 to 133.

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from .base import InvalidDataset, compare_with_paper, make_dataset
-from .cache import remembered
-from .fetch import gather
-from .genes import top_genes
-from .old_pickle import read_metadata
-from .readers import read_10x_archive, readable
+from .io.cache import remembered
+from .io.fetch import gather
+from .io.formats.table import readable
+from .io.formats.tenx import read_10x_archive
+from .io.old_pickle import read_metadata
+from .io.select import top_genes
 
 
 def load(path=None, download=False, n_genes=3000, data_dir=None, files=None, expect=None):

@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 from . import embedded
 from .base import InvalidDataset, compare_with_paper, make_dataset
-from .cache import remembered
-from .fetch import gather, locate, looks_like_html
-from .genes import top_genes
+from .io.cache import remembered
+from .io.fetch import gather, locate, looks_like_html
+from .io.select import top_genes
 
 EMBEDDED = "cortex.npz"
 CELL_TYPES = (
@@ -47,7 +47,7 @@ def load(path=None, download=False, n_genes=558, data_dir=None, files=None, expe
     data_dir : str or Path, optional
         Folder of raw files and caches.
     files : dict, optional
-        ``counts``: the original file (see :mod:`datasets.fetch`).
+        ``counts``: the original file (see :mod:`datasets.io.fetch`).
     expect : dict, optional
         The paper's numbers (see :func:`datasets.base.compare_with_paper`).
 

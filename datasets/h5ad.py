@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from .base import InvalidDataset, check_dataset, column, make_dataset, sha256_of
-from .genes import top_genes
-from .readers import read, readable
+from .io.formats import read
+from .io.formats.table import readable
+from .io.select import top_genes
 
 
 def load(
@@ -28,7 +29,7 @@ def load(
     stand_in_for=None,
     comparisons=None,
 ):
-    """Read counts from a file in any of the formats of :func:`datasets.readers.read`.
+    """Read counts from a file in any of the formats of :func:`datasets.io.formats.read`.
 
     Parameters
     ----------

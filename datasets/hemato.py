@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from .base import InvalidDataset, compare_with_paper, make_dataset
-from .cache import remembered
-from .fetch import gather
-from .genes import moments, top_genes
-from .readers import readable
-from .text_table import read_text
+from .io.cache import remembered
+from .io.fetch import gather
+from .io.formats.table import readable
+from .io.formats.text import read_text
+from .io.select import moments, top_genes
 
 ANNOTATIONS = ("cell_id", "library_id")  # of the five columns before the counts, those that are used
 LAST_ANNOTATION = "pass_filter"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .fetch import data_folder, locate
+from .io.fetch import data_folder, locate
 from .presets import names, preset
 
 TABLES = (

@@ -5,10 +5,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .base import InvalidDataset, compare_with_paper, make_dataset
-from .cache import remembered
-from .fetch import gather
-from .old_pickle import read_metadata
-from .readers import read_10x_archive, readable
+from .io.cache import remembered
+from .io.fetch import gather
+from .io.formats.table import readable
+from .io.formats.tenx import read_10x_archive
+from .io.old_pickle import read_metadata
 
 # The groups of the bulk comparisons; a positive logFC means more in the first (CD8A in CD, FCER1A in BDC).
 COMPARISONS = {

@@ -6,7 +6,7 @@ from hydra.utils import get_method
 from omegaconf import OmegaConf
 
 from .base import InvalidDataset
-from .fetch import data_folder
+from .io.fetch import data_folder
 
 CONF = Path(__file__).resolve().parents[1] / "conf" / "dataset"
 

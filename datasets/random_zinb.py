@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 
 from .base import InvalidDataset, compare_with_paper, make_dataset
-from .fetch import locate, verify
-from .old_pickle import read_metadata
+from .io.fetch import locate, verify
+from .io.old_pickle import read_metadata
 
 N_CELLS, N_GENES = 2000, 10
 MEAN, DISPERSION, DROPOUT = 4.0, 2.0, 0.7

@@ -5,10 +5,11 @@ import pandas as pd
 import scipy.sparse as sp
 
 from .base import InvalidDataset, column, compare_with_paper, make_dataset
-from .cache import remembered
-from .fetch import gather
-from .readers import read_h5ad, readable
-from .text_table import read_text
+from .io.cache import remembered
+from .io.fetch import gather
+from .io.formats.h5ad import read_h5ad
+from .io.formats.table import readable
+from .io.formats.text import read_text
 
 # Clusters 1 to 15 of ClustAssignFile.txt, in order; the higher ones are no identified type.
 TYPES = (

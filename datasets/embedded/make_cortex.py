@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from scipy.io import loadmat
 
 from ..base import sha256_of
-from ..genes import top_genes
+from ..io.select import top_genes
 from . import HERE
 from .write import same, write
 

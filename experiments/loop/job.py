@@ -17,7 +17,7 @@ from typing import NamedTuple
 from hydra.utils import get_class, get_method
 from threadpoolctl import threadpool_limits
 
-from datasets.base import subsample
+from datasets.io.select import subsample
 
 from .declared import check_found
 from .provenance import code_version, git_commit, machine, versions

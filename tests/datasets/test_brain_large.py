@@ -6,8 +6,9 @@ import pytest
 import scipy.sparse as sp
 from sklearn.model_selection import train_test_split
 
-from datasets import brain_large, stream_10x
+from datasets import brain_large
 from datasets.base import InvalidDataset, check_dataset
+from datasets.io import stream_10x
 
 N_CELLS, N_GENES = 400, 60
 

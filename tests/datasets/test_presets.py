@@ -8,7 +8,7 @@ import pytest
 from datasets import list as listing
 from datasets import presets
 from datasets.base import InvalidDataset, check_dataset, sha256_of
-from datasets.fetch import Unavailable
+from datasets.io.fetch import Unavailable
 
 SMALL = {"simulated": {"n_cells": 300}, "brain_large": {"n_cells": 100, "n_test": 10}}
 

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from datasets import h5ad, readers
+from datasets import h5ad
 from datasets.base import InvalidDataset
+from datasets.io import formats
 
 COUNTS = np.array([[1, 0, 20], [0, 3, 0], [4, 0, 9], [0, 0, 1]])
 CELLS = ["AAAC-1", "AAAG-1", "AAAT-1", "AACC-1"]
@@ -25,9 +26,9 @@ def same(table, cells=CELLS, genes=IDS):
 
 
 def test_10x_hdf5_of_both_generations(tmp_path, raw):
-    same(readers.read(raw.tenx_h5(tmp_path / "old.h5", COUNTS, CELLS, IDS, SYMBOLS)))
+    same(formats.read(raw.tenx_h5(tmp_path / "old.h5", COUNTS, CELLS, IDS, SYMBOLS)))
     kinds = ["Gene Expression"] * 3
-    table = readers.read(raw.tenx_h5(tmp_path / "new.h5", COUNTS, CELLS, IDS, SYMBOLS, kinds=kinds))
+    table = formats.read(raw.tenx_h5(tmp_path / "new.h5", COUNTS, CELLS, IDS, SYMBOLS, kinds=kinds))
     same(table)
     assert list(table.var["symbol"]) == SYMBOLS
 
@@ -36,7 +37,7 @@ def test_antibodies_of_a_10x_file_become_proteins(tmp_path, raw):
     X = np.hstack([COUNTS, [[7], [8], [0], [9]]])
     kinds = ["Gene Expression"] * 3 + ["Antibody Capture"]
     path = raw.tenx_h5(tmp_path / "cite.h5", X, CELLS, [*IDS, "CD3"], [*SYMBOLS, "CD3"], kinds=kinds)
-    table = readers.read(path)
+    table = formats.read(path)
     same(table)
     np.testing.assert_array_equal(table.obsm["protein"].ravel(), [7, 8, 0, 9])
     assert h5ad.load(path, protein_key="protein").obsm["protein"].shape == (4, 1)
@@ -48,7 +49,7 @@ def test_10x_folder_and_archive(tmp_path, raw):
     folder.mkdir(parents=True)
     for name, content in parts.items():
         (folder / name).write_bytes(content)
-    same(readers.read(tmp_path / "filtered"))
+    same(formats.read(tmp_path / "filtered"))
     newer = tmp_path / "newer"
     newer.mkdir()
     for name, content in parts.items():
@@ -56,13 +57,13 @@ def test_10x_folder_and_archive(tmp_path, raw):
         if name == "features.tsv":
             content = content.replace(b"\n", b"\tGene Expression\n")
         (newer / f"{name}.gz").write_bytes(gzip.compress(content))
-    same(readers.read(newer))
-    same(readers.read(raw.tenx_archive(tmp_path / "x.tar.gz", COUNTS, CELLS, IDS, SYMBOLS)))
+    same(formats.read(newer))
+    same(formats.read(raw.tenx_archive(tmp_path / "x.tar.gz", COUNTS, CELLS, IDS, SYMBOLS)))
 
 
 def test_loom_with_annotations(tmp_path, raw):
     path = raw.loom(tmp_path / "x.loom", COUNTS, CELLS, IDS, {"ClusterID": np.array([1, 2, 1, 2])})
-    table = readers.read(path)
+    table = formats.read(path)
     same(table)
     assert list(h5ad.load(path, label_key="ClusterID").obs["label"]) == ["1", "2", "1", "2"]
 
@@ -70,7 +71,7 @@ def test_loom_with_annotations(tmp_path, raw):
 def test_anndata_under_another_name(tmp_path):
     adata = ad.AnnData(sp.csr_matrix(COUNTS), obs=pd.DataFrame(index=CELLS), var=pd.DataFrame(index=IDS))
     adata.write_h5ad(tmp_path / "x.hdf5")
-    same(readers.read(tmp_path / "x.hdf5"))
+    same(formats.read(tmp_path / "x.hdf5"))
 
 
 @pytest.mark.parametrize("separator", [",", "\t"])
@@ -87,8 +88,8 @@ def test_text_tables(tmp_path, raw, separator, quote, corner):
 
     path = tmp_path / "x.csv"
     path.write_text(text(IDS, CELLS, COUNTS))
-    same(readers.read(path))
-    same(readers.read(raw.gzipped(tmp_path / "x.txt.gz", text(CELLS, IDS, COUNTS.T)), genes_in="rows"))
+    same(formats.read(path))
+    same(formats.read(raw.gzipped(tmp_path / "x.txt.gz", text(CELLS, IDS, COUNTS.T)), genes_in="rows"))
 
 
 def test_values_that_are_not_integers_are_left_to_the_contract(tmp_path):
@@ -130,7 +131,7 @@ def test_damaged_text_is_named_with_its_place(tmp_path, text, message):
     path = tmp_path / "x.csv"
     path.write_text(text)
     with pytest.raises(InvalidDataset, match=message):
-        readers.read(path)
+        formats.read(path)
 
 
 def test_truncated_files(tmp_path, raw):
@@ -138,19 +139,19 @@ def test_truncated_files(tmp_path, raw):
     cut = tmp_path / "cut.h5"
     cut.write_bytes(whole.read_bytes()[:-600])
     with pytest.raises(InvalidDataset, match=r"cut\.h5 cannot be read"):
-        readers.read(cut)
+        formats.read(cut)
     archive = raw.tenx_archive(tmp_path / "whole.tar.gz", COUNTS, CELLS, IDS, SYMBOLS)
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(archive.read_bytes()[:-80])
     with pytest.raises(InvalidDataset, match=r"cut\.tar\.gz is cut off or damaged"):
-        readers.read(cut)
+        formats.read(cut)
     table = raw.gzipped(tmp_path / "t.csv.gz", "cell,g\n" + "c,1\n" * 50)
     table.write_bytes(table.read_bytes()[:-9])
     with pytest.raises(InvalidDataset, match=r"t\.csv\.gz is cut off or damaged"):
-        readers.read(table)
+        formats.read(table)
     (tmp_path / "noise.csv").write_bytes(bytes(range(128, 256)) * 20)
     with pytest.raises(InvalidDataset, match="neither text nor a format this reader knows"):
-        readers.read(tmp_path / "noise.csv")
+        formats.read(tmp_path / "noise.csv")
 
 
 def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
@@ -159,22 +160,22 @@ def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
     swapped["genes.tsv"], swapped["barcodes.tsv"] = parts["barcodes.tsv"], parts["genes.tsv"]
     archive = tmp_path / "x.tar.gz"
     with pytest.raises(InvalidDataset, match="genes and cells are swapped"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=swapped))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=swapped))
     short = parts | {"barcodes.tsv": b"AAAC-1\n"}
     with pytest.raises(InvalidDataset, match="3 genes and 1 barcodes: a file is cut off"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=short))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=short))
     cut = parts | {"matrix.mtx": parts["matrix.mtx"].rstrip().rpartition(b"\n")[0] + b"\n"}
     with pytest.raises(InvalidDataset, match=r"x\.tar\.gz"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=cut))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=cut))
     page = parts | {"matrix.mtx": b"<!DOCTYPE html><html></html>"}
     with pytest.raises(InvalidDataset, match=r"x\.tar\.gz/matrix\.mtx is a web page"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=page))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=page))
     gone = parts | {"genes.tsv": b""}
     with pytest.raises(InvalidDataset, match=r"x\.tar\.gz/genes\.tsv is empty"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=gone))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=gone))
     del parts["matrix.mtx"]
     with pytest.raises(InvalidDataset, match=r"has no matrix\.mtx \(it has: barcodes\.tsv, genes\.tsv\)"):
-        readers.read(raw.tenx_archive(archive, None, None, None, None, parts=parts))
+        formats.read(raw.tenx_archive(archive, None, None, None, None, parts=parts))
 
 
 @pytest.mark.parametrize(
@@ -196,14 +197,14 @@ def test_a_matrix_market_file_that_contradicts_itself(tmp_path, raw, old, new, m
         assert name != "matrix.mtx" or old in content
         (tmp_path / name).write_bytes(content.replace(old, new) if name == "matrix.mtx" else content)
     with pytest.raises(InvalidDataset, match=message):
-        readers.read(tmp_path)
+        formats.read(tmp_path)
 
 
 def test_the_damaged_part_of_a_folder_is_named(tmp_path, raw):
     parts = raw.tenx_parts(COUNTS, CELLS, IDS, SYMBOLS)
     for name, content in parts.items():
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    np.testing.assert_array_equal(readers.read(tmp_path).X.toarray(), COUNTS)
+    np.testing.assert_array_equal(formats.read(tmp_path).X.toarray(), COUNTS)
     for name in parts:
         path = tmp_path / f"{name}.gz"
         whole = path.read_bytes()
@@ -214,7 +215,7 @@ def test_the_damaged_part_of_a_folder_is_named(tmp_path, raw):
         ):
             path.write_bytes(damaged)
             with pytest.raises(InvalidDataset, match=rf"{name}\.gz {problem}"):
-                readers.read(tmp_path)
+                formats.read(tmp_path)
         path.write_bytes(whole)
 
 
@@ -230,17 +231,17 @@ def test_the_damaged_part_of_a_folder_is_named(tmp_path, raw):
 def test_an_archive_that_is_none_is_said_in_one_line(tmp_path, content, message):
     (tmp_path / "x.tar.gz").write_bytes(content)
     with pytest.raises(InvalidDataset, match=message) as error:
-        readers.read(tmp_path / "x.tar.gz")
+        formats.read(tmp_path / "x.tar.gz")
     assert "\n" not in str(error.value)
 
 
 def test_the_last_bytes_of_an_archive_are_missed(tmp_path, raw):
     """The parts are all there, the checksum of the whole is not."""
     path = raw.tenx_archive(tmp_path / "x.tar.gz", COUNTS, CELLS, IDS, SYMBOLS)
-    np.testing.assert_array_equal(readers.read(path).X.toarray(), COUNTS)
+    np.testing.assert_array_equal(formats.read(path).X.toarray(), COUNTS)
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(InvalidDataset, match=r"x\.tar\.gz is cut off or damaged"):
-        readers.read(path)
+        formats.read(path)
 
 
 @pytest.mark.parametrize(
@@ -259,13 +260,13 @@ def test_a_10x_file_whose_parts_disagree(tmp_path, raw, change, message):
     with h5py.File(path, "a") as file:
         change(file["mm10"])
     with pytest.raises(InvalidDataset, match=message):
-        readers.read(path)
+        formats.read(path)
 
 
 def test_hdf5_of_something_else_and_a_missing_file(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["numbers"] = np.arange(3)
     with pytest.raises(InvalidDataset, match="should hold one 10x count matrix and holds numbers"):
-        readers.read(tmp_path / "x.h5")
+        formats.read(tmp_path / "x.h5")
     with pytest.raises(FileNotFoundError, match=r"There is no file .*none\.h5"):
-        readers.read(tmp_path / "none.h5")
+        formats.read(tmp_path / "none.h5")

@@ -1,4 +1,4 @@
-"""``python -m datasets.bench``: how fast, and in how much memory, a 10x HDF5 file becomes a store.
+"""``python -m datasets.io.bench``: how fast, and in how much memory, a 10x HDF5 file becomes a store.
 
 Writes a file in the format of 10x's 1M_neurons (CellRanger 1: int32 counts, int64 indices, gzip), converts it as
 ``datasets.brain_large`` does, and compares with reading the file and doing nothing: that is what decompression costs.
@@ -61,7 +61,7 @@ def _timed(task):
 
 def main(arguments=None):
     """Run the benchmark and print what it measured."""
-    parser = argparse.ArgumentParser(prog="python -m datasets.bench", description=__doc__.split(": ")[1])
+    parser = argparse.ArgumentParser(prog="python -m datasets.io.bench", description=__doc__.split(": ")[1])
     parser.add_argument("--cells", type=int, default=100_000)
     parser.add_argument("--genes", type=int, default=27_998)
     parser.add_argument("--values-per-cell", type=int, default=2000)

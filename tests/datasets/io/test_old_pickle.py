@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from datasets.base import InvalidDataset
-from datasets.old_pickle import read_metadata
+from datasets.io.old_pickle import read_metadata
 
 DATA = Path(os.environ.get("SCVI_REPRO_DATA", "/nowhere")) / "raw"
 

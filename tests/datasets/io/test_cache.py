@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from datasets.cache import remembered
+from datasets.io.cache import remembered
 
 COUNTS = sp.csr_matrix([[1, 0, 2], [0, 3, 0]])
 

@@ -13,10 +13,10 @@ import scipy.sparse as sp
 from scipy.special import expit
 from tqdm import tqdm
 
-from . import simulated_annotations as annotations
-from .base import InvalidDataset, make_dataset
-from .fetch import writable_folder
-from .store import create_store, open_store
+from ..base import InvalidDataset, make_dataset
+from ..io.fetch import writable_folder
+from ..io.store import create_store, open_store
+from . import annotations
 
 CELLS_PER_BLOCK = 512  # part of what a seed means: every block has a generator of its own
 IN_MEMORY = 200_000_000  # cells × genes above which the counts go to disk
@@ -159,7 +159,7 @@ def load(on_disk=None, workers=None, data_dir=None, **settings):
         ``CD_*``, ``BDC_*``, ``BDC2_*``, whose groups are in ``uns["comparisons"]``. ``uns["simulation"]``: the
         settings. In memory also ``obs``: nine quality metrics ``qc_*`` and ``fate_contrast``, the place of the cell
         between the two clusters farthest apart; ``obsm``: ``protein`` (centred log-ratios), ``protein_counts``,
-        ``protein_clr``, with names in ``uns["proteins"]`` (see :mod:`datasets.simulated_annotations`).
+        ``protein_clr``, with names in ``uns["proteins"]`` (see :mod:`datasets.simulated.annotations`).
     """
     known = {field.name for field in fields(Simulation)}
     if unknown := sorted(settings.keys() - known):

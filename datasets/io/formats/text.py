@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .base import InvalidDataset
-from .fetch import looks_like_html
+from ...base import InvalidDataset
+from ..fetch import looks_like_html
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 import pandas as pd
 
-from .base import InvalidDataset
+from ..base import InvalidDataset
 
 
 class _Record:

@@ -7,9 +7,9 @@ as fast as it can be decompressed.
 import numpy as np
 from tqdm import tqdm
 
-from .base import InvalidDataset
-from .genes import rank_by_variance
-from .readers import check_tenx, tenx_genes, tenx_group
+from ..base import InvalidDataset
+from .formats.tenx import check_tenx, tenx_genes, tenx_group
+from .select import rank_by_variance
 
 BLOCK_VALUES = 4_000_000  # counts held at a time; the peak is a few hundred megabytes
 
@@ -88,7 +88,7 @@ def convert(source, writer, columns, annotate=None):
     Parameters
     ----------
     source : Tenx
-    writer : datasets.store.StoreWriter
+    writer : datasets.io.store.StoreWriter
     columns : ndarray of int
         Chosen genes, increasing.
     annotate : callable, optional

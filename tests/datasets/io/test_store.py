@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from datasets import store
 from datasets.base import InvalidDataset, content_hash, make_dataset
-from datasets.store import create_store, open_store
+from datasets.io import store
+from datasets.io.store import create_store, open_store
 
 SOURCE = {"name": "toy", "origin": "Drawn.", "sha256": "0", "steps": []}
 X = sp.csr_matrix(np.random.default_rng(0).poisson(0.5, size=(50, 20)) + np.eye(50, 20, dtype=int)[::-1])

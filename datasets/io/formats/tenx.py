@@ -1,149 +1,20 @@
-"""One reader for the file formats that counts come in: every function returns a :class:`Table`, cells in rows."""
+"""The count matrices of 10x Genomics: HDF5 of both generations, and folders or archives of MatrixMarket files."""
 
-import contextlib
 import gzip
 import io
 import tarfile
-import warnings
-import zlib
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from .base import InvalidDataset
-from .fetch import looks_like_html
-from .text_table import read_text
+from ...base import InvalidDataset
+from ..fetch import looks_like_html
+from .table import GZIP, Table, readable, strings
 
-GZIP = b"\x1f\x8b"
 TENX_PARTS = ("matrix.mtx", "genes.tsv", "features.tsv", "barcodes.tsv")
-
-
-@dataclass
-class Table:
-    """Counts as a file holds them: ``X`` (n_cells, n_genes), names, and what annotates rows and columns."""
-
-    X: sp.csr_matrix
-    cells: np.ndarray
-    genes: np.ndarray
-    obs: pd.DataFrame = field(default_factory=pd.DataFrame)
-    var: pd.DataFrame = field(default_factory=pd.DataFrame)
-    obsm: dict = field(default_factory=dict)
-    layers: dict = field(default_factory=dict)
-
-
-def read(path, genes_in="columns"):
-    """Read counts from a file or folder, whatever its format.
-
-    Parameters
-    ----------
-    path : str or Path
-        ``.h5ad``; a 10x ``.h5`` (both generations); a 10x folder, or ``.tar.gz`` of one, with ``matrix.mtx``,
-        ``genes.tsv`` or ``features.tsv`` and ``barcodes.tsv`` (each may be gzipped); ``.loom``; ``.csv``, ``.tsv``
-        or ``.txt``, gzipped or not. What is inside decides, not the ending of the name.
-    genes_in : {"columns", "rows"}
-        How a text table is laid out; the other formats say so themselves.
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    FileNotFoundError, InvalidDataset
-        With one sentence on what is wrong with the file.
-    """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}: correct dataset.path.")
-    with readable(path):
-        if path.is_dir():
-            return read_10x_folder(path)
-        with open(path, "rb") as stream:
-            if stream.read(8) == b"\x89HDF\r\n\x1a\n":
-                return _read_hdf5(path)
-        if path.name.endswith((".tar.gz", ".tgz", ".tar")):
-            return read_10x_archive(path)
-        return _from_text(read_text(path, genes_in))
-
-
-@contextlib.contextmanager
-def readable(path):
-    """Refuse empty files and web pages, and turn the many errors of damaged files into one sentence."""
-    try:
-        if Path(path).is_file():
-            _refuse_what_is_no_data(path)
-        yield
-    except InvalidDataset:
-        raise
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
-        raise InvalidDataset(f"{path} is cut off or damaged ({_reason(error)}): download it again.") from error
-    except UnicodeDecodeError:
-        raise InvalidDataset(
-            f"{path} is neither text nor a format this reader knows (10x .h5, 10x folder, .h5ad, .loom, .csv, .tsv): "
-            "download it again, or convert it to one of these."
-        ) from None
-    except FileNotFoundError:
-        raise
-    except Exception as error:  # the libraries behind the formats raise nearly anything over a damaged file
-        raise InvalidDataset(
-            f"{path} cannot be read ({_reason(error)}): check that it is the whole, right file."
-        ) from error
-
-
-def _reason(error):
-    return str(error).splitlines()[0].rstrip(".:") if str(error) else type(error).__name__
-
-
-def _refuse_what_is_no_data(path):
-    with open(path, "rb") as stream:
-        head = stream.read(512)
-    if not head:
-        raise InvalidDataset(f"{path} is empty: download it again.")
-    if head.startswith(GZIP):
-        with gzip.open(path) as stream:
-            head = stream.read(512)
-    if looks_like_html(head):
-        raise InvalidDataset(f"{path} is a web page, not data: download the file itself again.")
-
-
-def _from_text(text):
-    return Table(X=sp.csr_matrix(text.counts), cells=text.cells, genes=text.genes)
-
-
-def _read_hdf5(path):
-    with h5py.File(path, "r") as file:
-        keys = set(file)
-        is_loom = isinstance(file.get("matrix"), h5py.Dataset) and "row_attrs" in keys
-        is_anndata = {"X", "obs", "var"} <= keys or {"obs", "var", "layers"} <= keys
-    if is_loom:
-        return read_loom(path)
-    if is_anndata:
-        return read_h5ad(path)
-    return read_10x_h5(path)
-
-
-def read_h5ad(path):
-    """An AnnData file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # names that are not unique: the contract names the first
-        adata = ad.read_h5ad(path)
-    return Table(
-        X=adata.X,
-        cells=adata.obs_names.to_numpy(),
-        genes=adata.var_names.to_numpy(),
-        obs=adata.obs,
-        var=adata.var,
-        obsm={key: np.asarray(value) for key, value in adata.obsm.items()},
-        layers=dict(adata.layers),
-    )
-
-
-# ---- 10x -------------------------------------------------------------------------------------------------------
 
 
 def tenx_group(file, path):
@@ -163,8 +34,8 @@ def tenx_genes(group):
     """Ids, symbols and kinds of the rows of a 10x matrix."""
     if "features" in group:
         features = group["features"]
-        return tuple(_strings(features[name][:]) for name in ("id", "name", "feature_type"))
-    ids, symbols = _strings(group["genes"][:]), _strings(group["gene_names"][:])
+        return tuple(strings(features[name][:]) for name in ("id", "name", "feature_type"))
+    ids, symbols = strings(group["genes"][:]), strings(group["gene_names"][:])
     return ids, symbols, np.full(len(ids), "Gene Expression")
 
 
@@ -194,7 +65,7 @@ def read_10x_h5(path):
         group = tenx_group(file, path)
         n_genes, n_cells = check_tenx(group, path)
         ids, symbols, kinds = tenx_genes(group)
-        cells = _strings(group["barcodes"][:])
+        cells = strings(group["barcodes"][:])
         parts = tuple(group[name][:] for name in ("data", "indices", "indptr"))
     if parts[1].size and not 0 <= parts[1].min() <= parts[1].max() < n_genes:
         raise InvalidDataset(f"{path} has a gene index outside its {n_genes} genes: the file is damaged.")
@@ -297,43 +168,6 @@ def read_mtx(content, path):
             raise InvalidDataset(f"The matrix.mtx of {path} has an entry outside its {n_rows} × {n_columns}: damaged.")
     values = pd.to_numeric(entries["value"]).to_numpy()
     return sp.coo_matrix((values, (row - 1, column - 1)), shape=(n_rows, n_columns))
-
-
-# ---- loom ------------------------------------------------------------------------------------------------------
-
-
-def read_loom(path, block=512):
-    """A loom file: a dense matrix of genes × cells, annotations in ``row_attrs`` and ``col_attrs``."""
-    with h5py.File(path, "r") as file:
-        matrix = file["matrix"]
-        n_cells = matrix.shape[1]
-        rows = [sp.csr_matrix(matrix[:, i : i + block].T) for i in range(0, n_cells, block)]
-        var, obs = (
-            {key: _values(group[key][:]) for key in group if isinstance(group[key], h5py.Dataset)}
-            for group in (file["row_attrs"], file["col_attrs"])
-        )
-    genes = next((var[key] for key in ("Gene", "var_names", "Accession", "gene") if key in var), None)
-    cells = next((obs[key] for key in ("CellID", "obs_names", "cell_id", "Barcode") if key in obs), None)
-    if genes is None:
-        raise InvalidDataset(f"The loom file {path} names no genes (row_attrs: {', '.join(var) or 'none'}).")
-    if cells is None:
-        cells = np.array([f"cell_{row}" for row in range(n_cells)])
-    tables = [
-        pd.DataFrame({key: column for key, column in columns.items() if column.ndim == 1}, index=names)
-        for columns, names in ((obs, cells), (var, genes))
-    ]
-    return Table(X=sp.vstack(rows, format="csr"), cells=cells, genes=genes, obs=tables[0], var=tables[1])
-
-
-def _values(array):
-    array = np.asarray(array)
-    if array.ndim == 2 and 1 in array.shape:
-        array = array.ravel()
-    return _strings(array) if array.dtype.kind in "SO" else array
-
-
-def _strings(array):
-    return np.array([item.decode() if isinstance(item, bytes) else str(item) for item in array])
 
 
 def _lines(content):

@@ -8,9 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from datasets import fetch
+from datasets import fetch as door
 from datasets.base import InvalidDataset
-from datasets.fetch import Unavailable, atomic, gather, locate, obtain
+from datasets.io import fetch
+from datasets.io.fetch import Unavailable, atomic, gather, locate, obtain
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -184,9 +185,9 @@ def test_an_atomic_file_appears_whole_or_not_at_all(tmp_path):
 
 
 def test_the_command_tells_what_it_fetched(server, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("datasets.presets.preset", lambda name, *_: {"files": {"a": entry(server.url())}})
-    assert fetch.main(["cortex", "--data-dir", str(tmp_path)]) == 0
+    monkeypatch.setattr("datasets.fetch.preset", lambda name, *_: {"files": {"a": entry(server.url())}})
+    assert door.main(["cortex", "--data-dir", str(tmp_path)]) == 0
     assert f"x.bin (1,280,000 bytes, sha256 {SHA256})" in capsys.readouterr().out
     (tmp_path / "raw" / "x.bin").write_bytes(b"damaged")
-    assert fetch.main(["cortex", "--data-dir", str(tmp_path)]) == 1
+    assert door.main(["cortex", "--data-dir", str(tmp_path)]) == 1
     assert "is not the file it should be" in capsys.readouterr().err

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from scvi_core.stored import StoredCounts
 
-from .base import InvalidDataset, as_categories, check_dataset
+from ..base import InvalidDataset, as_categories, check_dataset
 
 HEADER_BYTES = 128
 INT32_MAX = np.iinfo(np.int32).max

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from datasets.base import InvalidDataset
-from datasets.genes import rank_by_variance, top_genes
+from datasets.io.select import rank_by_variance, top_genes
 
 
 def test_equals_numpy_on_dense_counts():

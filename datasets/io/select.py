@@ -1,10 +1,11 @@
-"""Selection of genes by the spread of their raw counts, as every dataset of the paper needs it."""
+"""Fewer genes, by the spread of their raw counts as every dataset of the paper needs it, or fewer cells, at random."""
 
 from numbers import Integral
 
 import numpy as np
+import scipy.sparse as sp
 
-from .base import InvalidDataset
+from ..base import InvalidDataset, check_dataset
 
 
 def top_genes(X, n_genes):
@@ -49,3 +50,21 @@ def rank_by_variance(n_cells, total, squares):
     # n² · variance as Python integers: it passes 2⁶³ on a million cells.
     scaled = np.array([n_cells * int(q) - int(t) ** 2 for t, q in zip(total, squares, strict=True)], dtype=object)
     return np.argsort(-scaled, kind="stable")
+
+
+def subsample(adata, n_cells, random_state=0):
+    """At most ``n_cells`` cells drawn at random, in their order; says so in ``uns["source"]``.
+
+    The types that are left are a subset, and so are the genes with counts: no gene is removed.
+    """
+    if adata.n_obs <= n_cells:
+        return adata
+    chosen = np.sort(np.random.default_rng(random_state).choice(adata.n_obs, n_cells, replace=False))
+    smaller = adata[chosen].copy()
+    smaller.X = sp.csr_matrix(smaller.X)
+    for key in smaller.obs.select_dtypes("category"):
+        smaller.obs[key] = smaller.obs[key].cat.remove_unused_categories()
+    source = dict(smaller.uns["source"])
+    source["steps"] = [*source["steps"], f"drew {n_cells} of {adata.n_obs} cells"]
+    smaller.uns["source"] = source
+    return check_dataset(smaller)

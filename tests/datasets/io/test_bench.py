@@ -3,7 +3,7 @@
 import h5py
 import numpy as np
 
-from datasets import bench, readers
+from datasets.io import bench, formats
 
 
 def test_it_runs(tmp_path, capsys):
@@ -19,7 +19,7 @@ def test_it_runs(tmp_path, capsys):
 
 def test_the_file_it_writes_is_a_10x_file(tmp_path):
     n_values = bench.write_10x(tmp_path / "x.h5", 500, 300, 60)
-    table = readers.read(tmp_path / "x.h5")
+    table = formats.read(tmp_path / "x.h5")
     assert table.X.shape == (500, 300)
     assert table.X.nnz == n_values
     assert abs(n_values / 500 - 60) < 3
