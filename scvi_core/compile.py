@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 
 # Signs of zero, errno and floating point traps mean nothing here; sums are not reordered but where the source says so.
-FLAGS = ("-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+FLAGS = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+HERE = ("-march=native", "-ffp-contract=fast")  # instructions of this processor, multiplication and addition fused
 TYPES = {"i": ctypes.c_int, "q": ctypes.c_int64, "f": ctypes.c_float, "p": ctypes.c_void_p}
 
 
@@ -20,8 +21,8 @@ class NoCompiler(RuntimeError):
 
 
 @functools.cache
-def load(name):
-    """Return the compiled file ``name`` of this package as a `ctypes.CDLL`.
+def load(name, target=HERE):
+    """Return the file ``name`` of this package, compiled for ``target``, as a `ctypes.CDLL`.
 
     The result is kept in the user's cache folder under a hash of source, flags, compiler and processor: it is compiled
     once on a machine, also where several processes ask for it at the same moment.
@@ -32,14 +33,14 @@ def load(name):
     """
     source = Path(__file__).with_name(name)
     compiler = _compiler()
-    key = "\n".join([source.read_text(), *FLAGS, compiler, _version(compiler), _processor(), str(_openmp())])
+    key = "\n".join([source.read_text(), *FLAGS, *target, compiler, _version(compiler), _processor(), str(_openmp())])
     library = _cache() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
     if not library.exists():
-        _compile(compiler, source, library)
+        _compile(compiler, target, source, library)
     return ctypes.CDLL(str(library))
 
 
-def _compile(compiler, source, library):
+def _compile(compiler, target, source, library):
     """Write under a name of its own and rename: other processes see a whole library or none."""
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
@@ -50,7 +51,7 @@ def _compile(compiler, source, library):
             ("-fopenmp", []),
             ("-fopenmp-simd", []),
         ):
-            command = [compiler, *FLAGS, threads, str(source), *runtime, "-lm", "-o", str(out)]
+            command = [compiler, *FLAGS, *target, threads, str(source), *runtime, "-lm", "-o", str(out)]
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode == 0:
                 os.replace(out, library)

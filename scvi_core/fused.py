@@ -12,7 +12,7 @@ import math
 import torch
 
 from .adam import Adam
-from .compile import TYPES, NoCompiler, load
+from .compile import HERE, TYPES, NoCompiler, load
 from .fused_layers import Decoder, Encoder, Minibatch, at
 from .fused_parameters import ParameterVector
 from .mmd import mmd
@@ -37,10 +37,10 @@ SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argumen
 
 
 class Kernels:
-    """The functions of fused.c."""
+    """The functions of fused.c, compiled for ``target``."""
 
-    def __init__(self):
-        self.library = load("fused.c")
+    def __init__(self, target=HERE):
+        self.library = load("fused.c", target)
         for name, types in SIGNATURES.items():
             function = getattr(self.library, name)
             function.argtypes, function.restype = [TYPES[t] for t in types], None
