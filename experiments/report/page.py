@@ -45,6 +45,11 @@ def write(results_dir):
     answers = Counter(answer["verdict"] for statement in statements for answer in statement["answers"])
     told = [row for methods in published.values() for rows in methods for row in rows]
     verdicts = Counter(row["verdict"] for row in told)
+    verdicts["own data"] = sum(  # each published value once, however many protocols it was held against
+        any(row["verdict"] in ("reproduced", "differs") for row in rows)
+        for methods in published.values()
+        for rows in methods
+    )
     verdicts["other data, close"] = sum(row["is_close"] and row["verdict"] == "other data" for row in told)
     page = environment.get_template("page.html").render(
         runs=runs,

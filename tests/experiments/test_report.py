@@ -311,6 +311,16 @@ def test_no_run_yet(tmp_path):
     assert "No run here has a published counterpart." in read(tmp_path).text
 
 
+def test_a_published_value_is_counted_once_where_it_was_judged_on_the_paper_s_own_data(tmp_path):
+    counted = "judged on the paper’s own data, under one protocol or both: "
+    make_run(tmp_path, protocol="as_written")
+    once = read(tmp_path).text.split(counted)[1].split(".")[0]
+    assert int(once) == 2  # scVI under two corruptions; ZINB-WaVE failed
+    make_run(tmp_path, protocol="as_run", shift=1.0)
+    make_run(tmp_path, dataset="standin_cortex", stand_in_for="A stand-in for CORTEX: other cells.")
+    assert read(tmp_path).text.split(counted)[1].split(".")[0] == once
+
+
 def test_stand_in_data_never_count_as_a_reproduction(tmp_path):
     make_run(tmp_path, stand_in_for="A stand-in for CORTEX: other cells.")
     page = read(tmp_path)
