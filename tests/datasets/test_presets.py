@@ -85,4 +85,7 @@ def test_the_list_names_every_dataset_and_what_is_here(tmp_path, capsys):
     (tmp_path / "gene_info.csv").touch()
     here = {row["dataset"]: row["here"] for row in listing.rows(tmp_path)}
     assert here["pbmc"] == "1 of 4 files"
-    assert here["standin/pbmc"] == "no"
+    assert {name for name, where in here.items() if where == "embedded"} == {
+        "cortex",
+        *(name for name in presets.names() if name.startswith("standin/")),
+    }

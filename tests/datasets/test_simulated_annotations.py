@@ -8,6 +8,7 @@ from sklearn.metrics import silhouette_score
 
 from datasets import cortex, pbmc, presets, simulated
 from datasets.base import check_dataset
+from datasets.embedded import make_standins
 from datasets.simulated import CELLS_PER_BLOCK, Simulation
 
 SETTINGS = {"n_cells": 1100, "n_genes": 150}
@@ -79,7 +80,7 @@ def test_blocks_have_annotations_of_their_own(adata):
 
 
 def test_the_quality_metrics_are_named_as_in_the_authors_tables(adata):
-    stand_in = presets.preset("standin/pbmc")["loader"]["obs_columns"]  # names of molecule_qc_4k.txt
+    stand_in = make_standins.CUTS["pbmc"][1]["obs_columns"]  # names of molecule_qc_4k.txt
     assert {*adata.obs.filter(like="qc_")} == {*stand_in}
 
 
