@@ -8,7 +8,7 @@ import argparse
 
 from .. import h5ad
 from ..base import sha256_of
-from ..fetch import data_folder
+from ..io.fetch import data_folder
 from . import HERE
 from .write import arrays_of, write
 

@@ -9,7 +9,7 @@ import pytest
 from datasets import embedded, h5ad, presets
 from datasets.base import InvalidDataset, content_hash, sha256_of
 from datasets.embedded import make_standins, write
-from datasets.fetch import data_folder
+from datasets.io.fetch import data_folder
 
 FILES = sorted(path.name for path in embedded.HERE.glob("*.npz"))
 BULK = ["CD_logFC", "CD_P.Value", "CD_adj.P.Val"]
