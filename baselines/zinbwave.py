@@ -34,7 +34,7 @@ from baselines.zinbwave_fit import (
     loglik_of_cells,
     optimise,
 )
-from scvi_core.importance import Proposal, sampled_marginal
+from scvi_core.marginal import Proposal, sampled_marginal
 
 
 class ZINBWaVE(Method):

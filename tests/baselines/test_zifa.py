@@ -12,7 +12,7 @@ from baselines import zifa_em
 from baselines.rounded import noise_floor
 from baselines.zifa import ZIFA
 from baselines.zifa_em import Parameters, best_decay, complete_loglik, e_step, expression_at_zero, m_step, posterior
-from scvi_core.counts import check_counts
+from scvi_core.data.counts import check_counts
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zifa.npz")
 X = GOLDEN["counts"]
