@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from scvi_core.counts import InvalidCounts, check_batch, check_counts
+from scvi_core.data.counts import InvalidCounts, check_batch, check_counts
 
 __all__ = ["Method", "check_batch", "check_counts"]
 

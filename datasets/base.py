@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scvi_core.counts import InvalidCounts, check_counts, check_names
+from scvi_core.data.counts import InvalidCounts, check_counts, check_names
 
 BLOCK = 10_000  # cells hashed together, so that counts on disk are hashed in bounded memory
 FILE_NAME = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]*")

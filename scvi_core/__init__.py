@@ -1,8 +1,8 @@
 """The model of the paper, on its own: ``from scvi_core import SCVI``."""
 
-from .counts import InvalidCounts
+from .data.counts import InvalidCounts
+from .data.on_disk import StoredCounts
 from .model import SCVI
-from .stored import StoredCounts
 from .training import TrainingDiverged
 
 __all__ = ["SCVI", "InvalidCounts", "StoredCounts", "TrainingDiverged"]

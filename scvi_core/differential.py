@@ -5,10 +5,10 @@ import math
 import numpy as np
 import torch
 
-from . import fused_inference
-from .counts import InvalidCounts
-from .inference import check_choice
-from .minibatch import Cells
+from .answers import check_choice
+from .data.counts import InvalidCounts
+from .data.minibatch import Cells
+from .engines.c import answers as fused_inference
 
 ENTRIES = 4_000_000  # decoded frequencies held at once
 

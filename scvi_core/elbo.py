@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 
-from . import fused_inference
-from .importance import Proposal, adapted, log_mean, sampled_marginal
+from .engines.c import answers as fused_inference
 from .likelihood import NonZero, nb_coefficient, nb_log_prob, zinb_log_prob
+from .marginal import Proposal, adapted, log_mean, sampled_marginal
 from .networks import Noise
 
 
@@ -123,7 +123,7 @@ def importance_weighted(network, x, batch, n_samples, generator):
 def adapted_marginal(network, x, batch, n_samples, rng):
     """Estimate log p(x | s) per cell by importance sampling, half of the draws around q and half where it leads.
 
-    The latter are of a distribution fitted to the posterior of the cell, starting from q (`importance.adapted`). Where
+    The latter are of a distribution fitted to the posterior of the cell, starting from q (`marginal.adapted`). Where
     there are so many latent variables that q is the better of the two, its own draws are enough.
 
     Parameters

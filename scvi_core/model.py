@@ -6,17 +6,17 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from .checkpoint import Checkpoint, Log, existing, go_on
-from .counts import InvalidCounts, check_counts, check_names
+from .answers import Inference, check_choice
+from .data.counts import InvalidCounts, check_counts, check_names
+from .data.minibatch import Cells
 from .differential import Differential
-from .distributed import Processes
 from .elbo import bound_of_cells
-from .engine import PlainStep, StepOptions, make_step
+from .engines.choose import PlainStep, StepOptions, make_step
+from .engines.distributed import Processes
 from .estimator import Estimator
-from .inference import Inference, check_choice
-from .minibatch import Cells
+from .files.checkpoint import Checkpoint, Log, existing, go_on
+from .files.storage import Storage
 from .networks import Architecture, Network, initialise
-from .storage import Storage
 from .training import Stopping, train, warmup
 
 OPTIONS = {
@@ -83,8 +83,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
     lr, adam_eps : float
         Step size and epsilon of Adam.
     sampling : {"shuffle", "blocks", "replacement"}
-        An epoch is a pass over the cells in random order; one in the order of `scvi_core.minibatch.in_blocks`, which
-        reads counts on disk a block at a time; or floor(n / batch_size) - 1 minibatches drawn with replacement.
+        An epoch is a pass over the cells in random order; one in the order of
+        `scvi_core.data.minibatch.in_blocks`, which reads counts on disk a block at a time; or floor(n / batch_size) - 1
+        minibatches drawn with replacement.
     kl_warmup_epochs : int, optional
         The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
         default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
@@ -105,9 +106,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
     engine : str
-        How a training step is computed (`scvi_core.engine`): "plain", "fused" on a CPU, "cuda" on a GPU, or "auto" for
-        the fastest that serves the options; "distributed" by several processes (`scvi_core.distributed`). The fitted
-        ``engine_`` names it.
+        How a training step is computed (`scvi_core.engines`): "plain", "fused" on a CPU, "cuda" on a GPU, or "auto" for
+        the fastest that serves the options; "distributed" by several processes (`scvi_core.engines.distributed`). The
+        fitted ``engine_`` names it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool

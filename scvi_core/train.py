@@ -17,9 +17,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch.distributed as dist
 
+from .data.on_disk import StoredCounts
+from .files.storage import counts_of
 from .model import OPTIONS, SCVI
-from .storage import counts_of
-from .stored import StoredCounts
 from .training import TrainingDiverged
 
 

@@ -61,7 +61,7 @@ def train(step, epochs, *, sampling, batch_size, generator, weights, history, st
 
     Parameters
     ----------
-    step : a step of `scvi_core.engine`
+    step : a step of `scvi_core.engines.choose`
     epochs : range
         Numbers of the epochs to run, counted from zero over all calls.
     sampling : {"shuffle", "blocks", "replacement"}

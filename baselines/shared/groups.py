@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 from ..base import check_batch, check_counts
 

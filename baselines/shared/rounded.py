@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from scvi_core.importance import Proposal, sampled_marginal
+from scvi_core.marginal import Proposal, sampled_marginal
 
 from .newton import Predictor, Regressions, inverse_root, row_chunks
 

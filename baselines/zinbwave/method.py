@@ -22,7 +22,7 @@ import torch
 from scipy.special import expit
 from tqdm import tqdm
 
-from scvi_core.importance import Proposal, sampled_marginal
+from scvi_core.marginal import Proposal, sampled_marginal
 
 from ..base import Method, check_batch, check_counts
 from ..shared.newton import inverse_root, row_chunks

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from scvi_core.stored import StoredCounts
+from scvi_core.data.on_disk import StoredCounts
 
 from ..base import InvalidDataset, as_categories, check_dataset
 

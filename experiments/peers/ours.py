@@ -42,8 +42,8 @@ class Ours(Worker):
         import numpy as np
         import torch
 
-        from scvi_core.engine import StepOptions, make_step
-        from scvi_core.minibatch import Cells
+        from scvi_core.data.minibatch import Cells
+        from scvi_core.engines.choose import StepOptions, make_step
         from scvi_core.networks import draw_noise
 
         model, generator = copy.deepcopy(self.model), torch.Generator().manual_seed(self.model.random_state)
@@ -62,7 +62,7 @@ class Ours(Worker):
 
     def gemm_peak(self):
         """Operations per second of a square product, and of the large products of training per cell."""
-        from scvi_core.bench import flops_per_cell, gemm_peak
+        from scvi_core.bench.cpu import flops_per_cell, gemm_peak
 
         return {"peak": gemm_peak(), "per_cell": flops_per_cell(self.model.network_.arch)}
 

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 ROOT = Path(__file__).parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from baselines.deseq2 import DESeq2
 from baselines.edger import EdgeR
 from r_env import bridge
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "de_r.npz")
 SINGLE_CELL = DESeq2(test="LRT", size_factors="poscounts", use_t=True, min_mu=1e-6, replace_outliers=False)

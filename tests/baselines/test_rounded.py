@@ -11,7 +11,7 @@ from baselines.fa import FA
 from baselines.pca import PCA
 from baselines.shared.rounded import UNBOUNDED, _derivatives, interval, noise_floor, rounded_marginal
 from baselines.zifa import ZIFA
-from scvi_core.counts import check_counts
+from scvi_core.data.counts import check_counts
 
 
 @pytest.fixture(scope="module")

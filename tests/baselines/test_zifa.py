@@ -11,7 +11,7 @@ from sklearn.decomposition import FactorAnalysis
 from baselines.shared.rounded import noise_floor
 from baselines.zifa import ZIFA, em
 from baselines.zifa.em import Parameters, best_decay, complete_loglik, e_step, expression_at_zero, m_step, posterior
-from scvi_core.counts import check_counts
+from scvi_core.data.counts import check_counts
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zifa.npz")
 X = GOLDEN["counts"]

@@ -36,7 +36,7 @@ from baselines.zinbwave.fit import (
     zero_derivatives,
     zero_log_prob,
 )
-from scvi_core.counts import check_counts
+from scvi_core.data.counts import check_counts
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "zinbwave_disp10.npz")
 X = GOLDEN["counts"]

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 import datasets
 from datasets.base import InvalidDataset, check_dataset, content_hash, make_dataset
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 SOURCE = {"name": "toy", "origin": "Made by a test.", "sha256": "0" * 64, "steps": ["drawn"]}
 COUNTS = np.array([[1, 0, 2], [0, 3, 0], [4, 0, 0], [0, 1, 1]])

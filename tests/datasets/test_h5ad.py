@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from datasets import h5ad
 from datasets.base import InvalidDataset
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 COUNTS = np.array([[1, 0, 20], [0, 3, 0], [4, 0, 9]])
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from scvi_core import SCVI
-from scvi_core.counts import InvalidCounts, check_batch, check_counts
+from scvi_core.data.counts import InvalidCounts, check_batch, check_counts
 
 GENES = [f"g{i}" for i in range(4)]
 CELLS = [f"c{i}" for i in range(6)]

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from scvi_core import bench, bench_disk
+from scvi_core.bench import cpu as bench
+from scvi_core.bench import disk as bench_disk
 
 
 @pytest.fixture

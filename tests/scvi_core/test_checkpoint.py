@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse as sp
 
 from scvi_core import SCVI, InvalidCounts
-from scvi_core.compile import NoCompiler, load
+from scvi_core.engines.c.compile import NoCompiler, load
 
 BATCH = np.array(["b", "a"])[np.arange(60) % 2]
 GENES = [f"gene {i}" for i in range(8)]
@@ -50,7 +50,7 @@ def assert_same(a, b):
 def test_killed_and_resumed_to_the_same_bits(tmp_path, engine):
     if engine == "fused":
         try:
-            load("fused.c")
+            load("kernels.c")
         except NoCompiler as reason:
             pytest.skip(str(reason))
     sp.save_npz(tmp_path / "counts.npz", sp.csr_matrix(X))

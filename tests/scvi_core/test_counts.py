@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from scvi_core import counts
-from scvi_core.counts import InvalidCounts, check_counts
+from scvi_core.data import counts
+from scvi_core.data.counts import InvalidCounts, check_counts
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,7 +115,7 @@ import numpy as np
 import scipy.sparse as sp
 
 sys.path.insert(0, sys.argv[2])
-from scvi_core import counts
+from scvi_core.data import counts
 
 counts.BLOCK = 1 << 18
 parts = [np.load(f"{sys.argv[1]}/{name}.npy", mmap_mode="r") for name in ("data", "indices")]

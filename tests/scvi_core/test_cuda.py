@@ -12,10 +12,12 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scvi_core import SCVI, bench, cuda_check
-from scvi_core.cuda import CudaStep
-from scvi_core.engine import PlainStep, StepOptions, make_step
-from scvi_core.minibatch import Cells
+from scvi_core import SCVI
+from scvi_core.bench import cpu as bench
+from scvi_core.data.minibatch import Cells
+from scvi_core.engines.choose import PlainStep, StepOptions, make_step
+from scvi_core.engines.cuda import check as cuda_check
+from scvi_core.engines.cuda.step import CudaStep
 from scvi_core.networks import Architecture, Network, initialise
 
 needs_gpu = pytest.mark.skipif(torch.version.cuda is None or not torch.cuda.is_available(), reason="there is no GPU")
@@ -67,7 +69,8 @@ def test_kernels_compile_for_an_h100(kernel, monkeypatch, tmp_path):
     triton = pytest.importorskip("triton", reason="Triton is not installed: the kernels cannot be compiled")
     from triton.backends.compiler import GPUTarget
 
-    from scvi_core import triton_layers, triton_zinb
+    from scvi_core.engines.cuda import layers as triton_layers
+    from scvi_core.engines.cuda import zinb as triton_zinb
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     name, types, values = KERNELS[kernel]
@@ -120,9 +123,9 @@ def test_without_triton_there_is_the_plain_step(monkeypatch):
 
 
 def test_nothing_of_it_is_loaded_on_a_cpu():
-    code = "import sys, scvi_core.bench, scvi_core.engine; sys.exit('triton' in sys.modules)"
+    code = "import sys, scvi_core.bench, scvi_core.engines.choose; sys.exit('triton' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    code = "import sys, scvi_core.bench_cuda; sys.exit('sklearn' in sys.modules or 'pandas' in sys.modules)"
+    code = "import sys, scvi_core.bench.cuda; sys.exit('sklearn' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

@@ -17,8 +17,8 @@ import torch
 import torch.distributed as dist
 
 from scvi_core import SCVI
-from scvi_core.engine import PlainStep, StepOptions
-from scvi_core.minibatch import Cells
+from scvi_core.data.minibatch import Cells
+from scvi_core.engines.choose import PlainStep, StepOptions
 from scvi_core.networks import Architecture, Network, initialise
 
 CODES = np.arange(37) % 2
@@ -59,7 +59,7 @@ def fits(folder, engine):
 
 def one_of_two(folder, rank):
     """What each process does; the group is there before anything of ours is called, as in Ray Train."""
-    from scvi_core.distributed import DistributedStep
+    from scvi_core.engines.distributed import DistributedStep
 
     dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
     found = {"steps": [steps(DistributedStep, *options) for options in STEPS]}

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from scvi_core import SCVI, InvalidCounts
-from scvi_core.genes import matched
+from scvi_core.data.genes import matched
 
 GENES = list("abcde")
 X = np.random.default_rng(0).poisson(3, size=(30, 5)) + 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scvi_core.minibatch import in_blocks
+from scvi_core.data.minibatch import in_blocks
 
 
 def minibatches(*arguments, **sizes):

@@ -13,7 +13,7 @@ import torch
 from anndata import AnnData
 from sklearn.base import clone
 
-from scvi_core import SCVI, InvalidCounts, inference
+from scvi_core import SCVI, InvalidCounts, answers
 
 BATCH = np.array(["b", "a", "c"])[np.arange(70) % 3]
 
@@ -314,7 +314,7 @@ def test_the_likelihood_of_a_cell_is_the_bound_with_full_weight(fitted):
 
 
 def test_cells_of_every_chunk_have_draws_of_their_own(fitted, monkeypatch):
-    monkeypatch.setattr(inference, "MARGINAL_CELLS", 20)
+    monkeypatch.setattr(answers, "MARGINAL_CELLS", 20)
     X = np.repeat(counts()[:1], 50, axis=0)
     estimate, error = fitted.marginal_loglik(X, BATCH[:1].repeat(50), n_samples=50)
     assert len(set(estimate)) == 50

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scvi_core import SCVI, TrainingDiverged
-from scvi_core.adam import Adam
-from scvi_core.minibatch import replaced, shuffled
+from scvi_core.data.minibatch import replaced, shuffled
+from scvi_core.engines.adam import Adam
 from scvi_core.training import Stopping, warmup
 
 
@@ -84,9 +84,9 @@ def test_kl_weights(parameters, weights):
 
 def test_step_is_the_gradient_of_the_bound():
     """One step without Adam's memory: the parameters move against the numerical derivative of the loss."""
+    from scvi_core.data.minibatch import Cells
     from scvi_core.elbo import bound
-    from scvi_core.engine import PlainStep, StepOptions
-    from scvi_core.minibatch import Cells
+    from scvi_core.engines.choose import PlainStep, StepOptions
     from scvi_core.networks import Architecture, Network, draw_noise, initialise
 
     X, g = counts(20), torch.Generator().manual_seed(0)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from datasets import h5ad
 from datasets.base import check_dataset
-from scvi_core.counts import InvalidCounts
+from scvi_core.data.counts import InvalidCounts
 
 COUNTS = np.array([[1, 0, 20], [0, 3, 0], [4, 0, 9], [0, 0, 1]])
 CELLS = ["AAAC-1", "AAAG-1", "AAAT-1", "AACC-1"]

@@ -8,7 +8,6 @@ product in the same run.
 import argparse
 import copy
 import json
-import os
 import statistics
 import sys
 import time
@@ -17,10 +16,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from .cuda import CudaStep
-from .engine import ENGINES, PlainStep, StepOptions, make_step
-from .minibatch import Cells, shuffled
-from .networks import Architecture, Network, Noise, draw_noise, initialise
+from ..data.minibatch import Cells, shuffled
+from ..engines.choose import ENGINES, PlainStep, StepOptions, make_step
+from ..engines.cuda.step import CudaStep
+from ..networks import Architecture, Network, Noise, draw_noise, initialise
 
 SHAPES = ("3000x558:0.48", "20000x720:0.28", "5000x10000:0.06")
 TOLERANCE = 1e-4  # of loss and gradient; rounding is below 1e-5
@@ -186,7 +185,7 @@ def main(arguments=None):
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: the GPU, checked first")
     options = parser.parse_args(arguments)
     if options.device == "cuda":
-        from .bench_cuda import report  # which needs this module
+        from .cuda import report  # which needs this module
     else:
         report = report_cpu
     rows = report(options)
@@ -217,10 +216,3 @@ def report_cpu(options):
                         flush=True,
                     )
     return rows
-
-
-if __name__ == "__main__":
-    if "OMP_WAIT_POLICY" not in os.environ:  # waiting threads must not take the processor from others; read at start
-        os.environ["OMP_WAIT_POLICY"] = "passive"
-        os.execv(sys.executable, [sys.executable, "-m", "scvi_core.bench", *sys.argv[1:]])
-    main()

@@ -1,10 +1,10 @@
 """The training step on an NVIDIA GPU: counts that live there, kernels in Triton, one CUDA graph per minibatch size.
 
-The layers and their derivatives are those of the fast path on the CPU (fused_layers.py). A step reads nothing back:
-the rows, the weights of the divergences and the random numbers are put into buffers that stay where they are, then a
-recorded sequence of about forty kernels is started as a whole, and the loss stays on the device. The random numbers are
-drawn outside of the recording, by the step's own generator. All products are in single precision; that they may use
-TF32 is PyTorch's switch, which is off unless the user turns it on, and with it on the check does not pass.
+The layers and their derivatives are those of the fast path on the CPU (written_out/layers.py). A step reads nothing
+back: the rows, the weights of the divergences and the random numbers are put into buffers that stay where they are,
+then a recorded sequence of about forty kernels is started as a whole, and the loss stays on the device. The random
+numbers are drawn outside of the recording, by the step's own generator. All products are in single precision; that they
+may use TF32 is PyTorch's switch, which is off unless the user turns it on, and with it on the check does not pass.
 
 A step is 36 kernels with the latent library size and 27 with the observed one (two batches, one layer), 16 and 11 of
 them products, which cuBLAS may split further; 31 and 22 are in the recording. At 720 genes that is bound by launches
@@ -16,7 +16,7 @@ skipped without one (tests/scvi_core/test_cuda.py). Checked without one: every k
 interpreter against double precision and SciPy, with kernels run one by one in place of the recording, and that the
 kernels compile for an H100.
 
-Before an architecture is trained for the first time on a device, cuda_check.py compares a few steps with the plain step
+Before an architecture is trained for the first time on a device, check.py compares a few steps with the plain step
 in double precision; where they differ the plain step is taken and a warning says so.
 """
 
@@ -26,16 +26,16 @@ import functools
 import numpy as np
 import torch
 
-from .adam import Adam
-from .fused import Pass
-from .fused_layers import Hidden, Minibatch
-from .fused_parameters import ParameterVector
-from .networks import Noise, draw_noise
-from .stored import StoredCounts
+from ...data.on_disk import StoredCounts
+from ...networks import Noise, draw_noise
+from ..adam import Adam
+from ..c.step import Pass
+from ..written_out.layers import Hidden, Minibatch
+from ..written_out.parameters import ParameterVector
 
 
 class CudaStep:
-    """What `scvi_core.engine.PlainStep` does, on a GPU and without its launches; same parameters.
+    """What `scvi_core.engines.choose.PlainStep` does, on a GPU and without its launches; same parameters.
 
     The parameters of ``network`` are moved into one vector, of which they are views from then on. A step that leaves
     parameters that are not finite returns nan. The first step with a minibatch of a new size runs kernel by kernel, the
@@ -55,7 +55,7 @@ class CudaStep:
             return "it is for counts below 2^31"
         if options.mmd_weight:
             return "it is for training without the penalty on the difference between batches"
-        from .cuda_check import trouble  # which needs this class
+        from .check import trouble  # which needs this class
 
         return trouble(str(device), network.arch)
 

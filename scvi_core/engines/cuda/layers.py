@@ -6,7 +6,7 @@ Sums over the cells run in an order fixed by the shapes: the same seed gives the
 import triton
 import triton.language as tl
 
-from .triton_zinb import log1p
+from .zinb import log1p
 
 CELLS, GENES = 1, 1024  # of a program that takes cells, at a time
 ROWS, COLUMNS = 128, 4  # of a program that normalises: cells at a time, hidden units
@@ -115,7 +115,7 @@ def _norm_forward(
 
 
 def norm_forward(n, width, stride, eps, momentum, a, weight, bias, mean, var, n_tracked, inverse_sd, out, mask):
-    """Batch normalisation over n cells, ReLU, dropout; see fused.c."""
+    """Batch normalisation over n cells, ReLU, dropout; see kernels.c."""
     _norm_forward[(triton.cdiv(width, COLUMNS),)](
         a, weight, bias, mean, var, n_tracked, inverse_sd, out, a if mask is None else mask, n, width, stride, eps,
         momentum, PADDED=-(-n // ROWS) * ROWS, HAS_MASK=mask is not None, ROWS=ROWS, COLUMNS=COLUMNS,
@@ -153,7 +153,7 @@ def _norm_backward(
 
 
 def norm_backward(n, width, stride, a, weight, inverse_sd, out, by_out, by_weight, by_bias, mask):
-    """Its derivatives; see fused.c."""
+    """Its derivatives; see kernels.c."""
     _norm_backward[(triton.cdiv(width, COLUMNS),)](
         a, weight, inverse_sd, out, by_out, by_weight, by_bias, a if mask is None else mask, n, width, stride,
         PADDED=-(-n // ROWS) * ROWS, HAS_MASK=mask is not None, ROWS=ROWS, COLUMNS=COLUMNS,
@@ -189,12 +189,12 @@ def _gaussian(
 
 
 def gaussian_forward(n, width, stride, heads, offset, priors, prior, value, kl, eps):
-    """A draw of q and the divergence from the prior; see fused.c."""
+    """A draw of q and the divergence from the prior; see kernels.c."""
     _launch_gaussian(n, width, stride, heads, offset, priors, prior, value, value, kl, eps, eps, False)
 
 
 def gaussian_backward(n, width, stride, heads, offset, priors, prior, by_value, eps, weight):
-    """Its derivatives; see fused.c. ``weight``, that of the divergence in the loss, is a tensor with one element."""
+    """Its derivatives; see kernels.c. ``weight``, that of the divergence in the loss, is a tensor with one element."""
     _launch_gaussian(n, width, stride, heads, offset, priors, prior, by_value, by_value, heads, eps, weight, True)
 
 

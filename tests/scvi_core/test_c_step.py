@@ -12,17 +12,19 @@ import scipy.sparse as sp
 import torch
 from scipy import stats
 
-from scvi_core import SCVI, compile
+from scvi_core import SCVI
+from scvi_core.data.minibatch import Cells
 from scvi_core.elbo import bound
-from scvi_core.engine import PlainStep, StepOptions
-from scvi_core.fused import FusedStep, Kernels
+from scvi_core.engines.c import compile
+from scvi_core.engines.c.kernels import Kernels
+from scvi_core.engines.c.step import FusedStep
+from scvi_core.engines.choose import PlainStep, StepOptions
 from scvi_core.likelihood import nb_log_prob, zinb_log_prob
-from scvi_core.minibatch import Cells
 from scvi_core.mmd import mmd
 from scvi_core.networks import Architecture, Network, Noise, draw_noise, initialise
 
 try:
-    compile.load("fused.c")
+    compile.load("kernels.c")
 except compile.NoCompiler as reason:
     pytest.skip(str(reason), allow_module_level=True)
 
@@ -343,7 +345,7 @@ def test_without_a_compiler_training_is_plain(environment, monkeypatch, tmp_path
     for name, value in {"XDG_CACHE_HOME": str(tmp_path), **environment}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(compile, "load", compile.load.__wrapped__)
-    monkeypatch.setattr("scvi_core.fused.load", compile.load)
+    monkeypatch.setattr("scvi_core.engines.c.step.load", compile.load)
     X, batch = some_counts()
     with caplog.at_level(logging.WARNING):
         assert SCVI(n_epochs=1).fit(X, batch).engine_ == "plain"
@@ -354,7 +356,7 @@ def test_without_a_compiler_training_is_plain(environment, monkeypatch, tmp_path
 
 def test_two_processes_compile_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    command = [sys.executable, "-c", "from scvi_core.compile import load; load('fused.c').adam"]
+    command = [sys.executable, "-c", "from scvi_core.engines.c.compile import load; load('kernels.c').adam"]
     processes = [subprocess.Popen(command) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
     assert [path.suffix for path in (tmp_path / "scvi_core").iterdir()] == [".so"]

@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from .elbo import bound
-from .engine import PlainStep
-from .mmd import mmd
-from .networks import draw_noise
+from ..elbo import bound
+from ..mmd import mmd
+from ..networks import draw_noise
+from .choose import PlainStep
 
 
 class Processes:

@@ -11,9 +11,10 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scvi_core import SCVI, InvalidCounts, StoredCounts, minibatch
-from scvi_core.counts import check_counts
-from scvi_core.minibatch import Cells
+from scvi_core import SCVI, InvalidCounts, StoredCounts
+from scvi_core.data import minibatch
+from scvi_core.data.counts import check_counts
+from scvi_core.data.minibatch import Cells
 
 ROOT = Path(__file__).parents[2]
 BATCH = np.arange(600) % 2
@@ -190,7 +191,7 @@ def test_fewer_cells_than_a_buffer_holds(tmp_path, n_cells):
 
 
 def test_cells_of_a_chunk_are_read_in_one_go(tmp_path, monkeypatch):
-    from scvi_core.stored import Column
+    from scvi_core.data.on_disk import Column
 
     calls, read = [], Column.read
     monkeypatch.setattr(Column, "read", lambda self, start, out: calls.append(start) or read(self, start, out))
@@ -207,8 +208,9 @@ import sys
 import torch
 
 sys.path.insert(0, sys.argv[2])
-from scvi_core import SCVI, StoredCounts, minibatch
-from scvi_core.bench import simulate
+from scvi_core import SCVI, StoredCounts
+from scvi_core.data import minibatch
+from scvi_core.bench.cpu import simulate
 
 minibatch.in_blocks = functools.partial(minibatch.in_blocks, buffer_size=1024)
 torch.set_num_threads(1)

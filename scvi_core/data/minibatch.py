@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from .stored import StoredCounts
+from .on_disk import StoredCounts
 
 
 class Cells:

@@ -20,7 +20,7 @@ class Minibatch:
     indptr, genes, counts, inputs : tensors
         Row by row the non-zero counts, and what the encoders read for them: log(1 + count) or the count.
     starts, by_gene : tensors
-        The inputs gene by gene: `input_t` of fused.c.
+        The inputs gene by gene: `input_t` of kernels.c.
     codes, log_library, constants : tensors (n,)
         Batch, log library size, and the part of the log-likelihood that the counts alone decide.
     """

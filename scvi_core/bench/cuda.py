@@ -11,12 +11,12 @@ import time
 import numpy as np
 import torch
 
-from .bench import simulate, start
-from .cuda_check import TOLERANCE, disagreement
-from .engine import StepOptions, make_step
-from .minibatch import Cells
-from .networks import Architecture
-from .training import train
+from ..data.minibatch import Cells
+from ..engines.choose import StepOptions, make_step
+from ..engines.cuda.check import TOLERANCE, disagreement
+from ..networks import Architecture
+from ..training import train
+from .cpu import simulate, start
 
 BATCH_SIZE = 128
 CHECKED = (  # options, each with a path of its own through the kernels

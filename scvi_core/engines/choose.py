@@ -12,12 +12,12 @@ device. The parameters live in the network's modules. Given the same noise, ever
 import logging
 from typing import NamedTuple
 
+from ..elbo import bound
+from ..mmd import mmd
+from ..networks import draw_noise
 from .adam import Adam
-from .cuda import CudaStep
-from .elbo import bound
-from .fused import FusedStep
-from .mmd import mmd
-from .networks import draw_noise
+from .c.step import FusedStep
+from .cuda.step import CudaStep
 
 
 class StepOptions(NamedTuple):

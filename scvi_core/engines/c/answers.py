@@ -1,4 +1,4 @@
-"""Questions to a fitted model on the kernels of fused.c: the answers of the plain code up to rounding, in less time.
+"""Questions to a fitted model on the kernels of kernels.c: the answers of the plain code up to rounding, in less time.
 
 The counts are read sparse, and no matrix of cells × genes is written that can be done without.
 """
@@ -7,9 +7,9 @@ import functools
 
 import torch
 
+from ...networks import Posterior
 from .compile import NoCompiler
-from .fused import Kernels
-from .networks import Posterior
+from .kernels import Kernels
 
 CELLS = 256  # decoded at once: what the decoder puts out for them is still in the cache when it is read
 

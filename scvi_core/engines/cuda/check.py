@@ -10,10 +10,10 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from .cuda import CudaStep
-from .engine import PlainStep, StepOptions
-from .minibatch import Cells
-from .networks import Network, draw_noise, initialise
+from ...data.minibatch import Cells
+from ...networks import Network, draw_noise, initialise
+from ..choose import PlainStep, StepOptions
+from .step import CudaStep
 
 TOLERANCE = 1e-4  # of `disagreement`; rounding is below 1e-5
 

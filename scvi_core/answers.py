@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import fused_inference
-from .counts import InvalidCounts, check_batch, check_counts
+from .data.counts import InvalidCounts, check_batch, check_counts
+from .data.minibatch import Cells
 from .elbo import adapted_marginal, bound_of_cells, importance_weighted
-from .minibatch import Cells
+from .engines.c import answers as fused_inference
 
 MARGINAL_CELLS = 256  # at a time: many draws of the latent variables of each are held
 
@@ -137,7 +137,7 @@ class Inference:
         """Log-likelihood of each cell given its batch, z and l integrated out by importance sampling.
 
         Half of the draws are around q and half of a distribution that is fitted to the posterior of each cell, starting
-        from q, which costs as much as 2,000 draws (`scvi_core.importance.adapted`). Where q is far off, as of cells
+        from q, which costs as much as 2,000 draws (`scvi_core.marginal.adapted`). Where q is far off, as of cells
         that the encoder was not trained on, `tune_encoder` first.
 
         Parameters

@@ -2,7 +2,7 @@
 
 The networks are fixed, so that nothing has to be recorded for differentiation; the encoders read the sparse counts as
 they are, and what is dense is read and written as seldom as the products allow. The large products go to PyTorch's
-BLAS, all else to fused.c. Every option of the plain step is served; with the same noise the result is the same up to
+BLAS, all else to kernels.c. Every option of the plain step is served; with the same noise the result is the same up to
 rounding, and with the same seed and number of threads the same to the bit.
 """
 
@@ -11,58 +11,17 @@ import math
 
 import torch
 
-from .adam import Adam
-from .compile import HERE, TYPES, NoCompiler, load
-from .fused_layers import Decoder, Encoder, Minibatch, at
-from .fused_parameters import ParameterVector
-from .mmd import mmd
-from .networks import draw_noise
-
-SIGNATURES = {  # of the functions in fused.c, one letter of `TYPES` per argument
-    "describe_cells": "qpppp",
-    "take": "qqippppppppp" + "ppppppp",
-    "one_hot": "qqqqpp",
-    "sparse_forward": "iqqqqppppppp" + "p",
-    "sparse_backward": "iqqqqppppp" + "p",
-    "norm_forward": "qqqffpppppppp" + "p",
-    "norm_backward": "qqqppppppp" + "p",
-    "gaussian_forward": "qqqpppppp" + "p",
-    "gaussian_backward": "qqqppppp" + "pf",
-    "dispersion_tables": "qpp",
-    "count_loss": "iqqppppipqqpppfpppp",
-    "add_frequencies": "iqqqipp" + "fp",
-    "contrast": "iqqqqipppp" + "p",
-    "adam": "iqppppp" + "ffffff",
-}
-
-
-class Kernels:
-    """The functions of fused.c, compiled for ``target``."""
-
-    def __init__(self, target=HERE):
-        self.library = load("fused.c", target)
-        for name, types in SIGNATURES.items():
-            function = getattr(self.library, name)
-            function.argtypes, function.restype = [TYPES[t] for t in types], None
-
-    def bind(self, name, *arguments):
-        """Return a function with its first arguments fixed: numbers, and tensors (or None) for their addresses."""
-        types, run = [TYPES[t] for t in SIGNATURES[name]], getattr(self.library, name)
-        fixed = [t(_value(a)) for t, a in zip(types, arguments, strict=False)]
-
-        def bound(*others):
-            run(*fixed, *map(_value, others))
-
-        bound.arguments = arguments  # the tensors live as long as their addresses are used
-        return bound
-
-
-def _value(argument):
-    return at(argument) if argument is None or isinstance(argument, torch.Tensor) else argument
+from ...mmd import mmd
+from ...networks import draw_noise
+from ..adam import Adam
+from ..written_out.layers import Decoder, Encoder, Minibatch
+from ..written_out.parameters import ParameterVector
+from .compile import NoCompiler, load
+from .kernels import Kernels
 
 
 class FusedStep:
-    """What `scvi_core.engine.PlainStep` does, several times faster; same parameters.
+    """What `scvi_core.engines.choose.PlainStep` does, several times faster; same parameters.
 
     The parameters of ``network`` are moved into one vector, of which they are views from then on. A step that leaves
     parameters that are not finite returns nan.
@@ -77,7 +36,7 @@ class FusedStep:
         if cells.X.dtype != "int32":
             return "it is for counts below 2^31"
         try:
-            load("fused.c")
+            load("kernels.c")
         except NoCompiler as reason:
             logging.getLogger(__name__).warning("Training takes the plain path, several times slower: %s.", reason)
             return str(reason)

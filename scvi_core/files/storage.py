@@ -11,8 +11,8 @@ import numpy as np
 import scipy
 import torch
 
-from .genes import matched
-from .networks import Architecture, Network
+from ..data.genes import matched
+from ..networks import Architecture, Network
 
 FORMAT = "scvi_core 1"
 

@@ -1,4 +1,4 @@
-"""What training from disk costs: ``python -m scvi_core.bench_disk --help``.
+"""What training from disk costs: ``python -m scvi_core.bench.disk --help``.
 
 ``sources``: cells per second of a store of counts (a folder as `StoredCounts.open` takes), read and trained on, from
 memory and from disk. ``order``: the bound on held-out cells after training in several orders, on cells that are sorted
@@ -15,11 +15,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from .bench import simulate, start
-from .elbo import bound_of_cells
-from .engine import StepOptions, make_step
-from .minibatch import Cells, in_blocks, shuffled
-from .stored import StoredCounts
+from ..data.minibatch import Cells, in_blocks, shuffled
+from ..data.on_disk import StoredCounts
+from ..elbo import bound_of_cells
+from ..engines.choose import StepOptions, make_step
+from .cpu import simulate, start
 
 ORDERS = ("shuffle", "16:8192", "64:8192", "256:8192", "256:2048", "256:256")
 
@@ -97,7 +97,7 @@ def order(orders, n_cells, n_genes, n_epochs, seeds):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="python -m scvi_core.bench_disk", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m scvi_core.bench.disk", description=__doc__.split("\n\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     what = parser.add_subparsers(dest="what", required=True)
     speed = what.add_parser("sources", help="cells per second")

@@ -9,7 +9,7 @@ from baselines.fa import FA
 from baselines.pca import PCA
 from baselines.zifa import ZIFA
 from baselines.zifa.em import Parameters, posterior
-from scvi_core.importance import Proposal, adapted, sampled_marginal
+from scvi_core.marginal import Proposal, adapted, sampled_marginal
 
 
 @pytest.fixture(scope="module")

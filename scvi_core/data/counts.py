@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import scipy.sparse as sp
 
-from .stored import StoredCounts
+from .on_disk import StoredCounts
 
 BLOCK = 1 << 20  # counts on disk that are looked at together
 

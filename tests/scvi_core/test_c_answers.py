@@ -5,8 +5,9 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scvi_core import SCVI, differential, elbo, fused_inference
-from scvi_core.minibatch import Cells
+from scvi_core import SCVI, differential, elbo
+from scvi_core.data.minibatch import Cells
+from scvi_core.engines.c import answers as fused_inference
 from scvi_core.networks import Architecture, Network, initialise
 
 OPTIONS = [

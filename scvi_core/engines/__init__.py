@@ -1,0 +1,1 @@
+"""Who computes a training step and the answers of a fitted model."""

@@ -1,0 +1,1 @@
+"""The fast path on the CPU: kernels in C, compiled at first use."""

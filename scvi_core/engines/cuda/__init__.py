@@ -1,0 +1,1 @@
+"""The fast path on an NVIDIA GPU: kernels in Triton."""
