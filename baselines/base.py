@@ -1,5 +1,7 @@
 """The interface that every method of the suite shares."""
 
+import functools
+import inspect
 from abc import ABC, abstractmethod
 
 from sklearn.base import BaseEstimator
@@ -7,15 +9,28 @@ from sklearn.utils.validation import check_is_fitted
 
 from scvi_core.data.counts import InvalidCounts, check_batch, check_counts
 
-__all__ = ["Method", "check_batch", "check_counts"]
+__all__ = ["Method", "Skip", "check_batch", "check_counts"]
+# What a fitted method is asked about counts; `compare` is not among them, it fits the two groups that it is given.
+ANSWERS = ("latent", "impute", "loglik", "marginal_loglik", "sample", "correct", "clusters", "embed")
+
+
+class Skip(RuntimeError):
+    """There is nothing to compute here, and why: the row is recorded as skipped, it has not failed."""
+
+    skip = True
 
 
 class Method(BaseEstimator, ABC):
     """A method of the benchmark: a scikit-learn estimator on raw counts.
 
     ``__init__`` only stores its parameters; fitted state ends in an underscore. Stochastic methods take
-    ``random_state`` and use no global random state. A capability is a method that is defined; what a method
-    cannot do is left out, not stubbed:
+    ``random_state`` and use no global random state.
+
+    What a subclass defines is called with checked arguments: ``X`` is a CSR matrix of integer counts without stored
+    zeros and empty cells, to be read and not changed, ``batch`` an array of labels or None. A question before `fit`, or
+    about another number of genes, is refused before it gets there.
+
+    A capability is a method that is defined; what a method cannot do is left out, not stubbed:
 
     ``latent(X, batch=None)``
         (n_cells, n_latent) representation of the cells.
@@ -43,12 +58,43 @@ class Method(BaseEstimator, ABC):
     def fit(self, X, batch=None):
         """Fit to raw counts ``X`` (n_cells, n_genes), CSR or dense, with one batch label per cell; return self."""
 
-    def _with_known_genes(self, X):
-        """Return checked counts ``X``; raise where the method is not fitted or was fitted to other genes."""
-        check_is_fitted(self, "n_features_in_")
-        X = check_counts(X)
-        if X.shape[1] != self.n_features_in_:
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        for name in ("fit", *ANSWERS):
+            if name in vars(cls):
+                setattr(cls, name, _with_checked_arguments(vars(cls)[name]))
+
+
+def _with_checked_arguments(function):
+    """``fit``, or an answer of a fitted method, that sees the arguments described in `Method`."""
+    signature, fits = inspect.signature(function), function.__name__ == "fit"
+    counts = list(signature.parameters)[1]
+
+    @functools.wraps(function)
+    def checked(self, *arguments, **keywords):
+        given = signature.bind(self, *arguments, **keywords)
+        if not fits:
+            check_is_fitted(self, "n_features_in_")
+        X = given.arguments[counts] = _checked_counts(given.arguments[counts])
+        if not fits and X.shape[1] != self.n_features_in_:
             raise InvalidCounts(
                 f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
             )
+        if given.arguments.get("batch") is not None:
+            given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
+        answer = function(*given.args, **given.kwargs)
+        if fits:
+            self.n_features_in_ = X.shape[1]
+        return answer
+
+    return checked
+
+
+def _checked_counts(X):
+    """Check counts once: what a method hands on to its own parts or to another method is known by its mark."""
+    if getattr(X, "is_checked", False):
         return X
+    checked = check_counts(X)
+    if checked is not X:  # what is on disk stays the caller's, without a mark
+        checked.is_checked = True
+    return checked

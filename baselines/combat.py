@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.decomposition import PCA
 
-from .base import Method, check_batch, check_counts
+from .base import Method, check_batch
 
 BLOCK = 1000  # genes handled at once
 TOLERANCE = 1e-4  # relative change that ends the empirical Bayes iteration, as in sva
@@ -43,18 +43,13 @@ class ComBat(Method):
 
     def fit(self, X, batch=None):
         """Check the counts (n_cells, n_genes) and labels: the correction belongs to the cells it is applied to."""
-        X = check_counts(X)
-        check_batch(batch, X.shape[0])
-        self.n_features_in_ = X.shape[1]
         return self
 
     def correct(self, X, batch):
         """Return corrected log expression, (n_cells, n_genes), of raw counts ``X`` with one batch label per cell."""
-        X = check_counts(X)
-        batch = check_batch(batch, X.shape[0])
         return combat(
             _log_normalise(X),
-            batch=batch,
+            batch=check_batch(batch, X.shape[0]),
             parametric=self.parametric,
             mean_only=self.mean_only,
             reference=self.reference,

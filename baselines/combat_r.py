@@ -4,7 +4,7 @@ import numpy as np
 
 from r_env import bridge
 
-from .base import check_batch, check_counts
+from .base import check_batch
 from .combat import ComBat, _log_normalise
 
 SCRIPT = "combat_r.R"
@@ -20,11 +20,9 @@ class ComBatInR(ComBat):
 
     def correct(self, X, batch):
         """Return corrected log expression, (n_cells, n_genes), of raw counts ``X`` with one batch label per cell."""
-        X = check_counts(X)
-        batch = check_batch(batch, X.shape[0])
         return combat_in_r(
             _log_normalise(X),
-            batch=batch,
+            batch=check_batch(batch, X.shape[0]),
             parametric=self.parametric,
             mean_only=self.mean_only,
             reference=self.reference,

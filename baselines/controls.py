@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import nbinom
 
-from .base import Method, check_batch, check_counts
+from .base import Method, Skip, check_batch
 from .shared.groups import compared_cells, scores
 
 
@@ -12,37 +12,33 @@ class Identity(Method):
     """Negative control: imputes what it was given."""
 
     def fit(self, X, batch=None):
-        check_counts(X)
         return self
 
     def impute(self, X, batch=None):
         """Return ``X`` itself, dense, (n_cells, n_genes)."""
-        return check_counts(X).toarray()
+        return X.toarray()
 
 
 class Raw(Method):
     """The counts themselves as latent space."""
 
     def fit(self, X, batch=None):
-        check_counts(X)
         return self
 
     def latent(self, X, batch=None):
         """Return ``X`` itself, dense, (n_cells, n_genes)."""
-        return check_counts(X).toarray()
+        return X.toarray()
 
 
 class GeneMean(Method):
     """Negative control: imputes the mean count of each gene over the training cells."""
 
     def fit(self, X, batch=None):
-        self.mean_ = np.asarray(check_counts(X).mean(axis=0)).ravel()  # (genes,)
-        self.n_features_in_ = len(self.mean_)
+        self.mean_ = np.asarray(X.mean(axis=0)).ravel()  # (genes,)
         return self
 
     def impute(self, X, batch=None):
         """Return the gene means for every cell of ``X``, (n_cells, n_genes)."""
-        X = self._with_known_genes(X)
         return np.tile(self.mean_, (X.shape[0], 1))
 
 
@@ -54,17 +50,15 @@ class IndependentGenes(Method):
     """
 
     def fit(self, X, batch=None):
-        X = check_counts(X).astype(np.float64)
+        X = X.astype(np.float64)
         mean = np.asarray(X.mean(axis=0)).ravel()
         variance = np.asarray(X.multiply(X).mean(axis=0)).ravel() - mean**2
-        self.n_features_in_ = X.shape[1]
         self.mean_ = np.maximum(mean, 0.5 / X.shape[0])
         self.theta_ = self.mean_**2 / np.maximum(variance - self.mean_, 1e-6 * self.mean_**2)  # (genes,)
         return self
 
     def loglik(self, X, batch=None):
         """Return log p(counts), (n_cells,) nats, exact."""
-        X = self._with_known_genes(X)
         return self._distribution().logpmf(X.toarray()).sum(axis=1)
 
     def marginal_loglik(self, X, batch=None, n_samples=None, random_state=None):
@@ -75,7 +69,6 @@ class IndependentGenes(Method):
     def sample(self, X, n_samples=1, batch=None, random_state=0):
         """Return draws that know nothing of the cells, (n_samples, n_cells, n_genes) int64."""
         rng = np.random.default_rng(random_state)
-        X = self._with_known_genes(X)
         return self._distribution().rvs(size=(n_samples, *X.shape), random_state=rng)
 
     def _distribution(self):
@@ -96,7 +89,6 @@ class RandomLatent(Method):
         self.random_state = random_state
 
     def fit(self, X, batch=None):
-        check_counts(X)
         if self.n_latent < 1:
             raise ValueError(f"RandomLatent cannot give n_latent={self.n_latent} coordinates: choose at least 1.")
         return self
@@ -118,7 +110,6 @@ class BatchLatent(Method):
         self.random_state = random_state
 
     def fit(self, X, batch=None):
-        check_counts(X)
         return self
 
     def latent(self, X, batch=None):
@@ -148,7 +139,6 @@ class RandomPValues(Method):
         self.random_state = random_state
 
     def fit(self, X, batch=None):
-        check_counts(X)
         self.generator_ = np.random.default_rng(self.random_state)
         return self
 
@@ -159,12 +149,6 @@ class RandomPValues(Method):
         return pd.DataFrame(
             {"score": scores(pvalue), "log_fold_change": self.generator_.normal(size=n_genes), "pvalue": pvalue}
         )
-
-
-class NoSuchStudy(LookupError):
-    """The data carry no such bulk study: the row is skipped, it has not failed."""
-
-    skip = True
 
 
 class BulkReference(Method):
@@ -185,7 +169,6 @@ class BulkReference(Method):
         self.study = study
 
     def fit(self, X, batch=None):
-        check_counts(X)
         return self
 
     def compare(self, X, group_a, group_b, batch=None, *, bulk, comparison):
@@ -201,11 +184,12 @@ class BulkReference(Method):
 
         Raises
         ------
-        NoSuchStudy
+        Skip
+            The data carry no such bulk study.
         """
         name = comparison + self.study
         if f"{name}_P.Value" not in bulk:
-            raise NoSuchStudy(f"The data have no bulk study {name} (no column {name}_P.Value in var).")
+            raise Skip(f"The data have no bulk study {name} (no column {name}_P.Value in var).")
         pvalue = bulk[f"{name}_P.Value"].to_numpy(dtype=float)
         fold = bulk[f"{name}_logFC"].to_numpy(dtype=float)
         return pd.DataFrame({"score": scores(pvalue), "log_fold_change": fold, "pvalue": pvalue})

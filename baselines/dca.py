@@ -10,7 +10,7 @@ from tqdm import tqdm
 from scvi_core.likelihood import zinb_log_prob
 from scvi_core.training import TrainingDiverged
 
-from .base import Method, check_counts
+from .base import Method
 
 MEAN_RANGE = (1e-5, 1e6)  # what the heads may say, as in the authors' program
 DISPERSION_RANGE = (1e-4, 1e4)
@@ -99,7 +99,6 @@ class DCA(Method):
         TrainingDiverged
             The loss is no longer finite.
         """
-        X = check_counts(X)
         n = X.shape[0]
         if n < 3 or self.batch_size < 2:
             raise ValueError(
@@ -123,7 +122,6 @@ class DCA(Method):
         validation, training = order[:n_validation], order[n_validation:]
         self._train(X, Y, training, validation, generator)
         self.network_.eval()
-        self.n_features_in_ = X.shape[1]
         return self
 
     def latent(self, X, batch=None):
@@ -194,7 +192,6 @@ class DCA(Method):
 
     @torch.no_grad()
     def _collect(self, X, function):
-        X = self._with_known_genes(X)
         Y = self._log_normalise(X)
         blocks = [slice(start, start + BLOCK) for start in range(0, X.shape[0], BLOCK)]
         return np.concatenate([function(*self._tensors(X[b], Y[b])).cpu().numpy() for b in blocks]).astype(np.float64)

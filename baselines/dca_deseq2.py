@@ -4,7 +4,7 @@ import numpy as np
 
 from r_env import bridge
 
-from .base import Method, check_counts
+from .base import Method
 from .dca import DCA
 from .deseq2 import SCRIPT, DESeq2
 from .shared.groups import compared_cells
@@ -39,7 +39,6 @@ class DCADESeq2(Method):
     def fit(self, X, batch=None):
         """Train DCA on the counts (n_cells, n_genes)."""
         bridge.require(SCRIPT)
-        self.n_features_in_ = check_counts(X).shape[1]
         dca = DCA(self.n_hidden, self.n_epochs, random_state=self.random_state, verbose=self.verbose)
         self.dca_ = dca.fit(X, batch=batch)
         return self

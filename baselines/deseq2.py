@@ -4,7 +4,7 @@ import pandas as pd
 
 from r_env import bridge
 
-from .base import Method, check_counts
+from .base import Method
 from .shared.groups import compared_cells, scores
 
 SCRIPT = "deseq2.R"
@@ -51,7 +51,6 @@ class DESeq2(Method):
     def fit(self, X, batch=None):
         """Check the counts (n_cells, n_genes) and that R is there: ``compare`` fits the cells of the two groups."""
         bridge.require(SCRIPT)
-        self.n_features_in_ = check_counts(X).shape[1]
         return self
 
     def compare(self, X, group_a, group_b, batch=None):

@@ -7,7 +7,6 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
-from .base import check_batch, check_counts
 from .shared.transductive import Transductive
 
 GENE_BLOCK = 512  # genes smoothed at a time: bounds the memory beside the result
@@ -59,18 +58,17 @@ class MAGIC(Transductive):
 
     def fit(self, X, batch=None):
         """Build the graph of the cells of ``X``, counts (n_cells, n_genes); batch labels are not used."""
-        counts = check_counts(X)
-        if min(counts.shape) < 3:
+        if min(X.shape) < 3:
             raise ValueError(
-                f"MAGIC needs at least 3 cells and 3 genes for its graph, not {counts.shape[0]} × {counts.shape[1]}: "
+                f"MAGIC needs at least 3 cells and 3 genes for its graph, not {X.shape[0]} × {X.shape[1]}: "
                 "pass more of them."
             )
-        n_components = min(self.n_pca_components, min(counts.shape) - 1)
+        n_components = min(self.n_pca_components, min(X.shape) - 1)
         pca = PCA(n_components=n_components, svd_solver="arpack", random_state=self.random_state)
         self.transitions_ = markov_matrix(
-            pca.fit_transform(counts.astype(np.float64)), k=self.k, ka=self.ka, epsilon=self.epsilon
+            pca.fit_transform(X.astype(np.float64)), k=self.k, ka=self.ka, epsilon=self.epsilon
         )
-        self._remember(counts, check_batch(batch, counts.shape[0]))
+        self._remember(X, batch)
         return self
 
     def impute(self, X, batch=None):

@@ -5,14 +5,8 @@ import warnings
 import numpy as np
 import scipy.sparse as sp
 
-from .base import check_batch, check_counts
+from .base import Skip
 from .shared.transductive import Transductive
-
-
-class MissingExtra(ImportError):
-    """A method whose optional package is not installed: its rows are skipped, they have not failed."""
-
-    skip = True
 
 
 class MAGIC3(Transductive):
@@ -53,14 +47,13 @@ class MAGIC3(Transductive):
 
         Raises
         ------
-        MissingExtra
+        Skip
             If ``magic-impute`` is not installed.
         """
-        counts = check_counts(X)
         try:
             import magic
         except ImportError as error:
-            raise MissingExtra('MAGIC 3 needs the extra "magic": pip install ".[magic]"') from error
+            raise Skip('MAGIC 3 needs the extra "magic": pip install ".[magic]"') from error
         operator = magic.MAGIC(
             knn=self.knn,
             knn_max=self.knn_max,
@@ -72,10 +65,10 @@ class MAGIC3(Transductive):
             n_jobs=1,
             verbose=int(self.verbose),
         )
-        self.expressed_ = np.asarray(counts.sum(axis=0)).ravel() > 0  # the package asks for genes with counts
+        self.expressed_ = np.asarray(X.sum(axis=0)).ravel() > 0  # the package asks for genes with counts
         # Dense: from a sparse matrix the package would take principal components without centring.
-        self.operator_ = _quietly(operator.fit, sqrt_normalised(counts)[:, self.expressed_].toarray())
-        self._remember(counts, check_batch(batch, counts.shape[0]))
+        self.operator_ = _quietly(operator.fit, sqrt_normalised(X)[:, self.expressed_].toarray())
+        self._remember(X, batch)
         return self
 
     def impute(self, X, batch=None):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from tqdm import tqdm
 
-from .base import check_batch, check_counts
+from .base import check_batch
 from .shared.transductive import Transductive
 
 CELL_BLOCK = 256  # cells corrected at a time: memory beside the matrix is a few CELL_BLOCK × n_cells arrays
@@ -60,14 +60,13 @@ class MNN(Transductive):
 
     def fit(self, X, batch=None):
         """Correct counts ``X`` (n_cells, n_genes) for ``batch`` (n_cells,); a single batch is left as it is."""
-        counts = check_counts(X)
-        batch = check_batch(batch, counts.shape[0])
-        if not 1 <= self.n_latent <= min(counts.shape):
+        batch = check_batch(batch, X.shape[0])
+        if not 1 <= self.n_latent <= min(X.shape):
             raise ValueError(
-                f"MNN cannot give n_latent={self.n_latent} components of {counts.shape[0]} cells × {counts.shape[1]} "
-                f"genes: choose 1 to {min(counts.shape)}."
+                f"MNN cannot give n_latent={self.n_latent} components of {X.shape[0]} cells × {X.shape[1]} "
+                f"genes: choose 1 to {min(X.shape)}."
             )
-        corrected = normalize(np.log1p(counts.toarray()))  # cosine normalisation: every cell of length one
+        corrected = normalize(np.log1p(X.toarray()))  # cosine normalisation: every cell of length one
         self.batches_ = np.unique(batch)
         merged, self.pairs_ = np.flatnonzero(batch == self.batches_[0]), []
         for label in self.batches_[1:]:
@@ -81,7 +80,7 @@ class MNN(Transductive):
             self.pairs_.append(np.column_stack([merged[first], incoming[second]]))
             merged = np.concatenate([merged, incoming])
         self.corrected_ = corrected
-        self._remember(counts, batch)
+        self._remember(X, batch)
         return self
 
     def correct(self, X, batch):

@@ -22,21 +22,18 @@ run <- function(script, name, arguments) {
       NULL
     }
   )
-  list(value = value, error = error, messages = messages, warnings = warnings)
+  list(value = plain(value), error = error, messages = messages, warnings = warnings)
 }
 
-# The structure that Python cannot see in the bare vectors.
-describe <- function(x) {
-  kind <- if (is.null(x)) "null" else if (is.data.frame(x)) "frame" else if (is.factor(x)) "factor" else
-    if (is.list(x) && !is.object(x)) "list" else if (is.atomic(x) && !is.complex(x) && !is.raw(x)) "vector" else
-      class(x)[1]
-  list(
-    kind = kind,
-    dim = if (kind == "vector") dim(x),
-    names = if (kind %in% c("frame", "list")) names(x),
-    levels = if (kind == "factor") levels(x),
-    rows = if (kind == "frame") as.character(attr(x, "row.names"))
-  )
+# Python's integers and booleans have no NA and its floats call it NaN: vectors with NA become numbers with NaN.
+plain <- function(x) {
+  if (is.data.frame(x) || (is.list(x) && !is.object(x))) {
+    x[] <- lapply(x, plain)
+  } else if ((is.numeric(x) || is.logical(x)) && !is.object(x) && anyNA(x)) {
+    storage.mode(x) <- "double"
+    x[is.na(x)] <- NaN
+  }
+  x
 }
 
 installed <- function(packages) nzchar(vapply(packages, function(p) system.file(package = p), ""))

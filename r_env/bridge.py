@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import threading
+import warnings
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,7 +50,7 @@ def available():
 def missing(packages):
     """Return those of the named R packages that are not installed."""
     packages = list(packages)
-    installed = _to_python(_r().installed(_to_r(packages)))
+    installed = _ask(_r().installed, packages)
     return [package for package, there in zip(packages, installed, strict=True) if not there]
 
 
@@ -97,7 +98,7 @@ def call(script, function, /, **arguments):
     r, path = _r(), _path(script)
     with r.lock, _interrupts_reach_r():
         r.printed.clear()
-        outcome = _to_python(r.run(_to_r(str(path)), _to_r(function), _to_r(arguments)))
+        outcome = _ask(r.run, str(path), function, arguments)
         printed = "".join(r.printed).strip()
     for log, texts in (
         (logger.debug, [printed] if printed else []),
@@ -115,8 +116,7 @@ def session():
     """Return R's version and those of the packages it has loaded, or None where this process has not used R."""
     if not _r.cache_info().currsize:
         return None
-    found = _to_python(_r().session())
-    rpy2 = importlib.metadata.version("rpy2-rinterface")
+    found, rpy2 = _ask(_r().session), importlib.metadata.version("rpy2")
     return {"R": found["R"][0], "rpy2": rpy2, "packages": dict(zip(found["names"], found["packages"], strict=True))}
 
 
@@ -129,8 +129,6 @@ def _r():
     """Start R once in this process; return the functions of bridge.R and the parts of rpy2 that are used here."""
     if not (shutil.which("R") or os.environ.get("R_HOME")):
         raise RUnavailable(f"R is not installed {HELP}")
-    if importlib.util.find_spec("rpy2") is None:
-        raise RUnavailable(f"the Python package rpy2-rinterface is not installed {HELP}")
     if importlib.util.find_spec("_rinterface_cffi_api") is None:
         os.environ.setdefault("RPY2_CFFI_MODE", "ABI")  # or rpy2 announces on the terminal that it has no other
     os.environ.setdefault("LANGUAGE", "en")  # messages that end up in records do not depend on the user's locale
@@ -142,6 +140,9 @@ def _r():
         if not embedded.isinitialized():  # the user's saved workspace and start-up file have no say in results
             embedded.set_initoptions(("rpy2", "--quiet", "--no-save", "--no-restore", "--no-init-file"))
         rinterface.initr()
+        from rpy2 import robjects  # not before: it would start R with options of its own
+    except ModuleNotFoundError as error:
+        raise RUnavailable(f"the Python package {error.name} is not installed {HELP}") from error
     except Exception as error:
         raise RUnavailable(f"rpy2 does not load R: {error} {HELP}") from error
     # R puts its folders into the search path of child processes, where they would hide a Python's own libpython.
@@ -154,10 +155,76 @@ def _r():
     base = rinterface.baseenv
     scope = base["new.env"](parent=base)
     base["sys.source"](rinterface.StrSexpVector([str(HERE / "bridge.R")]), envir=scope)
-    functions = {name: scope[name] for name in ("run", "describe", "installed", "sparse", "session")}
-    return SimpleNamespace(
-        **functions, types=rinterface, base=base, lib=openrlib.rlib, lock=openrlib.rlock, printed=printed
-    )
+    functions = {name: scope[name] for name in ("run", "installed", "sparse", "session")}
+    rules = _rules(rinterface, robjects, functions["sparse"])
+    return SimpleNamespace(**functions, rules=rules, lib=openrlib.rlib, lock=openrlib.rlock, printed=printed)
+
+
+def _rules(types, robjects, sparse):
+    """rpy2's conversions with those for numpy and pandas, and what these leave out or do otherwise."""
+    from rpy2.robjects import numpy2ri, pandas2ri
+
+    rules = robjects.default_converter + numpy2ri.converter + pandas2ri.converter
+    array, as_vector, dim = (types.baseenv[name] for name in ("array", "as.vector", "dim"))
+
+    def array_to_r(value):
+        value = np.atleast_1d(value)
+        if value.dtype.kind == "O":
+            for item in value.flat:
+                if not (item is None or isinstance(item, str)):
+                    odd = type(item).__name__
+                    raise TypeError(
+                        f"R has no vector for values of type {odd}: pass numbers, booleans, strings or None."
+                    )
+            strings = [types.NA_Character if item is None else item for item in value.ravel(order="F")]
+            vector = array(types.StrSexpVector(strings), dim=types.IntSexpVector(value.shape))
+        else:
+            if value.dtype.kind in "iu":  # R's integers have 32 bits, and the lowest of them is NA
+                narrow = not value.size or -(2**31) < value.min() <= value.max() < 2**31
+                value = value.astype(np.int32 if narrow else np.float64)
+            vector = numpy2ri.converter.py2rpy(value)
+        return as_vector(vector) if value.ndim == 1 else vector
+
+    def sparse_to_r(value):
+        value = sp.csc_matrix(value, dtype=np.float64).sorted_indices()  # a copy: the caller's stays as it is
+        return sparse(*map(array_to_r, (value.indices, value.indptr, value.data, value.shape)))
+
+    def frame_to_r(value):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # rpy2 would make a column into strings, or leave out the names of the rows
+            return pandas2ri.converter.py2rpy(value)
+
+    def strings_to_python(value):
+        strings = np.array([None if item is types.NA_Character else item for item in value], dtype=object)
+        shape = dim(value)
+        return strings if shape is types.NULL else strings.reshape(tuple(shape), order="F")
+
+    def list_to_python(value):
+        items = [rules.rpy2py(item) for item in value]
+        for item in (value, *items):
+            if isinstance(item, types.Sexp) and item.rclass[0] != "list":
+                said = f"The R function returned an object of class {item.rclass[0]}"
+                raise TypeError(f"{said}: return vectors, data frames or lists of them.")
+        return items if value.names is types.NULL else dict(zip(value.names, items, strict=True))
+
+    for kind in (np.ndarray, np.generic, list, tuple, str, bool, int, float):
+        rules.py2rpy.register(kind, array_to_r)
+    for kind in (sp.spmatrix, sp.sparray):
+        rules.py2rpy.register(kind, sparse_to_r)
+    rules.py2rpy.register(pd.DataFrame, frame_to_r)
+    rules.py2rpy.register(dict, robjects.ListVector)
+    rules.py2rpy.register(type(None), lambda value: types.NULL)
+    rules.rpy2py.register(type(types.NULL), lambda value: None)
+    rules.rpy2py.register(types.BoolSexpVector, lambda value: np.array(value, dtype=bool))
+    rules.rpy2py.register(types.StrSexpVector, strings_to_python)
+    rules.rpy2py_nc_map[types.ListSexpVector].update({}, default=list_to_python)
+    return rules
+
+
+def _ask(function, *arguments):
+    """Call a function of bridge.R on Python values; the rules hold in this thread, and for this call."""
+    with _r().rules.context() as rules:
+        return rules.rpy2py(function(*map(rules.py2rpy, arguments)))
 
 
 @contextlib.contextmanager
@@ -184,88 +251,3 @@ def _interrupts_reach_r():
         lib.R_interrupts_pending = 0
     if interrupted:
         raise KeyboardInterrupt
-
-
-def _to_r(value):
-    r = _r()
-    types = r.types
-    if value is None:
-        return types.NULL
-    if isinstance(value, types.Sexp):
-        return value
-    if isinstance(value, dict):
-        return _attributes(types.ListSexpVector([_to_r(v) for v in value.values()]), names=[str(k) for k in value])
-    if isinstance(value, pd.DataFrame):
-        columns = types.ListSexpVector([_to_r(value.iloc[:, k]) for k in range(value.shape[1])])
-        rows = [str(name) for name in value.index]
-        return _attributes(columns, names=[str(c) for c in value.columns], **{"row.names": rows, "class": "data.frame"})
-    if sp.issparse(value):
-        X = sp.csc_matrix(value)
-        X.sort_indices()
-        parts = (X.indices, X.indptr, X.data.astype(np.float64), np.array(X.shape))
-        return r.sparse(*(_to_r(part) for part in parts))
-    if isinstance(getattr(value, "dtype", None), pd.CategoricalDtype):
-        value = pd.Categorical(value)
-        codes = types.IntSexpVector([types.NA_Integer if c < 0 else int(c) + 1 for c in value.codes])
-        return _attributes(codes, levels=[str(c) for c in value.categories], **{"class": "factor"})
-    return _array_to_r(np.asarray(value), types, r.base)
-
-
-def _array_to_r(array, types, base):
-    shape, kind = array.shape, array.dtype.kind
-    flat = np.ravel(array, order="F")
-    if kind == "b":
-        vector = base["as.logical"](types.IntSexpVector.from_memoryview(memoryview(flat.astype(np.int32))))
-    elif kind in "iu":
-        if flat.size and (flat.max() > np.iinfo(np.int32).max or flat.min() <= np.iinfo(np.int32).min):
-            vector = types.FloatSexpVector.from_memoryview(memoryview(flat.astype(np.float64)))
-        else:
-            vector = types.IntSexpVector.from_memoryview(memoryview(flat.astype(np.int32)))
-    elif kind == "f":
-        vector = types.FloatSexpVector.from_memoryview(memoryview(flat.astype(np.float64)))
-    elif kind in "UO" and all(isinstance(v, str) or v is None for v in flat):
-        vector = types.StrSexpVector([types.NA_Character if v is None else str(v) for v in flat])
-    else:
-        odd = next((type(v).__name__ for v in flat if not isinstance(v, str)), array.dtype)
-        raise TypeError(f"R has no vector for values of type {odd}: pass numbers, booleans, strings or None.")
-    return _attributes(vector, dim=np.array(shape)) if len(shape) > 1 else vector
-
-
-def _attributes(vector, **attributes):
-    for name, value in attributes.items():
-        vector.do_slot_assign(name, _to_r(value))
-    return vector
-
-
-def _to_python(value):
-    r = _r()
-    types = r.types
-    kind, dim, names, levels, rows = r.describe(value)
-    kind = kind[0]
-    if kind == "null":
-        return None
-    if kind == "vector":
-        array = _vector_to_python(value, types)
-        return array if dim is types.NULL else array.reshape(tuple(dim), order="F")
-    if kind == "factor":
-        codes = [-1 if code is types.NA_Integer else code - 1 for code in value]
-        return pd.Categorical.from_codes(codes, categories=list(levels))
-    if kind == "list":
-        values = [_to_python(item) for item in value]
-        return values if names is types.NULL else dict(zip(names, values, strict=True))
-    if kind == "frame":
-        columns = {name: _to_python(column) for name, column in zip(names, value, strict=True)}
-        return pd.DataFrame(columns, index=list(rows))
-    raise TypeError(f"The R function returned an object of class {kind}: return vectors, data frames or lists of them.")
-
-
-def _vector_to_python(value, types):
-    if isinstance(value, types.StrSexpVector):
-        return np.array([None if item is types.NA_Character else item for item in value], dtype=object)
-    array = np.ravel(np.array(value.memoryview()), order="F")
-    if isinstance(value, types.FloatSexpVector):
-        return np.where(np.isnan(array), np.nan, array)  # R's NA is a signalling NaN, which arithmetic warns of
-    absent = array == np.iinfo(np.int32).min  # R's NA
-    if absent.any():
-        return np.where(absent, np.nan, array)
-    return array.astype(bool) if isinstance(value, types.BoolSexpVector) else array

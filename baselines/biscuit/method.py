@@ -5,7 +5,6 @@ from scipy.linalg import eigh
 from sklearn.cluster import KMeans
 from tqdm import tqdm
 
-from ..base import check_batch, check_counts
 from ..shared.transductive import Transductive
 from .gibbs import Prior, State, expected_moments, log_density, merge_start, sweep
 
@@ -96,14 +95,13 @@ class BISCUIT(Transductive):
         for name in ("n_iterations", "block_size", "n_start"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is too small: choose at least 1.")
-        counts = check_counts(X)
-        self._remember(counts, check_batch(batch, counts.shape[0]))
+        self._remember(X, batch)
         rng = np.random.default_rng(self.random_state)
-        x = np.log1p(counts.toarray().astype(np.float64))
+        x = np.log1p(X.toarray().astype(np.float64))
         depth = x.sum(axis=1)
         start = depth / depth.mean()
 
-        self.blocks_ = np.array_split(fiedler_order(counts), -(-x.shape[1] // self.block_size))
+        self.blocks_ = np.array_split(fiedler_order(X), -(-x.shape[1] // self.block_size))
         with tqdm(total=len(self.blocks_) * self.n_iterations, disable=not self.verbose, desc="BISCUIT") as bar:
             fits = [self._fit_block(rng, x[:, genes], start, bar) for genes in self.blocks_]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..base import Method, check_counts
+from ..base import Method
 from .rounded import noise_floor, rounded_marginal
 
 
@@ -19,7 +19,7 @@ class LogLinear(Method):
 
     def fit(self, X, batch=None):
         """Fit to counts (n_cells, n_genes); batch labels are not used."""
-        Y = _log1p(check_counts(X))
+        Y = _log1p(X)
         if not 1 <= self.n_latent <= min(Y.shape):
             raise ValueError(
                 f"{type(self).__name__} cannot fit n_latent={self.n_latent} to {Y.shape[0]} cells × "
@@ -27,13 +27,11 @@ class LogLinear(Method):
             )
         self.model_ = self._model().fit(Y)
         self.model_.noise_variance_ = np.maximum(self.model_.noise_variance_, noise_floor(len(Y)))
-        self.n_features_in_ = Y.shape[1]
         return self
 
     def latent(self, X, batch=None):
         """Return the factor scores, (n_cells, n_latent)."""
-        Y = _log1p(self._with_known_genes(X))
-        return self.model_.transform(Y)
+        return self.model_.transform(_log1p(X))
 
     def impute(self, X, batch=None):
         """Return exp(reconstruction) - 1, (n_cells, n_genes); values below zero counts become zero."""
@@ -41,7 +39,7 @@ class LogLinear(Method):
 
     def loglik(self, X, batch=None):
         """Return log p(counts), (n_cells,) nats: log p(y) less the Jacobian of the log (paper, Appendix C)."""
-        Y = _log1p(self._with_known_genes(X))
+        Y = _log1p(X)
         return self.model_.score_samples(Y) - Y.sum(axis=1)
 
     def marginal_loglik(self, X, batch=None, n_samples=200, random_state=0):
@@ -53,7 +51,7 @@ class LogLinear(Method):
         -------
         loglik, standard_error : array (n_cells,), nats
         """
-        X, loadings = self._with_known_genes(X), self._loadings()
+        loadings = self._loadings()
         noise_sd = np.broadcast_to(np.sqrt(self.model_.noise_variance_), len(loadings))
         return rounded_marginal(X, loadings, self.model_.mean_, noise_sd, n_samples, random_state)
 

@@ -1,9 +1,8 @@
 """Methods without a map to new cells: they describe the matrix they were fitted to, and no other."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from ..base import Method, check_batch, check_counts
+from ..base import Method, check_batch
 
 
 class Transductive(Method):
@@ -14,18 +13,17 @@ class Transductive(Method):
     """
 
     def _remember(self, counts, batch):
-        self.counts_ = counts  # CSR as check_counts returns it: canonical, hence comparable
-        self.batch_ = batch
+        self.counts_ = counts  # checked, hence canonical and comparable
+        self.batch_ = check_batch(batch, counts.shape[0])
 
     def _recall(self, X, batch=None):
         """Return the fitted counts if ``X`` holds the same (and ``batch``, if given, the same labels)."""
-        check_is_fitted(self, "counts_")
-        X, fitted = check_counts(X), self.counts_
+        fitted = self.counts_
         same = X.shape == fitted.shape and all(
             np.array_equal(getattr(X, part), getattr(fitted, part)) for part in ("indptr", "indices", "data")
         )
         if same and batch is not None:
-            same = np.array_equal(check_batch(batch, X.shape[0]), self.batch_)
+            same = np.array_equal(batch, self.batch_)
         if not same:
             raise ValueError(
                 f"{type(self).__name__} has no map to cells it was not fitted to: "

@@ -15,7 +15,6 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 from tqdm import tqdm
 
-from ..base import check_batch, check_counts
 from ..shared.transductive import Transductive
 from .kernels import NeighborKernels
 from .n_clusters import estimate_n_clusters
@@ -70,14 +69,13 @@ class SIMLR(Transductive):
 
     def fit(self, X, batch=None):
         """Learn similarity and latent space of counts ``X`` (n_cells, n_genes); batch labels are not used."""
-        counts = check_counts(X)
-        n_cells = counts.shape[0]
+        n_cells = X.shape[0]
         if n_cells <= 2 * self.n_neighbors:
             raise ValueError(
                 f"SIMLR with n_neighbors={self.n_neighbors} needs more than {2 * self.n_neighbors} cells, "
                 f"not {n_cells}: lower n_neighbors."
             )
-        log_counts = counts.astype(np.float64).log1p()
+        log_counts = X.astype(np.float64).log1p()
         n_clusters = self.n_clusters
         if n_clusters is None:
             n_clusters = int(estimate_n_clusters(log_counts, verbose=self.verbose)["K1"].idxmin())
@@ -93,7 +91,7 @@ class SIMLR(Transductive):
         )
         self.similarity_, self.latent_, self.kernel_weights_ = _on_cells(similarity, neighbor), latent, weights
         self.n_clusters_ = n_clusters
-        self._remember(counts, check_batch(batch, n_cells))
+        self._remember(X, batch)
         return self
 
     def latent(self, X, batch=None):

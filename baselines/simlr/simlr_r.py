@@ -5,7 +5,6 @@ import scipy.sparse as sp
 
 from r_env import bridge
 
-from ..base import check_batch, check_counts
 from .method import SIMLR
 
 SCRIPT = "simlr_r.R"
@@ -26,11 +25,10 @@ class SIMLRInR(SIMLR):
             R or SIMLR is not installed.
         """
         bridge.require(SCRIPT)
-        counts = check_counts(X)
         found = bridge.call(
             SCRIPT,
             "fit",
-            log_counts=counts.astype(np.float64).log1p().T,
+            log_counts=X.astype(np.float64).log1p().T,
             n_clusters=self.n_clusters,
             n_neighbors=self.n_neighbors,
             n_components=self.n_components,
@@ -45,7 +43,7 @@ class SIMLRInR(SIMLR):
         self.n_clusters_ = int(found["n_clusters"][0])
         self.cluster_ = found["cluster"].astype(int) - 1
         self.embedding_ = found["embedding"]
-        self._remember(counts, check_batch(batch, n_cells))
+        self._remember(X, batch)
         return self
 
     def clusters(self, X, batch=None):

@@ -15,7 +15,7 @@ and the marginal density is closed form. The original program inverts D x D matr
 import numpy as np
 from tqdm import tqdm
 
-from ..base import Method, check_batch, check_counts
+from ..base import Method
 from ..shared.rounded import rounded_marginal
 from .em import (
     Parameters,
@@ -100,10 +100,8 @@ class ZIFA(Method):
 
     def fit(self, X, batch=None):
         """Fit by EM to counts ``X`` (n_cells, n_genes), starting from factor analysis with the zeros left in."""
-        X = check_counts(X)
-        check_batch(batch, X.shape[0])
         expressed = np.flatnonzero(X.getnnz(axis=0))
-        self.n_features_in_, X = X.shape[1], X[:, expressed]
+        n_genes, X = X.shape[1], X[:, expressed]
         for name in ("n_latent", "n_blocks"):
             if not 1 <= getattr(self, name) <= len(expressed):
                 raise ValueError(
@@ -127,15 +125,15 @@ class ZIFA(Method):
                     break
 
         self.n_iter_ = len(self.objective_)
-        self.loadings_ = np.zeros((self.n_features_in_, self.n_latent))
-        self.mean_ = np.zeros(self.n_features_in_)
-        self.noise_sd_ = np.full(self.n_features_in_, ZERO_ENTROPY_SD)
+        self.loadings_ = np.zeros((n_genes, self.n_latent))
+        self.mean_ = np.zeros(n_genes)
+        self.noise_sd_ = np.full(n_genes, ZERO_ENTROPY_SD)
         self.loadings_[expressed], self.mean_[expressed], self.noise_sd_[expressed], self.decay_ = parameters
         return self
 
     def latent(self, X, batch=None):
         """Posterior mean of z, (n_cells, n_latent)."""
-        parameters, X = self._check(X, batch)
+        parameters = self._parameters()
         return np.concatenate([posterior(Y, parameters)[0] for _, Y in log_slices(X)])
 
     def impute(self, X, batch=None):
@@ -143,7 +141,7 @@ class ZIFA(Method):
 
         Values below zero counts become zero.
         """
-        parameters, X = self._check(X, batch)
+        parameters = self._parameters()
         imputed = np.empty(X.shape)
         for rows, Y in log_slices(X):
             z, _, _ = posterior(Y, parameters)
@@ -164,7 +162,7 @@ class ZIFA(Method):
         -------
         array (n_cells,), nats
         """
-        parameters, X = self._check(X, batch)
+        parameters = self._parameters()
         return np.concatenate([complete_loglik(Y, parameters) - Y.sum(1) for _, Y in log_slices(X)])
 
     def marginal_loglik(self, X, batch=None, n_samples=200, random_state=0):
@@ -176,7 +174,7 @@ class ZIFA(Method):
         -------
         loglik, standard_error : array (n_cells,), nats
         """
-        (loadings, mean, noise_sd, decay), X = self._check(X, batch)
+        loadings, mean, noise_sd, decay = self._parameters()
         return rounded_marginal(X, loadings, mean, noise_sd, n_samples, random_state, decay)
 
     def sample(self, X, n_samples=1, batch=None, random_state=0):
@@ -184,7 +182,7 @@ class ZIFA(Method):
 
         On the scale of counts but not integer; values below zero counts become zero.
         """
-        parameters, X = self._check(X, batch)
+        parameters = self._parameters()
         A, mean, noise_sd, decay = parameters
         rng = np.random.default_rng(random_state)
         draws = np.empty((n_samples, *X.shape))
@@ -197,10 +195,8 @@ class ZIFA(Method):
                 draw[:] = np.where(rng.random(Y.shape) < np.exp(-decay * x**2), 0.0, np.maximum(np.expm1(x), 0.0))
         return draws
 
-    def _check(self, X, batch):
-        X = self._with_known_genes(X)
-        check_batch(batch, X.shape[0])
-        return Parameters(self.loadings_, self.mean_, self.noise_sd_, self.decay_), X
+    def _parameters(self):
+        return Parameters(self.loadings_, self.mean_, self.noise_sd_, self.decay_)
 
 
 def _settled(new, old, tol):

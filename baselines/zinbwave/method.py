@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from scvi_core.marginal import Proposal, sampled_marginal
 
-from ..base import Method, check_batch, check_counts
+from ..base import Method
 from ..shared.newton import inverse_root, row_chunks
 from .fit import (
     Parameters,
@@ -90,8 +90,6 @@ class ZINBWaVE(Method):
 
     def fit(self, X, batch=None):
         """Fit to counts ``X`` (n_cells, n_genes)."""
-        X = check_counts(X)
-        check_batch(batch, X.shape[0])
         expressed = np.flatnonzero(X.getnnz(axis=0))
         largest = min(X.shape[0], len(expressed))
         if not 1 <= self.n_latent <= largest:
@@ -112,17 +110,15 @@ class ZINBWaVE(Method):
         self.W_, self.gamma_mu_, self.gamma_pi_ = fitted.W.numpy(), fitted.gamma_mu.numpy(), fitted.gamma_pi.numpy()
         self.zeta_ = fitted.zeta
         self.weight_W_ = len(expressed) / X.shape[0]
-        self.n_features_in_ = X.shape[1]
         return self
 
     def latent(self, X, batch=None):
         """W fitted to the cells of ``X``, (n_cells, n_latent)."""
-        return self._refit(X, batch)[1].W.numpy()
+        return self._refit(X).W.numpy()
 
     def impute(self, X, batch=None):
         """Mean mu of the negative binomial, (n_cells, n_genes): the expected count without dropout."""
-        _, parameters = self._refit(X, batch)
-        return linear_predictors(parameters)[0].exp_().numpy()
+        return linear_predictors(self._refit(X))[0].exp_().numpy()
 
     def loglik(self, X, batch=None):
         """The scVI paper's score (appendix D): the unpenalised log-likelihood at W and gamma fitted to ``X`` itself.
@@ -133,7 +129,7 @@ class ZINBWaVE(Method):
         -------
         array (n_cells,), nats
         """
-        return loglik_of_cells(*self._refit(X, batch))
+        return loglik_of_cells(X, self._refit(X))
 
     def marginal_loglik(self, X, batch=None, n_samples=1000, random_state=0):
         """Importance-sampled log-likelihood with W and gamma integrated out (`baselines.base`).
@@ -146,7 +142,7 @@ class ZINBWaVE(Method):
         -------
         loglik, standard_error : array (n_cells,), nats
         """
-        X, parameters = self._start(X, batch)
+        parameters = self._start(X)
         rng = np.random.default_rng(random_state)
         start = torch.column_stack([parameters.gamma_mu, parameters.gamma_pi, parameters.W])
         model = cell_model(parameters, *self._prior())
@@ -161,8 +157,7 @@ class ZINBWaVE(Method):
 
     def sample(self, X, n_samples=1, batch=None, random_state=0):
         """Counts drawn from the model at W and gamma fitted to ``X``, (n_samples, n_cells, n_genes) int64."""
-        _, parameters = self._refit(X, batch)
-        log_mean, logit = (eta.numpy() for eta in linear_predictors(parameters))
+        log_mean, logit = (eta.numpy() for eta in linear_predictors(self._refit(X)))
         mean, pi, size = np.exp(log_mean), expit(logit), np.exp(self.zeta_)
         rng = np.random.default_rng(random_state)
         draws = np.empty((n_samples, *mean.shape), dtype=np.int64)
@@ -175,13 +170,11 @@ class ZINBWaVE(Method):
         start = initialise(X, self.n_latent, self.random_state)
         return optimise(X, start, self.max_iter, self.tol, self.verbose)
 
-    def _start(self, X, batch):
-        """The checked counts and the parameters with W = 0, gamma_mu at the mean of a cell's positive log counts."""
-        X = self._with_known_genes(X)
-        check_batch(batch, X.shape[0])
+    def _start(self, X):
+        """The parameters with W = 0, gamma_mu at the mean of a cell's positive log counts."""
         residual = X.astype(float)
         residual.data = np.log(residual.data) - self.beta_mu_[X.indices]
-        return X, Parameters(
+        return Parameters(
             W=torch.zeros(X.shape[0], self.W_.shape[1], dtype=torch.float64),
             gamma_mu=torch.from_numpy(np.asarray(residual.sum(1))[:, 0] / X.getnnz(axis=1)),
             gamma_pi=torch.full((X.shape[0],), self.gamma_pi_.mean(), dtype=torch.float64),
@@ -192,10 +185,9 @@ class ZINBWaVE(Method):
             zeta=self.zeta_,
         )
 
-    def _refit(self, X, batch):
-        """The checked counts and the parameters with W and gamma fitted to them."""
-        X, start = self._start(X, batch)
-        return X, fit_cells(X, start, self.weight_W_)
+    def _refit(self, X):
+        """The parameters with W and gamma fitted to the cells of ``X``."""
+        return fit_cells(X, self._start(X), self.weight_W_)
 
     def _prior(self):
         """Precision and mean of (gamma_mu, gamma_pi, W) in `marginal_loglik`."""

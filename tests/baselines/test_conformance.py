@@ -1,5 +1,6 @@
 """One suite over every method of conf/method/, as scikit-learn's check_estimator is one over every estimator."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,17 @@ def data():
     return sp.csr_matrix(X), batch
 
 
+@cache
+def config_of(name):
+    with initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
+        config = compose("config", overrides=["+exp=imputation", f"+method@methods.it={name}"]).methods.it
+    return OmegaConf.to_container(config, resolve=True)
+
+
 @pytest.fixture(params=METHODS)
 def method(request):
     """An unfitted estimator with the parameters of its yaml; skipped where what it needs is not installed."""
-    with initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
-        config = compose("config", overrides=["+exp=imputation", f"+method@methods.it={request.param}"]).methods.it
-    config = OmegaConf.to_container(config, resolve=True)
+    config = config_of(request.param)
     cls = get_class(config["_target_"])
     parameters = {name: value for name, value in config.items() if not name.startswith("_")}
     parameters |= {name: value for name, value in QUICK.items() if name in cls(**parameters).get_params()}
@@ -73,12 +79,6 @@ def outputs(method, X, batch):
 def test_it_can_do_something(method):
     assert any(hasattr(method, name) for name in ("latent", "impute", "loglik", "correct", "compare"))
     assert clone(method).get_params() == method.get_params()
-
-
-def test_it_has_a_row_in_the_readme(method):
-    name = f"{type(method).__module__}.{type(method).__name__}".removeprefix("baselines.")
-    name = "scvi_core.SCVI" if name == "scvi_core.model.SCVI" else name
-    assert f"`{name}`" in (ROOT / "baselines" / "README.md").read_text()
 
 
 def test_shapes_and_finite_values(method, data):
@@ -156,21 +156,17 @@ def test_what_was_not_fitted_is_said(method, data):
     """No answer before `fit`, and none about a matrix with another number of genes."""
     X, batch = data
     answering = fitted(method, X, batch=batch)
-    if not set(vars(answering)) - set(vars(method)) - {"n_features_in_"}:
-        pytest.skip("nothing is kept from the fit")
     for name in CAPABILITIES:
         if hasattr(method, name):
             with pytest.raises(NotFittedError):
                 getattr(clone(method), name)(X, batch=batch)
-            with pytest.raises(ValueError, match=r"49 genes|not fitted to"):
+            with pytest.raises(ValueError, match="49 genes"):
                 getattr(answering, name)(X[:, 1:], batch=batch)
 
 
-@pytest.mark.parametrize(
-    ("value", "said"), [(-1.0, "negative"), (0.5, "not an integer"), (np.nan, "NaN"), (np.inf, "infinite")]
-)
-def test_what_is_not_a_count_is_refused(method, data, value, said):
+def test_what_is_not_a_count_is_refused(method, data):
     X = data[0].toarray().astype(float)
-    X[3, 4] = value
-    with pytest.raises(InvalidCounts, match=rf"{said}.* row 3.* column 4"):
-        fitted(method, X, batch=data[1])
+    for value, said in ((-1.0, "negative"), (0.5, "not an integer"), (np.nan, "NaN"), (np.inf, "infinite")):
+        X[3, 4] = value
+        with pytest.raises(InvalidCounts, match=rf"{said}.* row 3.* column 4"):
+            fitted(method, X, batch=data[1])

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 from test_run import command
 from tidy import assert_tidy
 
-from baselines.base import Method
-from baselines.controls import BulkReference, NoSuchStudy, RandomPValues
+from baselines.base import Method, Skip
+from baselines.controls import BulkReference, RandomPValues
 from baselines.mast import MAST
 from experiments import differential
 from experiments.figures import differential as drawing
@@ -192,10 +192,10 @@ def test_swapped_labels_make_a_method_worse(adata):
 def test_what_the_data_lack_is_skipped(adata):
     with pytest.raises(NotApplicable, match="no labelled groups with a bulk reference for the comparison CD"):
         differential.evaluate(Spy(), adata, WRITTEN, SEEDS, comparison="CD")
-    with pytest.raises(NoSuchStudy, match="no bulk study BDC2"):
+    with pytest.raises(Skip, match="no bulk study BDC2"):
         differential.evaluate(BulkReference(study="2"), adata, WRITTEN, SEEDS, comparison="BDC")
     assert NotApplicable.skip
-    assert NoSuchStudy.skip
+    assert Skip.skip
 
 
 def test_figures(adata):

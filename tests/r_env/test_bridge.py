@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,10 @@ def test_frames_categoricals_and_dicts():
     assert back["inner"]["b"][0] == "deep"
     with pytest.raises(TypeError, match="no vector for values of type object"):
         echo(np.array([object()]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a column that became strings would be no error of its own
+        with pytest.raises(UserWarning, match='column "wide"'):
+            echo(pd.DataFrame({"wide": [2**40]}))
 
 
 @needs_r
@@ -97,6 +102,10 @@ def test_sparse_counts_arrive_as_a_dgcmatrix(form):
     described = bridge.call(ROUNDTRIP, "what", x=form(X))
     assert described["class"][0] == "dgCMatrix"
     np.testing.assert_array_equal(bridge.call(ROUNDTRIP, "dense", x=form(X))["x"], X.toarray())
+    unsorted = sp.csc_matrix((np.array([1, 2]), np.array([1, 0]), np.array([0, 2])), shape=(2, 1))
+    np.testing.assert_array_equal(bridge.call(ROUNDTRIP, "dense", x=unsorted)["x"], [[2], [1]])
+    assert list(unsorted.indices) == [1, 0]
+    assert list(unsorted.data) == [1, 2]
 
 
 @needs_r
@@ -158,7 +167,7 @@ def test_without_r_the_reason_is_said(tmp_path):
     assert python(code, **absent) == (0, "R is not installed (r_env/README.md)", "")
     (tmp_path / "R").touch(mode=0o755)
     hide = "import sys; sys.modules['rpy2'] = None; import importlib.util as u; u.find_spec = lambda name: None; "
-    said = "the Python package rpy2-rinterface is not installed (r_env/README.md)"
+    said = "the Python package rpy2 is not installed (r_env/README.md)"
     assert python(hide + code, **absent) == (0, said, "")
 
 
