@@ -9,16 +9,7 @@ from ..plots.words import panel_of
 
 
 def figure(table, records):
-    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score."""
     figures, dataset = {}, table["dataset"].iloc[0]
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
     for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):

@@ -10,16 +10,7 @@ LEGEND = " ARI and NMI are named as they are: the legends of the published figur
 
 
 def figure(table, records):
-    """Return {name: Figure}: the three scores side by side, and by cut where the labels have a hierarchy.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job.
-    """
-
+    """Return {name: Figure}: the three scores side by side, and by cut where the labels have a hierarchy."""
     first = records.iloc[0]
     note = f" {first['n_cells']:,} training cells, {first['n_labels']} cell types.{LEGEND}"
     like = panel_of("Fig 8", first["dataset"])

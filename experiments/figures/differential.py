@@ -8,16 +8,7 @@ LIKE = {"BDC": ("Fig 5a", "Fig 5c–f", ""), "CD": ("Fig 5b", "Fig 12a–d", "Fi
 
 
 def figure(table, records):
-    """Return {name: SuiteFigure}: per comparison boxes over the repeats, panels against bulk, and null histograms.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: per comparison boxes over the repeats, panels against bulk, and null histograms."""
     figures = {}
     for comparison in records["comparison"].unique():
         boxes, panels, null = LIKE.get(comparison, ("", "", ""))

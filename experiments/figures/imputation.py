@@ -10,16 +10,7 @@ ERROR_FIGURE = {"uniform": "Fig 9b–d", "binomial": "Fig 11"}
 
 
 def figure(table, records):
-    """Return {name: Figure}: one density figure and one bar figure per corruption.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: one density figure and one bar figure per corruption."""
     figures, dataset = {}, table["dataset"].iloc[0]
     for corruption in table["corruption"].unique():
         shown = records[(records["corruption"] == corruption) & (records["seed"] == records["seed"].min())]

@@ -12,16 +12,7 @@ MARKS = {
 
 
 def figure(table, records):
-    """Return {name: Figure}: the scores of all methods at each training size and, with several sizes, over them.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: the scores of all methods at each training size and, with several sizes, over them."""
     figures, sizes = {}, records.groupby("n_train_cells", sort=False)["n_train"].max()
     shown_in = "Fig 9a" if len(sizes) == 1 and sizes.index[0] == "all" else "Table 1"  # which has several sizes
     like = panel_of(shown_in, table["dataset"].iloc[0])

@@ -7,16 +7,7 @@ from ..posterior import PER_BOX, VALUES
 
 
 def figure(table, records):
-    """Return {name: Figure}: boxes of draws by observed count (Fig 7a-c), heat maps of one gene (7d-f).
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise); not read.
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: boxes of draws by observed count (Fig 7a-c), heat maps of one gene (7d-f)."""
     first = list(records[records["seed"] == records["seed"].min()].itertuples())
     row = first[0]
     seed = f"{row.dataset}, protocol {row.protocol}, seed {row.seed}"

@@ -5,16 +5,7 @@ from ..protein import N_NEIGHBORS, SCORES
 
 
 def figure(table, records):
-    """Return {name: Figure}: both scores side by side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job.
-    """
-
+    """Return {name: Figure}: both scores side by side."""
     first = records.iloc[0]
     note = (
         f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "

@@ -13,16 +13,7 @@ from ..scalability import SCORES
 
 
 def figure(table, records):
-    """Return {name: SuiteFigure}: per number of genes, run time and memory against the number of cells.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise); rows that were stopped are drawn from their status.
-    records : pandas.DataFrame
-        One row per finished job.
-    """
-
+    """Return {name: Figure}: per number of genes, run time and memory against the number of cells."""
     figures = {}
     for n_genes, timed in records.groupby("n_genes", sort=False):
         lines = _lines(table[table["n_genes"] == n_genes], timed)

@@ -5,5 +5,4 @@ from ..plots.speed import speed_bars
 
 def figure(table, records):
     """Return {name: Figure}: both programs at every shape, beside the limit that matrix products set."""
-
     return {"training": speed_bars(records)}

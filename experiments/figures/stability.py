@@ -10,16 +10,7 @@ from ..plots.words import span, spread_of
 
 
 def figure(table, records):
-    """Return {name: Figure}: the scores over the latent dimension, and the training of the methods that were watched.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: scores over the latent dimension, and the training of methods that were watched."""
     first = records.iloc[0]
     seeds = records["seed"].nunique()
     common = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {seeds} seed{'s' * (seeds > 1)}, "

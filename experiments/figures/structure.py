@@ -6,16 +6,7 @@ from ..structure import SCORES
 
 
 def figure(table, records):
-    """Return {name: Figure}: cells in the plane, distance matrices, bars of the scores.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: cells in the plane, distance matrices, bars of the scores."""
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
     panels = list(shown.itertuples())
     figures = {}

@@ -8,16 +8,7 @@ from ..tables import CAPABILITIES, SIZES
 
 
 def figure(table, records):
-    """Return {name: Figure}: the tables, each drawn and, as its data, a CSV.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise).
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: the tables, each drawn and, as its data, a CSV."""
     row = next(records[records["seed"] == records["seed"].min()].itertuples())
     arrays, where = row.arrays, f"{row.dataset}, protocol {row.protocol}"
     published = table.set_index("score")["published"]

@@ -11,16 +11,7 @@ FREQUENCIES = np.logspace(-6, np.log10(FREQUENT), 200)  # where the curves of Fi
 
 
 def figure(table, records):
-    """Return {name: Figure}: Fig 6a, 6b, 6c/d, 13a and 13b–d, the methods and the control side by side.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Summary over seeds (experiments.report.table.summarise); not read, the figures show cells and correlations.
-    records : pandas.DataFrame
-        One row per finished job, with its ``arrays``.
-    """
-
+    """Return {name: Figure}: Fig 6a, 6b, 6c/d, 13a and 13b–d, the methods and the control side by side."""
     first = list(records[records["seed"] == records["seed"].min()].itertuples())
     row = first[0]
     curves = {}

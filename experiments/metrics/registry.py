@@ -4,13 +4,13 @@ import importlib
 
 from ..loop.declared import declared
 from ..loop.provenance import ROOT
-from ..scores import Score as Metric  # noqa: F401 -- the name that drawings know it by
+from ..scores import Score as Metric
 
 METRICS = {}
 
 
 def register(module):
-    """Add the scores of an imported experiment; ValueError where they are not declared as they should be."""
+    """Add the scores of an experiment that is about to run; ValueError where they are not declared as they should."""
     for name, score in declared(module).items():
         described = score._replace(published=None)
         if METRICS.setdefault(name, described) != described:
@@ -22,4 +22,5 @@ def register(module):
 
 for path in sorted((ROOT / "conf" / "exp").glob("*.yaml")):
     if (ROOT / "experiments" / path.name).with_suffix(".py").exists():  # scalability_10k is a setting of scalability
-        register(importlib.import_module(f"experiments.{path.stem}"))
+        scores = getattr(importlib.import_module(f"experiments.{path.stem}"), "SCORES", {})
+        METRICS |= {name: score._replace(published=None) for name, score in scores.items() if isinstance(score, Metric)}

@@ -16,6 +16,7 @@ from experiments import clustering
 from experiments.figures import clustering as drawing
 from experiments.loop.job import Seeds
 from experiments.report import table
+from experiments.scores import OF_LABELS
 from experiments.scores import published as addresses
 from experiments.tasks.skipped import NotApplicable
 
@@ -73,9 +74,7 @@ def test_scores_are_those_of_scikit_learn_on_the_training_cells(adata):
         assert scores[f"nmi{cut}"] == pytest.approx(
             normalized_mutual_info_score(labels, found, average_method="geometric")
         )
-    assert {name: scores[name] for name in clustering.SCORES} == {
-        name: scores[f"{name}_all"] for name in clustering.SCORES
-    }
+    assert {name: scores[name] for name in OF_LABELS} == {name: scores[f"{name}_all"] for name in OF_LABELS}
     assert not [name for name in scores if name.endswith(("_3", "_4"))]
     assert set(scores) <= set(clustering.SCORES)
     assert {score: clustering.SCORES[score].published for score in ("ari", "nmi")} == {"ari": "ARI", "nmi": "NMI"}
@@ -97,7 +96,7 @@ def test_a_method_broken_on_purpose_is_worse(adata):
             return super().latent(X)[::-1]  # cells in the wrong order
 
     good, bad = (clustering.evaluate(method, adata, PROTOCOL, SEEDS)[0] for method in (Spy(), Broken()))
-    assert all(bad[name] < good[name] - 0.1 for name in clustering.SCORES)
+    assert all(bad[name] < good[name] - 0.1 for name in OF_LABELS)
 
 
 def test_all_methods_of_a_seed_see_the_same_cells(adata):
@@ -148,7 +147,7 @@ def test_from_the_command_line_to_figures(tmp_path):
     data = ["dataset=simulated", "dataset.n_cells=200", "dataset.n_genes=40"]
     done = command("+exp=clustering", "scale=smoke", *data, *slow, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).name.removesuffix("_cells.csv")
+    stem = next((tmp_path / "results/tables").glob("*_jobs.csv")).name.removesuffix("_jobs.csv")
     found = pd.read_csv(tmp_path / f"results/tables/{stem}.csv").set_index(["label", "score"])["mean"]
     assert found["labels alone", "ari"] == 1
     assert found["random latent", "ari"] < 0.2 < found["PCA", "ari"]
@@ -162,7 +161,7 @@ def test_figures_are_tidy_and_draw_the_table(adata):
     for method, label, role in ((Spy(), "scVI", "method"), (RandomLatent(), "random latent", "control")):
         for seed in (0, 1):
             scores, arrays, facts = clustering.evaluate(method, adata, PROTOCOL, Seeds(seed, seed, seed))
-            scores |= {f"{name}_{cut}": scores[f"{name}_2"] for name in clustering.SCORES for cut in (3, 4)}
+            scores |= {f"{name}_{cut}": scores[f"{name}_2"] for name in OF_LABELS for cut in (3, 4)}
             records.append({"experiment": "clustering", "dataset": "cortex", "protocol": "as_run", "method": label,
                             "label": label, "role": role, "seed": seed, "key": "", "status": "done", "reason": "",
                             "arrays": arrays, **scores, **facts})  # fmt: skip

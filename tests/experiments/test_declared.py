@@ -101,36 +101,59 @@ def test_templates_stand_for_the_names_that_were_found():
     assert template("p<0.05 (a|b)").fullmatch("p<0.05 (a|b)")
 
 
+NAMES = [path.stem for path in sorted((ROOT / "conf" / "exp").glob("*.yaml")) if path.stem != "scalability_10k"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_has_described_its_scores(name):
+    registry.register(importlib.import_module(f"experiments.{name}"))
+
+
 @pytest.fixture(scope="module")
-def versions(tmp_path_factory):
-    """The code behind every experiment of a copy of the project, after something in it was replaced."""
+def copy(tmp_path_factory):
+    """Run a command in a copy of the project in which something was replaced."""
     copy = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "experiments", copy / "experiments", ignore=shutil.ignore_patterns("__pycache__"))
-    for package in ("scvi_core", "baselines", "datasets", "r_env"):
-        (copy / package).symlink_to(ROOT / package)
-    names = [path.stem for path in sorted((ROOT / "conf" / "exp").glob("*.yaml")) if path.stem != "scalability_10k"]
-    code = (
-        "import json, sys; from experiments.loop.provenance import code_version; "
-        "print(json.dumps({n: code_version('experiments.' + n, 'evaluate') for n in sys.argv[1:]}))"
-    )
+    for beside in ("scvi_core", "baselines", "datasets", "r_env", "conf", "results"):
+        (copy / beside).symlink_to(ROOT / beside)
 
-    def compute(file=None, old="", new=""):
-        path = copy / "experiments" / (file or "run.py")
+    def run_in(call, file="run.py", old="", new=""):
+        path = copy / "experiments" / file
         before = path.read_text()
         assert old in before
         path.write_text(before.replace(old, new))
         environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-        call = [sys.executable, "-c", code, *names]
-        done = subprocess.run(call, cwd=copy, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run([sys.executable, *call], cwd=copy, env=environment, capture_output=True, text=True)
         path.write_text(before)
-        return json.loads(done.stdout)
+        return done
 
-    return compute
+    return run_in
+
+
+@pytest.fixture(scope="module")
+def versions(copy):
+    """The code behind every experiment, after something in it was replaced."""
+    code = (
+        "import json, sys; from experiments.loop.provenance import code_version; "
+        "print(json.dumps({n: code_version('experiments.' + n, 'evaluate') for n in sys.argv[1:]}))"
+    )
+    return lambda *change: json.loads(copy(["-c", code, *NAMES], *change).stdout)
 
 
 @pytest.fixture(scope="module")
 def unchanged(versions):
     return versions()
+
+
+def test_the_command_says_which_line_is_missing(copy):
+    call = ["-m", "experiments.run", "+exp=imputation", "dataset=simulated", "results_dir=out"]
+    done = copy(call, "imputation.py", 'scores = {"median_l1":', 'scores = {"mean_l1": 0.0, "median_l1":')
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: experiments.imputation returns a score 'mean_l1' that nobody has described: add a line to its SCORES, "
+        '"mean_l1": Score("label (unit)", "higher").\n'
+    )
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_from_the_command_line(tmp_path):
     data = ["dataset=simulated", "dataset.n_cells=300", "dataset.n_genes=60", "dataset.n_clusters=3"]
     done = command("+exp=differential", "scale=smoke", "seeds=[0]", *data, *slow, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).stem.removesuffix("_cells")
+    stem = next((tmp_path / "results/tables").glob("*_jobs.csv")).stem.removesuffix("_jobs")
     table = pd.read_csv(tmp_path / f"results/tables/{stem}.csv").set_index(["comparison", "method", "score"])["mean"]
     for comparison in ("BDC", "CD"):
         assert table[comparison, "bulk", "auroc"] == 1

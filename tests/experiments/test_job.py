@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from experiments.loop import job
 from experiments.loop.job import Job, check_method
 from experiments.loop.provenance import code_version
 
@@ -95,6 +96,15 @@ def test_the_code_version_follows_code_and_not_comments(tmp_path, monkeypatch):
     assert version(source.replace("f(1)", "f(2)")) != first
     assert version(source, helper="def f(x):\n    return x + 2\n") != first
     sys.modules.pop("theirs", None)
+
+
+def test_of_an_experiment_the_code_of_evaluate_alone_is_in_the_key(monkeypatch):
+    codes = {("experiments.imputation", "evaluate"): "1", ("baselines.fa", None): "2"}
+    monkeypatch.setattr(job, "code_version", lambda module, function=None: codes[module, function])
+    before = key()
+    assert job.describe(BASE, threads=1)["experiment_code"] == "1"
+    codes["experiments.imputation", "evaluate"] = "3"
+    assert key() != before
 
 
 def test_native_code_beside_a_module_counts(tmp_path, monkeypatch):

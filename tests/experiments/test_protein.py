@@ -110,7 +110,7 @@ def test_from_the_command_line_to_figures(tmp_path):
     data = ["dataset=simulated", "dataset.n_cells=200", "dataset.n_genes=40"]
     done = command("+exp=protein", "scale=smoke", *data, *slow, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).name.removesuffix("_cells.csv")
+    stem = next((tmp_path / "results/tables").glob("*_jobs.csv")).name.removesuffix("_jobs.csv")
     found = pd.read_csv(tmp_path / f"results/tables/{stem}.csv").set_index(["label", "score"])["mean"]
     assert found["proteins themselves", "protein_spearman"] == pytest.approx(1)
     assert abs(found["random latent", "protein_spearman"]) < 0.1 < found["PCA", "protein_spearman"]

@@ -171,8 +171,8 @@ def test_from_the_command_line(tmp_path, name, n_genes):
     slow = [f"~methods.{n}" for n in ("scvi", "scvi_early", "zifa", "zinbwave", "simlr", "biscuit", "magic", "dca")]
     done = command(f"+exp={name}", "scale=smoke", *slow, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    stem = next((tmp_path / "results/tables").glob("*_cells.csv")).stem.removesuffix("_cells")
-    cells = pd.read_csv(tmp_path / f"results/tables/{stem}_cells.csv")
+    stem = next((tmp_path / "results/tables").glob("*_jobs.csv")).stem.removesuffix("_jobs")
+    cells = pd.read_csv(tmp_path / f"results/tables/{stem}_jobs.csv")
     assert (cells["status"] == "done").all()
     assert (cells["n_genes"] == n_genes).all()
     assert (cells["fit_minutes"] > 0).all()
@@ -187,6 +187,6 @@ def test_a_limit_ends_a_method_at_all_larger_sizes(tmp_path):
         "+exp=scalability", "scale=smoke", *slow, "+methods.scvi._resources_.timeout_minutes=1e-9", cwd=tmp_path
     )
     assert done.returncode == 1
-    cells = pd.read_csv(next((tmp_path / "results/tables").glob("*_cells.csv")))
+    cells = pd.read_csv(next((tmp_path / "results/tables").glob("*_jobs.csv")))
     assert list(cells.loc[cells["label"] == "scVI", "status"]) == ["timeout", "skipped", "skipped"]
     assert (cells.loc[cells["label"] != "scVI", "status"] == "done").all()

@@ -79,9 +79,9 @@ def test_scores_are_those_of_the_two_programs(stand_ins):
     stand_ins()
     scores, _, facts = timed()
     assert 3 < scores["ratio_vs_scvi_tools"] < 12
-    assert scores["ratio_vs_scvi_tools"] == pytest.approx(scores["cells_per_s"] / scores["cells_per_s_scvi_tools"])
-    assert 200 < scores["cells_per_s_scvi_tools"] < 60 / 0.2
-    assert scores["gemm_limit_cells_per_s"] == 2000
+    assert scores["ratio_vs_scvi_tools"] == pytest.approx(scores["cells_per_s"] / facts["cells_per_s_scvi_tools"])
+    assert 200 < facts["cells_per_s_scvi_tools"] < 60 / 0.2
+    assert facts["gemm_limit_cells_per_s"] == 2000
     assert scores["gemm_share"] == pytest.approx(scores["cells_per_s"] / 2000)
     assert (scores["elbo"], scores["elbo_scvi_tools"]) == (-99, -100)
     assert 0.5 < scores["memory_share"] < 2
