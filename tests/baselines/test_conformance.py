@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from experiments import protocols  # noqa: F401  conf/ asks it for what the paper chose for a data set
 from scvi_core.counts import InvalidCounts
 
 ROOT = Path(__file__).parents[2]
