@@ -1,7 +1,9 @@
 """The two protocols as lists of choices: what the paper's text says, what the authors' code did (conf/protocol/)."""
 
 import contextlib
+import functools
 import math
+import re
 from numbers import Real
 from typing import NamedTuple
 
@@ -12,35 +14,82 @@ from omegaconf.errors import OmegaConfBaseException
 from .provenance import ROOT
 
 WRITTEN, RUN = "as_written", "as_run"
+EVERY = "every data set below"  # of paper/data_sets.yaml
+NOT_IN_QUESTION = re.compile(
+    r"\$\{(?:oc\.select:[\w.]+|paper:\w+,[\w.]+),(.*)\}"
+)  # what a scale or a data set may have
 
 
 class Choice(NamedTuple):
-    """One choice of a protocol: a leaf of its yaml or, where the comment stands beside a block's name, that block."""
+    """One choice of a protocol, a leaf of its yaml or a block: its value as text, and where it is from."""
 
     value: str
-    comment: str
+    source: str
+    data_sets: list  # (data set, value, source) where that is another one
+
+
+def of_the_paper(protocol, key, otherwise, *, _root_):
+    """``${paper:PROTOCOL,KEY,OTHERWISE}``: what the paper chose for the data set of the run, or ``otherwise``."""
+    experiment = OmegaConf.select(_root_, "experiment.name")
+    for entry in _entries(OmegaConf.select(_root_, "dataset")):
+        for side in (protocol, "both"):
+            for name in (f"{key} in {experiment}", key):
+                if name in entry.get(side, {}):
+                    return entry[side][name]["value"]
+    return otherwise
+
+
+OmegaConf.register_new_resolver("paper", of_the_paper, replace=True)
+
+
+def _entries(dataset):
+    """The blocks of paper/data_sets.yaml that a data set takes its values from, its own first."""
+    table, treated_as = _paper("data_sets"), dataset.get("treated_as")
+    if treated_as is not None and str(treated_as) not in table:
+        raise ValueError(f"dataset.treated_as={treated_as} is no data set of the paper: choose {', '.join(table)}.")
+    name = str(treated_as or dataset.get("published_as"))
+    return [table[name], table[EVERY]] if name in table else []
 
 
 def choices(protocol):
-    """{key: Choice} of conf/protocol/<protocol>.yaml; a block with a comment beside its name is one choice."""
-    text = _path(protocol).read_text()
-    lines = text.splitlines()
+    """{key: Choice} of conf/protocol/<protocol>.yaml; the keys are those of paper/sources.yaml."""
+    block = yaml.safe_load(_path(protocol).read_text())
+    return {
+        key: Choice(_text(_at(block, key)), sources.get(protocol, ""), list(_of_data_sets(protocol, key)))
+        for key, sources in _paper("sources").items()
+    }
 
-    def comment(node):
-        return lines[node.start_mark.line].partition("#")[2].strip()
 
-    def leaves(node, key):
-        for name, value in node.value:
-            below = f"{key}{name.value}"
-            if not isinstance(value, yaml.MappingNode):
-                yield below, Choice(value.value or "null", comment(name))
-            elif comment(name):
-                inner = ", ".join(f"{k}: {c.value}" for k, c in leaves(value, ""))
-                yield below, Choice(inner, comment(name))
-            else:
-                yield from leaves(value, f"{below}.")
+def _of_data_sets(protocol, choice):
+    for name, entry in _paper("data_sets").items():
+        for side in ("both", protocol):
+            for key, chosen in entry.get(side, {}).items():
+                if re.split("[ .]", key)[: choice.count(".") + 1] == choice.split("."):
+                    part = key[len(choice) :].strip(" .")  # "in imputation", or "train" of the choice "split"
+                    yield (
+                        name,
+                        f"{part}: {_text(chosen['value'])}" if part else _text(chosen["value"]),
+                        chosen["source"],
+                    )
 
-    return {key: choice for key, choice in leaves(yaml.compose(text), "") if key != "name"}
+
+def _text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "{}"
+    if isinstance(value, str):
+        while inner := NOT_IN_QUESTION.fullmatch(value):
+            value = inner[1]
+        return value
+    return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()
+
+
+def _at(block, key):
+    return functools.reduce(lambda inner, part: inner[part], key.split("."), block)
+
+
+@functools.cache
+def _paper(name):
+    return yaml.safe_load(_path(f"paper/{name}").read_text())
 
 
 def flip(config):
@@ -55,10 +104,7 @@ def flip(config):
     for key in config.flip:
         if key not in known:
             raise ValueError(f"flip={key}: conf/protocol/{other}.yaml has no such choice; it has: {', '.join(known)}.")
-        value = block
-        for part in key.split("."):
-            value = value[part]
-        OmegaConf.update(config.protocol, key, value, merge=False)
+        OmegaConf.update(config.protocol, key, _at(block, key), merge=False)
 
 
 def check(config):

@@ -38,13 +38,14 @@ def main():
 def write(results_dir):
     """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
     written, run = choices(WRITTEN), choices(RUN)
-    different = [key for key in written if written[key].value != run[key].value]
+    different = [key for key in written if values(written[key]) != values(run[key])]
     runs = list(_runs(Path(results_dir)))
     lines, missing = [*HEAD], {}
     for key in different:
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
         for name, choice in ((WRITTEN, written[key]), (RUN, run[key])):
-            lines.append(f"| {name} | `{choice.value}` | {choice.comment or '–'} |")
+            lines.append(f"| {name} | `{choice.value}` | {choice.source or '–'} |")
+            lines += [f"| {name}, {data} | `{value}` | {source} |" for data, value, source in choice.data_sets]
         measured, methods = {}, {}
         for reference, flipped in _pairs(key, runs):
             measured.setdefault(flipped["of"], []).extend(_effects(reference, flipped))
@@ -60,6 +61,11 @@ def write(results_dir):
     with atomic(path, "w") as file:
         file.write("\n".join(lines).rstrip() + "\n")
     return path, missing
+
+
+def values(choice):
+    """What a choice is, whatever it is from."""
+    return choice.value, [(name, value) for name, value, _ in choice.data_sets]
 
 
 def _concerned(key, runs):

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from experiments.loop import protocol  # noqa: F401  conf/ asks it for what the paper chose for a data set
 from scvi_core.data.counts import InvalidCounts
 
 ROOT = Path(__file__).parents[2]

@@ -1,15 +1,24 @@
 """Protocols as lists of choices, and what each choice moves."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import hydra
 import pandas as pd
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
-from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
+from experiments.loop.protocol import EVERY, RUN, WRITTEN, check, choices, flip
 from experiments.loop.provenance import ROOT
 from experiments.report import deviations
+from experiments.run import _resolve
+
+EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "exp").glob("*.yaml"))
+DATA_SETS = yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "data_sets.yaml").read_text())
 
 
 def protocol(name):
@@ -33,16 +42,141 @@ def test_every_dataset_runs_under_both_protocols(dataset, name):
     check(config)
 
 
+def leaves(block, key=""):
+    for name, value in block.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{key}{name}.")
+        else:
+            yield f"{key}{name}", value
+
+
+@pytest.mark.parametrize("name", [WRITTEN, RUN])
+def test_every_value_is_part_of_one_choice(name):
+    for leaf, _ in leaves(OmegaConf.to_container(protocol(name))):
+        assert leaf == "name" or sum(f"{leaf}.".startswith(f"{key}.") for key in choices(name)) == 1, leaf
+
+
+@pytest.mark.parametrize("name", [WRITTEN, RUN])
+def test_what_a_data_set_has_of_its_own_is_asked_for_and_has_a_source(name):
+    asked = {}
+    for leaf, value in leaves(OmegaConf.to_container(protocol(name))):
+        for side, key in re.findall(r"\$\{paper:(\w+),([\w.]+),", str(value)):
+            asked[key] = side
+            assert (side, key) == (name, leaf)  # and of this side, so that a flip takes it along
+    for data_set, entry in DATA_SETS.items():
+        assert set(entry) <= {"both", WRITTEN, RUN}
+        for key, chosen in {**entry.get("both", {}), **entry.get(name, {})}.items():
+            key, _, experiment = key.partition(" in ")
+            assert key in asked, (data_set, key)
+            assert not experiment or experiment in EXPERIMENTS
+            assert set(chosen) == {"value", "source"}
+            assert chosen["source"]
+
+
 def test_every_difference_names_its_source():
     written, run = choices(WRITTEN), choices(RUN)
-    silent = [k for k in written if written[k].value != run[k].value and not (written[k].comment and run[k].comment)]
-    assert silent == ["scvi.n_epochs"]  # its comment stands above it, for want of room
+    assert not [k for k in written if written[k].value != run[k].value and not (written[k].source and run[k].source)]
 
 
-def test_a_block_with_a_comment_is_one_choice():
-    assert choices(RUN)["split"].value.endswith("random_state: 0")
+def test_a_block_with_a_source_is_one_choice():
+    assert choices(RUN)["split"].value == "train: 0.75, test: 0.25, random_state: 0"
     assert "split.train" not in choices(RUN)
     assert choices(RUN)["imputation.scored"].value == "chosen"
+
+
+def resolved(*overrides, keep=("protocol", "methods")):
+    """The configuration of a run as the run gets it."""
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
+        config = _resolve(hydra.compose("config", list(overrides)))
+    return [config[name] for name in keep]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [  # shares, rates and lengths as the paper and the authors' notebooks have them
+        ("imputation cortex as_written", {"split.train": 0.6, "split.test": 0.3, "scvi.n_epochs": 250}),
+        ("imputation cortex as_run", {"split.train": 0.75, "scvi.n_epochs": 200, "scvi.use_batch": False}),
+        ("clustering standin/cortex as_run", {"split.test": 0.25, "scvi.n_epochs": 250, "scvi.lr": 4e-4}),
+        ("technical standin/pbmc as_run", {"scvi.n_epochs": 100, "technical.left_out": ["Other"]}),
+        ("differential pbmc as_run", {"scvi.n_epochs": 125, "differential.size_factors": "ratio"}),
+        ("batch standin/retina as_run", {"scvi.lr": 5e-4, "scvi.use_batch": True}),
+        ("structure hemato as_run dataset.version=filtered", {"split.train": 1.0, "split.test": 0}),
+        ("stability brain_large as_run", {"stability.lr": 5e-3, "split.train": 0.9, "scvi.kl_warmup_epochs": 0}),
+        ("stability standin/brain_large as_run", {"stability.lr": 5e-3, "split.train": 0.75}),
+        ("stability standin/brain_large as_written", {"stability.lr": 1e-3, "stability.kl_warmup_epochs": 100}),
+        ("scalability simulated as_run", {"scvi.n_epochs": 120, "scvi.lr": 1e-3, "scvi.use_batch": True}),
+        ("imputation h5ad as_run", {"scvi.n_epochs": 250, "scvi.use_batch": True, "split.train": 0.75}),
+        ("imputation h5ad as_run dataset.treated_as=PBMC", {"scvi.n_epochs": 300, "scvi.use_batch": False}),
+        ("imputation cortex as_run scale=smoke", {"scvi.n_epochs": 3, "likelihood.tuning_epochs": 3}),
+        ("imputation cortex as_run protocol.scvi.n_epochs=50", {"scvi.n_epochs": 50}),
+        ("imputation cortex as_written protocol.split.train=0.5", {"split.train": 0.5, "split.test": 0.3}),
+        ("imputation pbmc as_written flip=[scvi.n_epochs]", {"scvi.n_epochs": 300, "scvi.use_batch": True}),
+        ("imputation pbmc as_run flip=[corruption.binomial.fraction]", {"corruption.binomial.fraction": 0.1}),
+    ],
+)
+def test_what_is_chosen_for_a_data_set(overrides, expected):
+    experiment, dataset, side, *others = overrides.split()
+    made, methods = resolved(f"+exp={experiment}", f"dataset={dataset}", f"protocol={side}", *others)
+    found = dict(leaves(made))
+    assert {key: found[key] for key in expected} == expected
+    if experiment != "stability" and "scvi" in methods:
+        assert (methods["scvi"]["n_epochs"], methods["scvi"]["lr"]) == (found["scvi.n_epochs"], found["scvi.lr"])
+
+
+def test_nothing_but_values_is_in_the_protocol_of_a_record():
+    """Records are keyed by it: a word in a source computes nothing anew."""
+    (made,) = resolved("+exp=technical", "dataset=pbmc", keep=["protocol"])
+    sources = {source for choice in choices(WRITTEN).values() for source in [choice.source, *choice.data_sets]}
+    assert not sources & {str(value) for _, value in leaves(made)}
+    assert set(dict(leaves(made))) == set(dict(leaves(OmegaConf.to_container(protocol(WRITTEN)))))
+
+
+def test_a_data_set_of_the_paper_that_there_is_not_is_named():
+    with pytest.raises(ValueError, match=rf"treated_as=PMBC is no data set of the paper: choose {EVERY}, CORTEX, PBMC"):
+        resolved("+exp=imputation", "dataset=h5ad", "dataset.treated_as=PMBC")
+
+
+@pytest.fixture
+def newcomer(tmp_path):
+    """A data set as a newcomer adds it: one file, one yaml with nothing but what the data are."""
+    (tmp_path / "conf" / "dataset").mkdir(parents=True)
+    (tmp_path / "toy_counts.py").write_text(
+        "import numpy as np\n"
+        "from datasets.base import make_dataset\n\n\n"
+        "def load():\n"
+        "    counts = np.random.default_rng(0).poisson(2, size=(60, 20))\n"
+        "    names = [[f'{kind}{i}' for i in range(n)] for kind, n in zip(('cell', 'gene'), counts.shape)]\n"
+        "    source = {'name': 'toy', 'origin': 'Drawn here.', 'steps': []}\n"
+        "    return make_dataset(counts, cells=names[0], genes=names[1], source=source)\n"
+    )
+    (tmp_path / "conf" / "dataset" / "toy.yaml").write_text("name: toy\nloader: {_target_: toy_counts.load}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("side", [WRITTEN, RUN])
+def test_a_new_data_set_needs_no_key_of_its_own_for_any_experiment(newcomer, side):
+    own = f"hydra.searchpath=[file://{newcomer / 'conf'}]"
+    for experiment in EXPERIMENTS:
+        sizes = ["+dataset.n_cells=60", "+dataset.n_genes=20"] if experiment.startswith("scalability") else []
+        made, methods = resolved(own, f"+exp={experiment}", "dataset=toy", f"protocol={side}", *sizes)
+        found = dict(leaves(made))
+        assert (found["split.train"], found["scvi.n_epochs"], found["scvi.lr"]) == (0.75, 250, 4e-4)
+        assert found["differential.size_factors"] == "poscounts"
+        assert found["scvi.use_batch"] is True
+        assert methods
+
+
+def test_a_new_data_set_works_at_the_first_run(newcomer):
+    arguments = ["-m", "+exp=imputation", "dataset=toy", f"protocol={WRITTEN},{RUN}", "scale=smoke", "seeds=[0]"]
+    left_out = [f"~methods.{name}" for name in ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]]
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.run", "--config-dir", str(newcomer / "conf"), *arguments, *left_out],
+        cwd=newcomer, env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(newcomer)])},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(path.read_text()) for path in (newcomer / "results" / "records").rglob("*.json")]
+    assert {(record["protocol"], record["status"]) for record in records} == {(WRITTEN, "done"), (RUN, "done")}
 
 
 def test_a_flip_takes_one_choice_and_nothing_else():
@@ -118,4 +252,7 @@ def test_every_difference_has_a_section(results):
     text = deviations.write(results)[0].read_text()
     written, run = choices(WRITTEN), choices(RUN)
     for key in written:
-        assert (f"\n## {key}\n" in text) == (written[key].value != run[key].value)
+        differ = deviations.values(written[key]) != deviations.values(run[key])
+        assert (f"\n## {key}\n" in text) == differ
+        for choice in (written[key], run[key]) if differ else ():
+            assert all(source in text for source in [choice.source, *(source for *_, source in choice.data_sets)])
