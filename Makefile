@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help reproduce everything smoke test r lint clean
+.PHONY: help reproduce everything smoke quick test r lint clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,15 @@ everything: $(VENV)/.base ## every experiment, both protocols, then what each di
 smoke: $(VENV)/.base ## every experiment from data to figures on a few simulated cells: minutes, and its numbers mean nothing
 	$(BIN)/python -m experiments.run -m '+exp=glob(*)' scale=smoke dataset=simulated results_dir=results/smoke $(ARGS)
 
+# One worker on each core, a thread each; the tests of a file stay together, for they share what was fitted once.
+PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist loadfile
+quick test: OMP_NUM_THREADS := 1
+
+quick: $(VENV)/.dev ## the tests to run before a commit: a minute, without R, clusters and whole runs
+	$(PYTEST) -m 'not slow and not r and not cluster' $(ARGS)
+
 test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need, R included where that is possible, and run them
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 r: $(VENV)/.dev ## install R and the bridge to it (as root on Debian 12; elsewhere it says what to do)
 	@sh r_env/install.sh || test $$? -eq 2

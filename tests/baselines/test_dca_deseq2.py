@@ -9,9 +9,6 @@ from baselines.controls import BulkReference, RandomPValues
 from baselines.dca import DCA
 from baselines.dca_deseq2 import DCADESeq2
 from baselines.deseq2 import DESeq2
-from r_env import bridge
-
-reason = bridge.available() or ("DESeq2 is missing" if bridge.missing(["DESeq2"]) else None)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +19,7 @@ def counts():
     return rng.poisson(mean * rng.gamma(20, 0.05, size=(160, 1))), group
 
 
-@pytest.mark.skipif(reason is not None, reason=str(reason))
+@pytest.mark.r("DESeq2")
 def test_denoised_counts_are_truncated_and_tested(counts):
     X, group = counts
     chosen = np.arange(160) < 100

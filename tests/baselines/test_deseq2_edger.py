@@ -21,8 +21,7 @@ CALLS = {
     "edger_QLF": EdgeR(test="QLF"),
     "edger_LRT": EdgeR(test="LRT"),
 }
-reason = bridge.available() or ("R packages are missing" if bridge.missing(["DESeq2", "edgeR"]) else None)
-needs_r = pytest.mark.skipif(reason is not None, reason=str(reason))
+needs_r = pytest.mark.r("DESeq2", "edgeR")
 
 
 @pytest.fixture(scope="module")

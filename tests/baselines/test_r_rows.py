@@ -15,12 +15,6 @@ from r_env import bridge
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 ROWS = {"MAST": MASTInR(), "sva": ComBatInR(), "SIMLR": SIMLRInR(n_clusters=4), "zinbwave": ZINBWaVEInR(n_latent=2)}
-reason = bridge.available()
-
-
-def needs(package):
-    absent = reason or (f"R package {package} is not installed" if bridge.missing([package]) else None)
-    return pytest.mark.skipif(absent is not None, reason=str(absent))
 
 
 def golden(name):
@@ -32,8 +26,10 @@ def counts():
     return np.random.default_rng(1).negative_binomial(2, 0.2, size=(80, 30)) + np.eye(80, 30, dtype=int)
 
 
+@pytest.mark.slow  # it starts R where there is one
 @pytest.mark.parametrize("package", ROWS)
 def test_a_missing_package_is_said_before_anything_is_computed(package, counts):
+    reason = bridge.available()
     if reason is None and not bridge.missing([package]):
         pytest.skip(f"R package {package} is installed")
     with pytest.raises(bridge.RUnavailable) as caught:
@@ -42,7 +38,7 @@ def test_a_missing_package_is_said_before_anything_is_computed(package, counts):
     assert caught.value.skip
 
 
-@needs("sva")
+@pytest.mark.r("sva")
 @pytest.mark.parametrize(
     ("case", "options"),
     [
@@ -60,7 +56,7 @@ def test_combat_equals_the_golden_run(case, options):
     np.testing.assert_allclose(combat_in_r(given["data"], batch=given["batch"], **options), given[case], atol=1e-10)
 
 
-@needs("sva")
+@pytest.mark.r("sva")
 def test_combat_in_r_equals_our_own(counts):
     batch = np.arange(len(counts)) % 3
     in_r, own = ComBatInR(n_latent=3).fit(counts, batch), ComBat(n_latent=3).fit(counts, batch)
@@ -70,7 +66,7 @@ def test_combat_in_r_equals_our_own(counts):
     np.testing.assert_array_equal(in_r.correct(counts, one), own.correct(counts, one))
 
 
-@needs("MAST")
+@pytest.mark.r("MAST")
 @pytest.mark.parametrize("options", [{}, {"shrink": False}, {"normalise": True}])
 def test_mast_equals_the_golden_run(options):
     given = golden("mast")
@@ -83,7 +79,7 @@ def test_mast_equals_the_golden_run(options):
         np.testing.assert_allclose(table[name], given[f"{case}__{name}"], rtol=1e-8, atol=1e-8, err_msg=name)
 
 
-@needs("MAST")
+@pytest.mark.r("MAST")
 def test_mast_in_r_equals_our_own_with_batches(counts):
     group, batch = np.arange(len(counts)) % 2 == 0, np.arange(len(counts)) % 3
     in_r, own = (method.compare(counts, group, ~group, batch=batch) for method in (MASTInR(), MAST()))
@@ -91,7 +87,7 @@ def test_mast_in_r_equals_our_own_with_batches(counts):
     np.testing.assert_allclose(in_r["log_fold_change"], own["log_fold_change"], rtol=1e-6, atol=1e-8)
 
 
-@needs("SIMLR")
+@pytest.mark.r("SIMLR")
 @pytest.mark.parametrize(("k", "kk"), [(30, 200), (10, 20)])
 def test_simlr_equals_the_golden_run(k, kk):
     given = golden("simlr")
@@ -105,14 +101,14 @@ def test_simlr_equals_the_golden_run(k, kk):
     assert method.clusters(counts).shape == method.embed(counts)[:, 0].shape == (len(counts),)
 
 
-@needs("SIMLR")
+@pytest.mark.r("SIMLR")
 def test_simlr_estimates_the_number_of_clusters():
     given = golden("simlr")
     method = SIMLRInR(n_clusters=None, n_neighbors=10, n_components=20).fit(given["counts"])
     assert method.n_clusters_ == given["candidates"][np.argmin(given["K1"])]
 
 
-@needs("zinbwave")
+@pytest.mark.r("zinbwave")
 def test_zinbwave_reaches_the_golden_fit():
     """The start is random, and fits from two starts of the golden runs lie 0.4 apart."""
     given = golden("zinbwave_disp10")

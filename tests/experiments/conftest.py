@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 sys.path.insert(0, str(Path(__file__).parent))  # tidy.py; planted.py, by jobs in processes of their own
+sys.warnoptions.append("error")  # the processes of jobs are as strict as this one
 
 
 @pytest.fixture(scope="session")

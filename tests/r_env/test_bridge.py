@@ -20,8 +20,7 @@ from r_env import bridge
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 ROUNDTRIP, NOWHERE = HERE / "roundtrip.R", HERE / "nowhere.R"
-reason = bridge.available()
-needs_r = pytest.mark.skipif(reason is not None, reason=str(reason))
+needs_r = pytest.mark.r
 
 
 def echo(x):
@@ -161,6 +160,7 @@ def test_a_missing_package_is_named():
     assert caught.value.skip
 
 
+@pytest.mark.slow
 def test_without_r_the_reason_is_said(tmp_path):
     code = "from r_env import bridge; print(bridge.available())"
     absent = {"PATH": str(tmp_path), "R_HOME": ""}
