@@ -1,23 +1,25 @@
 """Bars of several scores side by side, the methods in the same rows (Fig 8)."""
 
+import numpy as np
+import pandas as pd
+import seaborn as sns
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ..metrics.registry import METRICS
-from .bar import CUT, LABEL, PUBLISHED, RIGHT, Bar, bars_caption, longest, ranked, scale
-from .style import MARGIN, NUMBER, SuiteFigure, in_style, inches, wrap
-from .words import title_of
+from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
+from .words import outcome, seeds_of, spread_of, title_of
 
-WIDTH = 7.2  # inches: two columns of a journal
-PANEL = 2.2  # inches: at most, for a panel
-GAP = RIGHT + 0.06  # inches: between panels
-BAR = 0.135  # inches: a bar, with room for its number
+CUT = 1.3  # times the longest method: a longer control is cut
 
 
-def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
-    """Fig 8: a panel per score, a row per method, the published values as hollow diamonds.
+@in_style()
+def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what=""):
+    """Fig 8: a panel per score, a row per method, the number at the right, the published value as a hollow diamond.
 
-    The rows are in the order of the first panel, best first, then the controls (grey).
+    The rows are in the order of the first panel, best first, then the controls (grey), which give the score a scale. A
+    control more than ``CUT`` times longer than all else is drawn shorter, with a mark across the bar, a note in the
+    caption and its true value beside it.
 
     Parameters
     ----------
@@ -34,71 +36,92 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2):
         Names and colours of the bars of a method, in the order of the scores of a panel; method colours without.
     digits : int
         Decimals of the numbers.
+    what : str
+        Added to the title.
 
     Returns
     -------
     SuiteFigure
     """
-    axes, panels = [METRICS[name] for name in panels], list(panels.values())
-    shown = table[table["score"].isin([score for panel in panels for score in panel])]
-    rows = ranked(table[table["score"] == panels[0][-1]], axes[0].better)
-    labels = [*rows["label"], *(label for label in shown["label"].unique() if label not in set(rows["label"]))]
-    fills = list((series or {}).values())
-    with in_style():
-        names = [wrap(label, NUMBER, LABEL) for label in labels]
-        left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
-        width = min(WIDTH, left + len(panels) * PANEL)
-        inner = (width - left) / len(panels) - GAP
-        what = [[*wrap(axis.label, 7.5, inner + RIGHT), f"{axis.better} is better"] for axis in axes]
-        below = 0.3 + 0.14 * max(map(len, what))
-        step = max(0.23, 0.12 * max(map(len, names)), 0.09 + BAR * max(map(len, panels)))
-        placed = [_bars(shown, panel, labels, fills, digits, BAR / step) for panel in panels]
-        caption = bars_caption(shown, [bar for bars in placed for bar in bars.values()]) + note
-        figure = SuiteFigure(
-            width, len(labels) * step + below, title=title_of(next(rows.itertuples()), like), caption=caption,
-            beside_title=0.8 + 0.45 * len(fills),
-        )  # fmt: skip
-        for p, bars in enumerate(placed):
-            at = left + p * (inner + GAP)
-            ax = figure.panel(at, below, inner, len(labels) * step)
-            low, unit = scale(list(bars.values()), inner)
-            ax.set(xlim=(low, low + inner / unit), ylim=(len(labels) - 0.5, -0.5))
-            for place, bar in bars.items():
-                bar.draw(ax, place, unit)
-            ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names] if p == 0 else [""] * len(labels))
-            ax.xaxis.set_major_locator(MaxNLocator(4))
-            ax.tick_params(axis="y", length=0)
-            ax.spines["left"].set_visible(False)
-            ax.axvline(0, color="#444444", linewidth=0.6)
-            figure.write(at + inner / 2, figure.foot + MARGIN, "\n".join(what[p]), ha="center", va="bottom")
-        _legend(figure, ax, series, shown["published"].notna().any())
+    shown = table[table["score"].isin([score for scores in panels.values() for score in scores])]
+    first, *_ = panels
+    ranks = _ranked(shown[shown["score"] == panels[first][-1]], METRICS[first].better)
+    labels = list(dict.fromkeys([*ranks["label"], *shown["label"]]))
+    drawn = {name: _cut(shown[shown["score"].isin(scores)]) for name, scores in panels.items()}
+    cut = any((rows["length"] < rows["mean"]).any() for rows in drawn.values())
+    caption = f"{seeds_of(shown)} {spread_of(shown, 'Bar')}{' Bars with a mark across are longer than drawn.' * cut}"
+    title = title_of(next(ranks.itertuples()), like, what)
+    figure = SuiteFigure(min(COLUMN + 1.9 * (len(panels) - 1), PAGE), title=title, caption=caption + note)
+    axes = figure.panels([""] * len(panels), sharey=True)
+    for ax, (name, scores) in zip(axes, panels.items(), strict=True):
+        _bars(ax, drawn[name], labels, scores, list((series or {}).values()), digits)
+        metric, alone = METRICS[name], len(panels) == 1
+        direction = f"\n{metric.better} is better" if metric.better else ""
+        ax.set_xlabel(fold(metric.label, 44 if alone else 27) + direction)
+        ax.xaxis.set_major_locator(MaxNLocator(5 if alone else 4, integer=metric.whole))
+    handles = [Patch(color=fill, label=name) for name, fill in (series or {}).items()]
+    if shown["published"].notna().any():
+        handles += ax.plot([], [], label="published", **PUBLISHED)
+    if handles:
+        figure.key(handles)
+    lines = max(fold(label, 20).count("\n") + 1 for label in labels)
+    figure.fit(len(labels) * max(0.23, 0.13 * lines, 0.09 + 0.14 * max(map(len, panels.values()))))
     figure.data = shown
-    figure.alt = f"Bars of {', '.join(axis.label for axis in axes)} by method. "
-    figure.alt += "; ".join(f"{bar.row.score} {bar.words}" for bars in placed for bar in bars.values()) + "."
+    words = (f"{row.score} {_words(row, digits)}" for rows in drawn.values() for row in rows.itertuples())
+    figure.alt = f"Bars of {', '.join(METRICS[name].label for name in panels)} by method. {'; '.join(words)}."
     return figure
 
 
-def _bars(table, panel, labels, fills, digits, thick):
-    """The bars of one panel by their place, a row of the panel being one unit."""
-    rows = table[table["score"].isin(panel)].set_index(["label", "score"], drop=False)
-    limit = CUT * max(longest(rows[rows["score"] == score]) for score in panel)
-    bars = {}
-    for i, label in enumerate(labels):
-        for k, score in enumerate(panel):
-            if (label, score) in rows.index:
-                row = next(rows.loc[[(label, score)]].itertuples())
-                look = {"thick": 0.9 * thick, "fill": fills[k]} if fills else {}
-                bars[i + (k - (len(panel) - 1) / 2) * thick] = Bar(row, limit, digits=digits, **look)
-    return bars
+def _ranked(table, better):
+    """Methods by score, those without one last; then the controls."""
+    ordered = table.sort_values("mean", ascending=better == "lower", na_position="last", kind="stable")
+    return ordered.sort_values("role", key=lambda role: role == "control", kind="stable")
 
 
-def _legend(figure, ax, series, published):
-    handles = [Patch(color=fill, label=name) for name, fill in (series or {}).items()]
-    if published:
-        handles += ax.plot([], [], label="published", **PUBLISHED)
-    if handles:
-        corner = (1 - MARGIN / figure.width, 1 - MARGIN / figure.height)
-        figure.legend(
-            handles=handles, loc="upper right", bbox_to_anchor=corner, ncols=len(handles), frameon=False,
-            borderaxespad=0, borderpad=0, handletextpad=0.4, handlelength=1, columnspacing=1, fontsize=NUMBER,
-        )  # fmt: skip
+def _cut(rows):
+    """The rows of one panel with the ``length`` of their bars: controls end not far beyond the longest method."""
+    methods = rows[rows["role"] != "control"]
+    limit = CUT * np.nanmax([0.0, *methods[["mean", "ci_high", "published"]].to_numpy(dtype=float).ravel()])
+    is_cut = (rows["role"] == "control") & (rows["mean"] > limit) & (limit > 0)
+    return rows.assign(length=rows["mean"].mask(is_cut, limit))
+
+
+def _bars(ax, rows, labels, scores, fills, digits):
+    """The bars of one panel; without ``fills`` each has the colour of its method."""
+    thick = 0.8 / len(scores) if fills else 0.66
+    step = [scores.index(score) - (len(scores) - 1) / 2 for score in rows["score"]]
+    rows = rows.assign(place=[labels.index(label) for label in rows["label"]] + thick * np.array(step))
+    rows["name"] = rows["label"].map(lambda label: fold(label, 20))
+    names = [fold(label, 20) for label in labels]
+    palette = fills or {name: colour(label, role) for name, label, role in zip(rows["name"], rows["label"], rows["role"], strict=True)}
+    sns.barplot(
+        rows, x="length", y="name", order=names, hue="score" if fills else "name", hue_order=scores if fills else names,
+        palette=palette, saturation=1, dodge=bool(fills), width=0.8 if fills else thick, errorbar=None, legend=False, ax=ax,
+    )  # fmt: skip
+    spread = rows[(rows["length"] == rows["mean"]) & rows["ci_low"].notna()]
+    around = np.abs(spread[["ci_low", "ci_high"]].to_numpy().T - spread["mean"].to_numpy())
+    line = {"ecolor": "black", "elinewidth": 0.8, "capsize": 1.8, "capthick": 0.8, "zorder": 6}
+    ax.errorbar(spread["mean"], spread["place"], xerr=around, fmt="none", **line)
+    ax.plot(rows["published"], rows["place"], clip_on=False, **PUBLISHED)
+    for row in rows.itertuples():
+        style = {} if row.n_seeds else {"color": SOFT, "style": "italic"}
+        beside = {"transform": ax.get_yaxis_transform(), "va": "center", "fontsize": NUMBER}
+        ax.text(1.03, row.place, _number(row, digits), **beside, **style)
+        if row.length < row.mean:
+            ax.text(row.length, row.place, "//  ", color="white", weight="bold", ha="right", va="center")
+    ax.axvline(0, color="#444444", linewidth=0.6)
+    ax.set(ylim=(len(labels) - 0.5, -0.5), ylabel="")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+
+
+def _number(row, digits):
+    return f"{row.mean:z.{digits}f}".replace("-", "−") if row.n_seeds else outcome(row.status)
+
+
+def _words(row, digits):
+    """What a bar shows."""
+    text = f"{row.label} {_number(row, digits)}"
+    if np.isfinite(row.ci_low):
+        text += f" ({row.ci_low:z.{digits}f} to {row.ci_high:z.{digits}f})"
+    return text + (f", published {row.published:.{digits}f}" if pd.notna(row.published) else "")

@@ -1,14 +1,13 @@
-"""Lines over a setting or over the epochs of training, in panels (Fig 14)."""
+"""Lines over a setting or over the epochs of training, in panels (Table 1, Fig 14)."""
 
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_lines, in_style, inches, wrap
-
-LEFT, BELOW, RIGHT = 0.72, 0.42, 0.12  # inches around a panel
-HEIGHT = 1.55
+from .style import PAGE, PUBLISHED, SuiteFigure, fold, in_style
+from .words import short
 
 
 class Panel(NamedTuple):
@@ -18,9 +17,11 @@ class Panel(NamedTuple):
     y: str
     ticks: tuple  # of the horizontal axis
     log: bool = False  # both axes
+    log_x: bool = False  # that one alone
 
 
-def line_panels(data, panels, looks, *, title, caption):
+@in_style()
+def line_panels(data, panels, looks, *, title, caption, height=1.55):
     """Two panels side by side, more below them; one line per name, with its interval and the published points.
 
     Parameters
@@ -32,38 +33,28 @@ def line_panels(data, panels, looks, *, title, caption):
     looks : dict of str to dict
         Options of matplotlib's ``plot`` for each line, in the order of the legend.
     title, caption : str
+    height : float
+        Inches that a panel is high.
 
     Returns
     -------
     SuiteFigure
     """
-    columns = min(2, len(panels))
-    rows = -(-len(panels) // columns)
     used = {name: look for name, look in looks.items() if name in set(data["line"])}
-    with in_style():
-        legend = _lines(used, data["published"].notna().any(), columns * COLUMN - 2 * MARGIN)
-        above = 0.16 * len(legend) + 0.06
-        figure = SuiteFigure(columns * COLUMN, rows * (HEIGHT + BELOW + 0.1) + above, title=title, caption=caption)
-        for k, (name, panel) in enumerate(panels.items()):
-            row, column = divmod(k, columns)
-            at = (rows - 1 - row) * (HEIGHT + BELOW + 0.1) + BELOW
-            ax = figure.panel(column * COLUMN + LEFT, at, COLUMN - LEFT - RIGHT, HEIGHT)
-            _draw(ax, data[data["panel"] == name], panel, used)
-            what = "\n".join(wrap(panel.y, 7.5, HEIGHT))
-            figure.write(column * COLUMN + MARGIN, figure.foot + at + HEIGHT / 2, what, va="center", rotation=90)
-        for line, entries in enumerate(legend):
-            y = figure.foot + rows * (HEIGHT + BELOW + 0.1) + above - 0.1 - 0.16 * line
-            for start, label, look in entries:
-                _key(figure, start, y, label, look)
+    figure = SuiteFigure(PAGE if len(panels) > 1 else PAGE / 2, title=title, caption=caption)
+    for ax, (name, panel) in zip(figure.panels([""] * len(panels), 2), panels.items(), strict=True):
+        _draw(ax, data[data["panel"] == name], panel, used, fold(panel.y, int(18 * height)))
+    handles = [Line2D([], [], label=name, **look) for name, look in used.items()]
+    if data["published"].notna().any():
+        handles.append(Line2D([], [], label="published", **PUBLISHED))
+    figure.key(handles)
+    figure.fit(height)
     figure.data = data
     figure.alt = "Lines. " + "; ".join(_words(data, panels)) + "."
     return figure
 
 
-PUBLISHED = {"marker": "D", "markerfacecolor": "white", "markersize": 4, "linestyle": "none", "markeredgewidth": 0.9}
-
-
-def _draw(ax, data, panel, looks):
+def _draw(ax, data, panel, looks, y_label):
     for name, look in looks.items():
         rows = data[(data["line"] == name) & data["y"].notna()].sort_values("x")
         if rows.empty:
@@ -74,32 +65,18 @@ def _draw(ax, data, panel, looks):
         else:
             ax.plot(rows["x"], rows["y"], **look)
             ax.fill_between(rows["x"], rows["low"], rows["high"], color=look["color"], alpha=0.2, linewidth=0)
-        ax.plot(rows["x"], rows["published"], color=look["color"], zorder=5, **PUBLISHED)
+        ax.plot(rows["x"], rows["published"], **PUBLISHED | {"markeredgecolor": look["color"]})
     if panel.log:
-        ax.set(xscale="log", yscale="log")
+        ax.set_yscale("log")
         low, high = ax.get_ylim()  # within a factor of five there may be one of 1, 2 and 5 alone
         ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high > 5 * low else MaxNLocator(4))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 100 else f"{value:.3g}")
-    ax.set_xticks(panel.ticks, [f"{tick:,}" for tick in panel.ticks])
+        ax.yaxis.set_minor_locator(NullLocator())
+    if panel.log or panel.log_x:
+        ax.set_xscale("log")
+    ax.set_xticks(panel.ticks, map(short, panel.ticks))
     ax.minorticks_off()
-    ax.set_xlabel(panel.x)
-
-
-def _lines(looks, published, width):
-    """Entries of the legend as lines of (start in inches, label, look)."""
-    entries = [*looks.items(), *([("published", {"color": "black", **PUBLISHED})] if published else [])]
-    lines = in_lines([0.45 + inches(label, NUMBER) for label, _ in entries], width)
-    return [[(MARGIN + start, *entries[i]) for i, start in line] for line in lines]
-
-
-def _key(figure, start, y, label, look):
-    ax = figure.add_axes((start / figure.width, (y - 0.06) / figure.height, 0.26 / figure.width, 0.12 / figure.height))
-    ax.axis("off")
-    if look["linestyle"] != "none":
-        ax.plot([0, 1], [0, 0], color=look["color"], linestyle=look["linestyle"])
-    ax.plot(0.5, 0, **look | {"linestyle": "none"})
-    ax.set_xlim(-0.1, 1.1)
-    figure.write(start + 0.3, y, label, va="center", fontsize=NUMBER)
+    ax.set(xlabel=panel.x, ylabel=y_label)
 
 
 def _words(data, panels):

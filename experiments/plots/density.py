@@ -1,15 +1,14 @@
 """Densities of one quantity against another, one square per method (Fig 2 and 10)."""
 
-import math
-
 import numpy as np
 import pandas as pd
 
 from ..metrics.registry import METRICS
-from .style import MARGIN, TITLE, SuiteFigure, colour, in_style, wrap
+from .style import COLUMN, PAGE, SuiteFigure, colour, in_style
 from .words import span, title_of
 
 
+@in_style()
 def density_panels(panels, *, limit, x, y, score, like=""):
     """Fig 2: density of imputed against original counts, one square per method, with two lines and the score d.
 
@@ -33,29 +32,20 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     """
     n = len(panels)
     columns = n if n <= 4 else 3 if n in (5, 6, 9) else 4
-    rows = math.ceil(n / columns)
-    side, gap, left, right, below = 1.38, 0.2, 0.5, 0.56, 0.4
-    names = [wrap(panel.label, TITLE, side) for panel in panels]
-    above = 0.11 + 0.14 * max(map(len, names))
-    width, height = left + columns * (side + gap) - gap + right, rows * (side + above) + below
     end = _end(panels, limit)
     title, caption = title_of(panels[0], like), _density_caption(panels, limit, end, score)
-    with in_style():
-        figure = SuiteFigure(width, height, title=title, caption=caption)
-        for i, panel in enumerate(panels):
-            row, column = divmod(i, columns)
-            ax = figure.panel(left + column * (side + gap), below + (rows - row - 1) * (side + above), side, side)
-            image = _density(ax, panel, limit, end, score)
-            ax.set_title("\n".join(names[i]), pad=4)
-            ax.tick_params(labelleft=column == 0, labelbottom=i + columns >= n)
-        figure.write((left + width - right) / 2, figure.foot + MARGIN, x, ha="center", va="bottom")
-        middle = figure.foot + (below + height - above) / 2
-        figure.write(MARGIN, middle, y, va="center", rotation=90)
-        top = below + (rows - 1) * (side + above)
-        bar = figure.colorbar(image, cax=figure.panel(width - right + 0.12, top, 0.07, side), ticks=[0, 1])
-        bar.set_ticklabels(["0", "max"])
-        bar.set_label("density", labelpad=-12)
-        bar.outline.set_linewidth(0.6)
+    figure = SuiteFigure(max(COLUMN, PAGE * columns / 4), title=title, caption=caption)
+    axes = figure.panels([panel.label for panel in panels], columns, sharex=True, sharey=True)
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        image = _density(ax, panel, limit, end, score)
+        ax.tick_params(labelbottom=i + columns >= n)
+    figure.body.supxlabel(x, fontsize="medium")
+    figure.body.supylabel(y, fontsize="medium")
+    bar = figure.body.colorbar(image, ax=axes[:columns], ticks=[0, 1], aspect=18, pad=0.02)
+    bar.set_ticklabels(["0", "max"])
+    bar.set_label("density", labelpad=-12)
+    bar.outline.set_linewidth(0.6)
+    figure.fit()
     each = (f"{p.label}: d = {getattr(p, score):.2f}, slope {float(p.arrays['slope']):.2f}" for p in panels)
     figure.data = pd.concat([_as_frame(panel, limit, x, y) for panel in panels], ignore_index=True)
     figure.alt = f"Density of {y} against {x}, 0 to {end:g}, one square per method. " + "; ".join(each) + "."

@@ -2,17 +2,18 @@
 
 import math
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from sklearn.metrics import pairwise_distances
 
-from .scatter import COLUMNS, GAP, Categories, draw_legend, legend_lines
-from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_style, wrap
+from .scatter import Categories
+from .style import COLUMN, PAGE, SuiteFigure, in_style
 from .words import span, title_of
 
-STRIP, SIDE = 0.06, 1.56  # inches: the bands of colour at two edges, and the image
 
-
+@in_style()
 def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     """Mean distance between blocks of cells in one order for all methods, colour map hot, each up to its own maximum.
 
@@ -40,37 +41,25 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     n_blocks = min(n_blocks, len(order))
     blocks = np.array_split(order, n_blocks)
     images = [block_distances(space, blocks) for space in spaces]
-    by_category = isinstance(colour, Categories)
-    columns = min(len(panels), COLUMNS)
-    rows = math.ceil(len(panels) / columns)
-    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
-    above, step = 0.1 + 0.14 * max(map(len, names)), STRIP + SIDE
-    width = max(2 * MARGIN + columns * (step + GAP) - GAP, 3.5)
-    legend = legend_lines(colour.names, width - 2 * MARGIN) if by_category else []
-    below = len(legend) * 0.14 + 0.06 if by_category else 0.2
     title = f"{title_of(panels[0], like)}, distances between cells by {what}"
-    with in_style():
-        figure = SuiteFigure(
-            width, below + rows * (step + above), title=title, caption=_caption(panels, order, what, n_blocks)
-        )
-        band = _band(colour, blocks)
-        for i, image in enumerate(images):
-            row, column = divmod(i, columns)
-            left, bottom = MARGIN + column * (step + GAP), below + (rows - row - 1) * (step + above)
-            ax = figure.panel(left + STRIP, bottom, SIDE, SIDE)
-            ax.imshow(image, cmap="hot", vmin=0, vmax=image.max() or 1, interpolation="nearest", aspect="auto")
-            top = figure.panel(left + STRIP, bottom + SIDE, SIDE, STRIP)
-            top.imshow(band[None], interpolation="nearest", aspect="auto")
-            figure.panel(left, bottom, STRIP, SIDE).imshow(band[:, None], interpolation="nearest", aspect="auto")
-            top.set_title("\n".join(names[i]), pad=3)
-        for ax in figure.axes:
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
-        if by_category:
-            draw_legend(figure, legend, colour, below)
-        else:
-            words = f"Bands, viridis, from the first cell to the last: {colour.low} to {colour.high}."
-            figure.write(MARGIN, figure.foot + 0.05, words, fontsize=NUMBER if len(words) * 0.05 < width else FOOT)
+    caption, by_category = _caption(panels, order, what, n_blocks), isinstance(colour, Categories)
+    if not by_category:
+        caption += f" Bands, viridis, from the first cell to the last: {colour.low} to {colour.high}."
+    figure = SuiteFigure(max(COLUMN, PAGE * min(len(panels), 4) / 4), title=title, caption=caption)
+    band = _band(colour, blocks)
+    for ax, image in zip(figure.panels([panel.label for panel in panels]), images, strict=True):
+        sns.heatmap(
+            image, cmap="hot", vmin=0, vmax=image.max() or 1, cbar=False, xticklabels=False, yticklabels=False,
+            rasterized=True, ax=ax,
+        )  # fmt: skip
+        for place, strip in (((0, 1, 1, 0.04), band[None]), ((-0.04, 0, 0.04, 1), band[:, None])):
+            edge = ax.inset_axes(place)
+            edge.imshow(strip, interpolation="nearest", aspect="auto")
+            edge.set_axis_off()
+        ax.set_title(ax.get_title(), pad=9)
+    if by_category:
+        figure.key(colour.handles())
+    figure.fit()
     figure.data = pd.concat([_as_frame(p.label, image) for p, image in zip(panels, images, strict=True)])
     figure.alt = _words(panels, spaces, colour, what)
     return figure
@@ -88,8 +77,6 @@ def block_distances(space, blocks):
 
 def _band(colour, blocks):
     """The colour of each block, (n_blocks, 4): of its most frequent category, or of its mean number."""
-    import matplotlib as mpl
-
     if isinstance(colour, Categories):
         return colour.colours[[np.bincount(colour.codes[block]).argmax() for block in blocks]]
     means = np.array([np.mean(colour.values[block]) for block in blocks])

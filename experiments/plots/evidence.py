@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 
-from .style import MARGIN, NUMBER, TITLE, SuiteFigure, colour, in_style, wrap
+from .style import COLUMN, NUMBER, PAGE, SuiteFigure, colour, in_style
 from .words import span, title_of
 
 CLIP = 20.0  # signed log10 p-values end here, as in Fig 5d–f
-SIDE, GAP, LEFT, BELOW, COLUMNS = 1.42, 0.34, 0.46, 0.4, 4  # inches; panels in a row
-LINE = {"color": "#c0392b", "linewidth": 0.7}  # thresholds, red as in the paper
+LINE = {"color": "#c0392b", "linewidth": 0.7, "zorder": 3}  # thresholds, red as in the paper
 BINS = 10  # Fig 12e
 
 
@@ -44,16 +44,8 @@ def evidence_panels(panels, *, bayes_factor, level, like=""):
         for sign in (-1, 1):
             ax.axvline(sign * threshold, **LINE)
             ax.axhline(sign * at_p, **LINE)
-        ax.plot(
-            x,
-            y,
-            ".",
-            color=colour(panel.label, panel.role),
-            markersize=2,
-            markeredgewidth=0,
-            alpha=0.6,
-            rasterized=True,
-        )
+        style = {"color": colour(panel.label, panel.role), "markersize": 2, "markeredgewidth": 0, "alpha": 0.6}
+        ax.plot(x, y, ".", rasterized=True, **style)
         weight = np.nanmedian(panel.arrays["idr_weight"]) if np.isfinite(panel.arrays["idr_weight"]).any() else np.nan
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1}
         ax.text(0.04, 0.96, f"p = {weight:.3f}", transform=ax.transAxes, va="top", fontsize=NUMBER, bbox=box)
@@ -92,35 +84,29 @@ def null_panels(panels, *, bayes_factor, level, like=""):
 
     def draw(ax, panel):
         values = panel.arrays["null"][np.isfinite(panel.arrays["null"])]
-        fill = colour(panel.label, panel.role)
         if _has_bayes_factor(panel):
             largest = np.abs(values).max(initial=0)
             reach = 1.1 * max(largest, bayes_factor)
-            ax.hist(values, bins=np.linspace(-reach, reach, 4 * BINS + 1), density=len(values) > 0, color=fill)
-            ax.set_xlim(-reach, reach)
+            edges = np.linspace(-reach, reach, 4 * BINS + 1)
             for sign in (-1, 1):
                 ax.axvline(sign * bayes_factor, **LINE)
             text = f"max {largest:.2f}" if len(values) else "none is finite"
         else:
-            ax.hist(values, bins=np.linspace(0, 1, 2 * BINS + 1), density=True, color=fill)
+            edges = np.linspace(0, 1, 2 * BINS + 1)
             ax.axhline(1, **LINE)
-            ax.set_xlim(0, 1)
             text = f"{np.mean(values < level):.1%} below {level:g}"
+        fill = {"color": colour(panel.label, panel.role), "alpha": 1, "linewidth": 0}
+        sns.histplot(x=values, bins=edges, stat="density", ax=ax, **fill)
+        ax.set_xlim(edges[[0, -1]])
         ax.set_ylim(top=1.18 * ax.get_ylim()[1])
         ax.text(0.5, 0.98, text, transform=ax.transAxes, va="top", ha="center", fontsize=NUMBER)
         return "Bayes factor" if _has_bayes_factor(panel) else "p-value"
 
     title = title_of(panels[0], like, "cells of one group")
     figure = _grid(panels, draw, "density of genes", title, caption)
-    figure.data = pd.concat(
-        [
-            pd.DataFrame(
-                {"label": p.label, "null_bayes_factor" if _has_bayes_factor(p) else "null_pvalue": p.arrays["null"]}
-            )
-            for p in panels
-        ],
-        ignore_index=True,
-    )
+    names = ["null_bayes_factor" if _has_bayes_factor(panel) else "null_pvalue" for panel in panels]
+    frames = [pd.DataFrame({"label": p.label, name: p.arrays["null"]}) for p, name in zip(panels, names, strict=True)]
+    figure.data = pd.concat(frames, ignore_index=True)
     figure.alt = "Histograms over genes, cells of one group against others of it. " + "; ".join(
         f"{p.label}: largest Bayes factor {np.nanmax(np.abs(p.arrays['null'])):.2f}"
         if _has_bayes_factor(p)
@@ -130,23 +116,15 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     return figure
 
 
+@in_style()
 def _grid(panels, draw, y_label, title, caption):
-    """Squares in rows of ``COLUMNS``; ``draw(ax, panel)`` fills one and returns what its x axis is called."""
-    columns = min(COLUMNS, len(panels))
-    rows = math.ceil(len(panels) / columns)
-    names = [wrap(panel.label, TITLE, SIDE) for panel in panels]
-    above = 0.12 + 0.14 * max(map(len, names))
-    step = SIDE + above + BELOW
-    width = LEFT + columns * (SIDE + GAP) - GAP + 2 * MARGIN
-    with in_style():
-        figure = SuiteFigure(width, rows * step, title=title, caption=caption)
-        for i, panel in enumerate(panels):
-            row, column = divmod(i, columns)
-            ax = figure.panel(LEFT + column * (SIDE + GAP), (rows - row - 1) * step + BELOW, SIDE, SIDE)
-            ax.set_xlabel(draw(ax, panel), labelpad=2, fontsize=NUMBER)
-            if column == 0:
-                ax.set_ylabel(y_label, labelpad=2)
-            ax.set_title("\n".join(names[i]), pad=4)
+    """Squares in rows; ``draw(ax, panel)`` fills one and returns what its x axis is called."""
+    columns = min(4, len(panels))
+    figure = SuiteFigure(max(COLUMN, PAGE * columns / 4), title=title, caption=caption)
+    for i, (ax, panel) in enumerate(zip(figure.panels([panel.label for panel in panels]), panels, strict=True)):
+        ax.set_xlabel(draw(ax, panel), fontsize=NUMBER)
+        ax.set_ylabel(y_label if i % columns == 0 else "")
+    figure.fit()
     return figure
 
 

@@ -1,14 +1,14 @@
 """Binned counts of one gene against their draws, one square per method (Fig 7d-f)."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.colors import PowerNorm
 
-from .grid import grid
-from .style import in_style
+from .style import COLUMN, PAGE, SuiteFigure, in_style
 
 
+@in_style()
 def heat_panels(panels, *, x, y, title, caption, columns=3):
     """Heat maps in viridis, all on one colour scale, which goes with the root of the share; without draws, grey.
 
@@ -19,31 +19,25 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
     x, y : str
         What the axes show, with the unit.
     """
-    top = max(panel.arrays["heat"].max() for panel in panels)
-    colours = matplotlib.colormaps["viridis"].with_extremes(bad="#d9d9d9")
-    with in_style():
-        names = [panel.label for panel in panels]
-        figure, axes = grid(names, title=title, caption=caption, columns=columns, side=(1.7, 1.7), gap=0.2, right=0.56)
-        for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-            heat, edges = panel.arrays["heat"], panel.arrays["edges"]
-            shown = np.where(heat.any(axis=1, keepdims=True), heat, np.nan)  # no draw: not a share of 0
-            image = ax.imshow(shown.T, origin="lower", interpolation="none", norm=PowerNorm(0.5, 0, top), cmap=colours)
-            at = np.linspace(0, len(heat), 4)
-            words = [f"{value:.0f}" for value in np.interp(at, np.arange(len(edges)), edges)]
-            ax.set_xticks(at - 0.5, words)
-            ax.set_yticks(at - 0.5, words if i % columns == 0 else [])
-            ax.set_xlabel(x, labelpad=2)
-            if i % columns == 0:
-                ax.set_ylabel(y, labelpad=2)
-        box = axes[min(len(axes), columns) - 1].get_position()
-        bar = figure.colorbar(
-            image, cax=figure.add_axes((box.x1 + 0.1 / figure.width, box.y0, 0.08 / figure.width, box.height))
-        )
-        bar.outline.set_linewidth(0.6)
+    scale = PowerNorm(0.5, 0, max(panel.arrays["heat"].max() for panel in panels))
+    figure = SuiteFigure(max(COLUMN, PAGE * min(columns, len(panels)) / 3), title=title, caption=caption)
+    axes = figure.panels([panel.label for panel in panels], columns)
+    for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        heat, edges = panel.arrays["heat"], panel.arrays["edges"]
+        empty = ~heat.any(axis=1, keepdims=True) & np.ones_like(heat, dtype=bool)  # no draw: not a share of 0
+        sns.heatmap(heat.T, mask=empty.T, cmap="viridis", norm=scale, cbar=False, rasterized=True, ax=ax)
+        ax.set_facecolor("#d9d9d9")
+        at = np.linspace(0, len(heat), 4)
+        words = [f"{value:.0f}" for value in np.interp(at, np.arange(len(edges)), edges)]
+        ax.set_xticks(at, words, rotation=0)
+        ax.set_yticks(at, words if i % columns == 0 else [""] * len(at), rotation=0)
+        ax.set(xlabel=x, ylabel=y if i % columns == 0 else "", ylim=(0, len(heat)))
+    bar = figure.body.colorbar(axes[0].collections[0], ax=axes[:columns], aspect=20, pad=0.02)
+    bar.outline.set_linewidth(0.6)
+    figure.fit()
     figure.data = pd.concat([_as_frame(panel, x, y) for panel in panels], ignore_index=True)
-    figure.alt = f"Heat maps of {y} against {x}. " + "; ".join(
-        f"{panel.label}: mean share on the diagonal {np.diag(panel.arrays['heat']).mean():.2f}" for panel in panels
-    ) + "."  # fmt: skip
+    diagonals = (f"{p.label}: mean share on the diagonal {np.diag(p.arrays['heat']).mean():.2f}" for p in panels)
+    figure.alt = f"Heat maps of {y} against {x}. {'; '.join(diagonals)}."
     return figure
 
 

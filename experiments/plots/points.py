@@ -1,20 +1,16 @@
 """Scores that have no zero, one row per method: points with intervals (Fig 9a)."""
 
 import numpy as np
+from matplotlib.lines import Line2D
 
 from ..metrics.registry import METRICS
-from .style import COLUMN, MARGIN, NUMBER, SOFT, SuiteFigure, colour, in_style, inches, wrap
+from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
 from .words import outcome, seeds_of, spread_of, title_of
 
 ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
-GAP = 0.24  # inches between panels
-LABEL = 1.3  # inches: longer labels take a second line
-PUBLISHED = {
-    "marker": "D", "markersize": 4.5, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 0.9,
-    "linestyle": "none", "zorder": 5,
-}  # fmt: skip
 
 
+@in_style()
 def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     """One row per method, best first, then the controls; several scores in one unit, the published value as a diamond.
 
@@ -40,39 +36,31 @@ def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     better = METRICS[next(iter(marks))].better
     labels = _order(table, list(marks), better)
     shown = [score for score in marks if table.loc[table["score"] == score, "mean"].notna().any()]
-    with in_style():
-        names = [wrap(label, NUMBER, LABEL) for label in labels]
-        left = 0.12 + MARGIN + max(inches(line, NUMBER) for name in names for line in name)
-        step = max(0.2, 0.12 * max(map(len, names)))
-        legend = [
-            *(marks[score] for score in shown),
-            *([("D", "published")] if table["published"].notna().any() else []),
-        ]
-        below = 0.34 + 0.15 * len(legend) + 0.12
-        title = title_of(next(table.itertuples()), like)
-        caption = f"{seeds_of(table)} {spread_of(table, 'Point')}"
-        scored = [[score for score in shown if (score in apart) == own] for own in (False, True)]
-        panels = [table[table["score"].isin(scores)] for scores in scored if scores] or [table]
-        inner = COLUMN - left - 0.14
-        width = COLUMN + (len(panels) - 1) * (inner + GAP)
-        figure = SuiteFigure(width, below + len(labels) * step, title=title, caption=caption)
-        for k, rows in enumerate(panels):
-            ax = figure.panel(left + k * (inner + GAP), below, inner, len(labels) * step)
-            limits = _limits(rows)
-            ax.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5))
-            for i, label in enumerate(labels):
-                own = rows[rows["label"] == label]
-                if k == 0 or own["mean"].notna().any():  # what became of a method is said once
-                    _row(ax, i, own, marks, limits)
-            ax.set_yticks(range(len(labels)), ["\n".join(name) for name in names] if k == 0 else [""] * len(labels))
-            ax.tick_params(axis="y", length=0)
-            ax.spines["left"].set_visible(False)
-            ax.grid(axis="y", color="#e8e8e8", linewidth=0.6)
-            ax.set_axisbelow(True)
-            ax.locator_params(axis="x", nbins=5)
-        middle = left + (width - left - 0.14) / 2
-        figure.write(middle, figure.foot + below - 0.34, f"{unit}, {better} is better", ha="center", va="bottom")
-        _legend(figure, legend, below - 0.46)
+    scored = [[score for score in shown if (score in apart) == own] for own in (False, True)]
+    panels = [table[table["score"].isin(scores)] for scores in scored if scores] or [table]
+    title, caption = title_of(next(table.itertuples()), like), f"{seeds_of(table)} {spread_of(table, 'Point')}"
+    figure = SuiteFigure(COLUMN if len(panels) == 1 else 0.8 * PAGE, title=title, caption=caption)
+    names = [fold(label, 20) for label in labels]
+    for k, (ax, rows) in enumerate(zip(figure.panels([""] * len(panels), sharey=True), panels, strict=True)):
+        limits = _limits(rows)
+        ax.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5))
+        for i, label in enumerate(labels):
+            own = rows[rows["label"] == label]
+            if k == 0 or own["mean"].notna().any():  # what became of a method is said once
+                _row(ax, i, own, marks, limits)
+        ax.set_yticks(range(len(labels)), names)
+        ax.tick_params(axis="y", length=0)
+        ax.spines["left"].set_visible(False)
+        ax.grid(axis="y", color="#e8e8e8", linewidth=0.6)
+        ax.set_axisbelow(True)
+        ax.locator_params(axis="x", nbins=5)
+        ax.set_xlabel(f"{unit}, {better} is better")
+    dot = {"color": "#555555", "markersize": 4.2, "linestyle": "none"}
+    handles = [Line2D([], [], marker=marks[score][0], label=marks[score][1], **dot) for score in shown]
+    if table["published"].notna().any():
+        handles.append(Line2D([], [], label="published", **PUBLISHED))
+    figure.key(handles)
+    figure.fit(len(labels) * max(0.2, 0.13 * max(name.count("\n") + 1 for name in names)))
     figure.data = table
     figure.alt = (
         f"Points, {unit}. " + "; ".join(_words(table[table["label"] == label], marks) for label in labels) + "."
@@ -125,19 +113,6 @@ def _row(ax, i, rows, marks, limits):
         ax.text(x, i, text.replace("-", "−"), transform=ax.get_yaxis_transform(), va="center", ha=side, fontsize=NUMBER)
     published = rows["published"].dropna().unique()
     ax.plot(published, [i] * len(published), **PUBLISHED)
-
-
-def _legend(figure, legend, top):
-    """One line per mark, from ``top`` inches above the caption downwards."""
-    for k, (marker, words) in enumerate(legend):
-        y = figure.foot + top - 0.15 * k
-        ax = figure.panel(MARGIN, top - 0.15 * k - 0.06, 0.16, 0.12)
-        ax.axis("off")
-        style = (
-            PUBLISHED if marker == "D" else {"marker": marker, "color": "#555555", "markersize": 4.2, "linewidth": 0}
-        )
-        ax.plot(0, 0, **style)
-        figure.write(MARGIN + 0.2, y, words, va="center", fontsize=NUMBER)
 
 
 def _words(rows, marks):

@@ -1,20 +1,21 @@
 """Cells as points in a plane, one square per method (Fig 3, 4, 15 and 16)."""
 
-import math
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.colors import Normalize
+from matplotlib.lines import Line2D
 
-from .style import FOOT, MARGIN, NUMBER, TITLE, SuiteFigure, in_lines, in_style, inches, wrap
+from .style import COLUMN, PAGE, SuiteFigure, fold, in_style
 from .words import span, title_of
 
-SIDE, GAP, COLUMNS = 1.64, 0.14, 4  # inches: four squares fill the width of a page
-BAR = 0.36  # inches at the right for the colour bar
-UNDER = 0.04  # inches below a square
-LINE = 0.14  # inches: a line of the legend
+
+def _dots(names, colours):
+    """Entries of a legend."""
+    dot = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "linestyle": "none"}
+    return [Line2D([], [], color=tint, label=fold(name, 60), **dot) for name, tint in zip(names, colours, strict=True)]
 
 
 class Categories(NamedTuple):
@@ -36,6 +37,9 @@ class Categories(NamedTuple):
             return cmap(np.arange(len(self.names)) % cmap.N)
         return cmap(np.linspace(0, 1, len(self.names)))  # of two batches one is blue, one green, the ends of brg
 
+    def handles(self):
+        return _dots(self.names, self.colours)
+
 
 class Overlay(NamedTuple):
     """Cells coloured by several probabilities, one layer each, as opaque as the cell is probable (Fig 16)."""
@@ -48,6 +52,9 @@ class Overlay(NamedTuple):
     def values(self):
         return self.names[self.shares.argmax(axis=1)]
 
+    def handles(self):
+        return _dots(self.names, self.colours)
+
 
 class Continuous(NamedTuple):
     """Cells coloured by a number, viridis as in the paper."""
@@ -57,6 +64,7 @@ class Continuous(NamedTuple):
     high: str
 
 
+@in_style()
 def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
     """Squares of cells in a plane, coloured by a category (legend below) or a number (colour bar at the right).
 
@@ -80,33 +88,21 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
     -------
     SuiteFigure
     """
-    by_category = not isinstance(colours[0], Continuous)
-    columns, side = min(len(panels), COLUMNS), SIDE if by_category else SIDE - BAR / COLUMNS
-    rows = math.ceil(len(panels) / columns)
-    names = [wrap(panel.label, TITLE, side) for panel in panels]
-    above = 0.08 + 0.14 * max(map(len, names))
-    width = max(2 * MARGIN + columns * (side + GAP) - GAP + (0 if by_category else BAR), 3.5)
-    legend = legend_lines(colours[0].names, width - 2 * MARGIN) if by_category else []
-    below = len(legend) * LINE + (0.06 if legend else 0)
-    title = f"{title_of(panels[0], like)}, {drawn} by {what}"
-    with in_style():
-        height = below + rows * (side + above + UNDER)
-        figure = SuiteFigure(width, height, title=title, caption=_caption(panels, planes) + note)
-        for i, (plane, colour) in enumerate(zip(planes, colours, strict=True)):
-            row, column = divmod(i, columns)
-            bottom = below + (rows - row - 1) * (side + above + UNDER) + UNDER
-            ax = figure.panel(MARGIN + column * (side + GAP), bottom, side, side)
-            points = _points(ax, np.asarray(plane), colour)
-            ax.set_title("\n".join(names[i]), pad=3)
-        if by_category:
-            draw_legend(figure, legend, colours[0], below)
-        else:
-            top = below + (rows - 1) * (side + above + UNDER) + UNDER
-            left = MARGIN + columns * (side + GAP) - GAP + 0.1
-            bar = figure.colorbar(points, cax=figure.panel(left, top, 0.08, side), ticks=[])
-            bar.outline.set_linewidth(0.6)
-            for y, word, place in ((0, colours[0].low, "bottom"), (side, colours[0].high, "top")):
-                figure.write(left + 0.13, figure.foot + top + y, word, rotation=90, va=place, fontsize=FOOT)
+    title, caption = f"{title_of(panels[0], like)}, {drawn} by {what}", _caption(panels, planes) + note
+    figure = SuiteFigure(max(COLUMN, PAGE * min(len(panels), 4) / 4), title=title, caption=caption)
+    axes = figure.panels([panel.label for panel in panels])
+    for ax, plane, colour in zip(axes, planes, colours, strict=True):
+        points = _points(ax, np.asarray(plane), colour)
+    if isinstance(colours[0], Continuous):
+        bar = figure.body.colorbar(points, ax=axes[:4], aspect=18, pad=0.02)
+        bar.outline.set_linewidth(0.6)
+        bar.set_ticks([points.norm.vmin, points.norm.vmax], labels=[colour.low, colour.high], rotation=90)
+        for word, va in zip(bar.ax.get_yticklabels(), ("bottom", "top"), strict=True):
+            word.set_va(va)
+        bar.ax.tick_params(length=0)
+    else:
+        figure.key(colours[0].handles(), handlelength=0.8)
+    figure.fit()
     figure.data = pd.concat(
         [
             pd.DataFrame({"label": panel.label, "x": plane[:, 0], "y": plane[:, 1], what: colour.values})
@@ -126,11 +122,8 @@ def _points(ax, plane, colour):
     if isinstance(colour, Categories):
         style["c"] = colour.colours[colour.codes[order]]
     elif isinstance(colour, Continuous):
-        style |= {
-            "c": colour.values[order],
-            "cmap": "viridis",
-            "norm": Normalize(*np.nanpercentile(colour.values, (1, 99))),
-        }
+        scale = Normalize(*np.nanpercentile(colour.values, (1, 99)))
+        style |= {"c": colour.values[order], "cmap": "viridis", "norm": scale}
     if isinstance(colour, Overlay):
         for share, paint in zip(colour.shares[order].T, colour.colours, strict=True):
             points = ax.scatter(*plane[order].T, color=paint, alpha=np.clip(share, 0, 1), **style)
@@ -142,24 +135,6 @@ def _points(ax, plane, colour):
     ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[], yticks=[])
     ax.spines[["top", "right"]].set_visible(True)
     return points
-
-
-def legend_lines(names, width):
-    """Lines of (position of the name, inches from the left)."""
-    return in_lines([0.2 + inches(str(name), NUMBER) + 0.12 for name in names], width)
-
-
-def draw_legend(figure, lines, colour, below):
-    for row, line in enumerate(lines):
-        y = figure.foot + below - 0.06 - (row + 0.5) * LINE
-        for i, left in line:
-            x = MARGIN + left + 0.07
-            dot = mpl.lines.Line2D(
-                [x / figure.width], [y / figure.height], marker="o", markersize=4.5, color=colour.colours[i],
-                markeredgewidth=0, linestyle="none",
-            )  # fmt: skip
-            figure.add_artist(dot)
-            figure.write(x + 0.09, y, str(colour.names[i]), va="center", fontsize=NUMBER)
 
 
 def _caption(panels, planes):

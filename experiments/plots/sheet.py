@@ -1,10 +1,9 @@
 """A table as a figure (Tables 2 to 4)."""
 
-from .style import MARGIN, NUMBER, SuiteFigure, in_style, inches
-
-ROW, AIR = 0.155, 0.16  # inches: height of a row, air between columns
+from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style
 
 
+@in_style()
 def sheet(frame, *, title, caption):
     """Draw ``frame`` as a table: a line under the names of the columns, numbers to the right, text to the left.
 
@@ -19,25 +18,26 @@ def sheet(frame, *, title, caption):
     SuiteFigure
     """
     shown = frame.map(_text)
-    right = [frame[name].map(lambda v: not isinstance(v, str)).all() for name in frame]
-    needs = [max(inches(text, NUMBER) for text in [str(name), *shown[name]]) + AIR for name in frame]
-    width = max(sum(needs) + 2 * MARGIN, 3.5)
-    height = (len(frame) + 1) * ROW + 0.1
-    with in_style():
-        figure = SuiteFigure(width, height, title=title, caption=caption)
-        top, left = figure.foot + height - ROW / 2, MARGIN
-        for name, need, is_right in zip(frame, needs, right, strict=True):
-            x = left + need - AIR if is_right else left
-            place = {"ha": "right" if is_right else "left", "va": "center", "fontsize": NUMBER}
-            figure.write(x, top, str(name), fontweight="bold", **place)
-            for i, text in enumerate(shown[name], start=1):
-                if text:
-                    figure.write(x, top - i * ROW - 0.04, text, **place)
-            left += need
-        line = figure.panel(MARGIN, height - ROW - 0.02, width - 2 * MARGIN, 1e-3)
-        line.set(xticks=[], yticks=[])
-        line.spines[["left", "bottom"]].set_visible(False)
-        line.spines["top"].set(visible=True, linewidth=0.8)
+    is_text = [frame[name].map(lambda value: isinstance(value, str)).any() for name in frame]
+    characters = [max(map(len, [str(name), *shown[name]])) + 3 for name in frame]
+    width = max(COLUMN, sum(characters) * 0.58 * NUMBER / 72)  # the mean width of a letter
+    figure = SuiteFigure(width + 2 * MARGIN, title=title, caption=caption)
+    (ax,) = figure.panels([""])
+    ax.set_axis_off()
+    cells = ax.table(
+        shown.to_numpy(), colLabels=list(map(str, frame)), colWidths=[n / sum(characters) for n in characters],
+        bbox=(0, 0, 1, 1), edges="open",
+    )  # fmt: skip
+    cells.auto_set_font_size(False)
+    cells.set_fontsize(NUMBER)
+    for (row, column), cell in cells.get_celld().items():
+        cell.set_text_props(ha="left" if is_text[column] else "right")
+        cell.PAD = 0.2 / characters[column]
+        if row == 0:
+            cell.set_text_props(weight="bold")
+            cell.visible_edges = "B"
+            cell.set_linewidth(0.8)
+    figure.fit((len(frame) + 1) * 0.155)
     figure.data = frame
     rows = ("; ".join(f"{k} {v}" for k, v in row.items() if v) for row in shown.to_dict("records"))
     figure.alt = f"Table. {' | '.join(rows)}."

@@ -1,12 +1,14 @@
 """Bars of training speed as a share of what matrix products allow."""
 
 import numpy as np
+import seaborn as sns
 
-from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, colour, in_style, inches
+from .style import NUMBER, PAGE, SuiteFigure, colour, in_style
 
 PROGRAMS = {"cells_per_s": "scVI", "cells_per_s_scvi_tools": "scVI (scvi-tools)"}  # column -> whose colour
 
 
+@in_style()
 def speed_bars(records):
     """One row per model, shape and number of threads, a bar for each program; a line at the limit of the products.
 
@@ -24,40 +26,34 @@ def speed_bars(records):
     SuiteFigure
     """
     names = [f"{row.label}, {row.shape.split(':')[0]}, {_threads(row.threads)}" for row in records.itertuples()]
-    step, below = 0.36, 0.62
-    left = 0.12 + MARGIN + max(inches(name, NUMBER) for name in names)
-    width = max(COLUMN, left + 2.6)
-    with in_style():
-        figure = SuiteFigure(
-            width,
-            len(names) * step + below,
-            title="Training speed, as a share of the limit of the matrix products",
-            caption=_caption(records),
-        )
-        ax = figure.panel(left, below, width - left - 0.75, len(names) * step)
-        words = []
-        for i, (_, row) in enumerate(records.iterrows()):
-            drawn = [column for column in PROGRAMS if np.isfinite(row.get(column, np.nan))]
-            for j, column in enumerate(drawn):
-                y, share = i + 0.38 * (j - (len(drawn) - 1) / 2), row[column] / row["gemm_limit_cells_per_s"]
-                bar = ax.barh(y, share, height=0.34, color=colour(PROGRAMS[column]))
-                bar.set_label(PROGRAMS[column] if i == 0 else None)
-                ax.text(share + 0.015, y, f"{row[column]:,.0f}", va="center", fontsize=NUMBER)
-            words.append(f"{names[i]} " + ", ".join(f"{PROGRAMS[c]} {row[c]:,.0f} cells/s" for c in drawn))
-        ax.axvline(1, color="black", linewidth=0.8, linestyle=(0, (4, 2)), label="limit")
-        top = max(1.05, (records["cells_per_s"] / records["gemm_limit_cells_per_s"]).max() + 0.05)
-        ax.set(xlim=(0, top), ylim=(len(names) - 0.5, -0.5), xlabel="share of the limit; numbers are cells/s")
-        ax.set_yticks(range(len(names)), names)
-        ax.tick_params(axis="y", length=0)
-        figure.legend(
-            loc="lower left", bbox_to_anchor=(MARGIN / width, figure.foot / figure.height), ncols=3, frameon=False,
-            borderaxespad=0, fontsize=NUMBER,
-        )  # fmt: skip
+    drawn = [column for column in PROGRAMS if column in records and records[column].notna().any()]
+    title = "Training speed, as a share of the limit of the matrix products"
+    figure = SuiteFigure(0.7 * PAGE, title=title, caption=_caption(records))
+    (ax,) = figure.panels([""])
+    ax.axvline(1, color="black", linewidth=0.8, linestyle=(0, (4, 2)), label="limit")
+    shares = records[drawn].div(records["gemm_limit_cells_per_s"], axis=0).rename(columns=PROGRAMS).assign(name=names)
+    sns.barplot(
+        shares.melt("name"), x="value", y="name", hue="variable", palette=[colour(PROGRAMS[c]) for c in drawn],
+        saturation=1, errorbar=None, ax=ax,
+    )  # fmt: skip
+    for column, bars in zip(drawn, ax.containers, strict=True):
+        ax.bar_label(bars, [f"{speed:,.0f}" for speed in records[column]], padding=2, fontsize=NUMBER)
+    ax.set(xlabel="share of the limit; numbers are cells/s", ylabel="")
+    ax.tick_params(axis="y", length=0)
+    figure.key(ax.get_legend_handles_labels()[0])
+    ax.get_legend().remove()
+    figure.fit(0.36 * len(names))
     figure.data = records[
         ["label", "shape", "threads", "gemm_limit_cells_per_s", *(c for c in PROGRAMS if c in records)]
     ]
-    figure.alt = "; ".join(words) + "."
+    figure.alt = "; ".join(f"{name} {_speeds(row)}" for name, (_, row) in zip(names, records.iterrows(), strict=True)) + "."
     return figure
+
+
+def _speeds(row):
+    """The speed of each program in words."""
+    present = [column for column in PROGRAMS if np.isfinite(row.get(column, np.nan))]
+    return ", ".join(f"{PROGRAMS[column]} {row[column]:,.0f} cells/s" for column in present)
 
 
 def _threads(n):

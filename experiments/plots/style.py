@@ -1,12 +1,15 @@
 """One look for the whole suite: type, the colour of each method, figures that carry their own words.
 
-Sizes are inches and points on paper, so that a figure is read at the column width of a journal.
+Sizes are inches and points on paper, so that a figure is read at the column width of a journal. Where things stand on
+it is left to matplotlib's constrained layout.
 """
 
 import contextlib
 import hashlib
 import io
 import logging
+import re
+import textwrap
 
 import matplotlib as mpl
 import matplotlib.style
@@ -14,13 +17,13 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, get_font_names
-from matplotlib.textpath import text_to_path
+from matplotlib.font_manager import get_font_names
+from matplotlib.patheffects import withStroke
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy.spatial import cKDTree
 
-COLUMN = 3.5  # inches: one column of a journal
+COLUMN, PAGE = 3.5, 7.2  # inches: one column of a journal, two
 MARGIN = 0.06  # inches at every edge of a figure
 TITLE, NUMBER, FOOT = 8.5, 7, 6.5  # points
 INK, SOFT = "#222222", "#5c5c5c"
@@ -35,6 +38,7 @@ STYLE = {
     "font.family": ["DejaVu Sans", *(name for name in CJK if name in get_font_names())],
     "font.size": 7.5,
     "text.color": INK,
+    "text.parse_math": False,  # a $ in the names of a user is no formula
     "axes.titlesize": TITLE,
     "axes.labelsize": 7.5,
     "axes.labelcolor": INK,
@@ -42,6 +46,13 @@ STYLE = {
     "axes.edgecolor": "#444444",
     "axes.spines.top": False,
     "axes.spines.right": False,
+    "legend.fontsize": NUMBER,
+    "legend.frameon": False,
+    "legend.handlelength": 1.5,
+    "legend.handletextpad": 0.5,
+    "legend.columnspacing": 1.4,
+    "legend.labelspacing": 0.35,
+    "legend.borderpad": 0,
     "pdf.fonttype": 42,  # text stays text in the PDF
 }
 for _axis in "xy":
@@ -103,41 +114,62 @@ def colour(label, role="method"):
     return to_hex(hsv_to_rgb(((hue + 0.12 * (other - 0.5)) % 1, saturation, 0.3 + 0.5 * share)))
 
 
+PUBLISHED = {  # a published value in every figure: a hollow diamond
+    "marker": "D", "markersize": 4, "markerfacecolor": "none", "markeredgecolor": "black", "markeredgewidth": 0.9,
+    "linestyle": "none", "zorder": 5, "path_effects": [withStroke(linewidth=2.2, foreground="white")],
+}  # fmt: skip
+
+
 class SuiteFigure(Figure):
-    """A figure with room for a title and a caption line; its words are saved in the file with it.
+    """A figure with a title above and a caption below; its words are saved in the file with it.
 
     Parameters
     ----------
-    width, height : float
-        Inches of the plot alone: title and caption come on top.
+    width : float
+        Inches on paper. The height follows from the panels, see `fit`.
     title, caption : str
         Wrapped to the width.
-    beside_title : float
-        Inches at the right of the title that something else needs.
     """
 
     alt = ""  # what the figure shows, in words and numbers, for those who cannot see it
     data = None  # pandas.DataFrame of what is drawn: saved as a CSV beside the figure
 
-    def __init__(self, width, height, *, title, caption, beside_title=0.0):
-        above = wrap(title, TITLE, width - 2 * MARGIN - beside_title)
-        below = wrap(caption, FOOT, width - 2 * MARGIN)
-        self.title, self.caption = title, caption
-        self.foot, self.head = _height(below, FOOT), _height(above, TITLE)
-        self.width, self.height = width, self.foot + height + self.head
-        super().__init__(figsize=(self.width, self.height))
+    def __init__(self, width, *, title, caption):
+        super().__init__(figsize=(width, 5 * width), dpi=200, layout="constrained")
         FigureCanvasAgg(self)
-        self.write(MARGIN, self.height - MARGIN, "\n".join(above), va="top", fontsize=TITLE)
-        self.write(MARGIN, MARGIN, "\n".join(below), va="bottom", fontsize=FOOT, color=SOFT)
+        self.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN, wspace=0.02, hspace=0.02)
+        self.title, self.caption = title, caption
+        place = {"x": MARGIN / width, "ha": "left", "wrap": True}
+        self.suptitle(fold(title, int(130 * width / TITLE)), fontsize=TITLE, **place)
+        self.supxlabel(fold(caption, int(130 * width / FOOT)), fontsize=FOOT, color=SOFT, **place)
+        self.body = self.subfigures()  # the panels and their legend, between title and caption
 
-    def write(self, x, y, text, **options):
-        """Text at a place in inches from the lower left corner; a $ in the names of a user is no formula."""
-        return self.text(x / self.width, y / self.height, text, parse_math=False, **options)
+    def panels(self, names, columns=4, **options):
+        """Axes for the panels called ``names``, row by row; ``options`` are those of ``Figure.subplots``."""
+        columns = min(columns, len(names))
+        axes = self.body.subplots(-(-len(names) // columns), columns, squeeze=False, **options).ravel()
+        for ax, name in zip(axes, names, strict=False):
+            ax.set_title(fold(name, 20), pad=4)
+        for ax in axes[len(names) :]:
+            ax.remove()
+        return list(axes[: len(names)])
 
-    def panel(self, x, y, width, height):
-        """Axes at a place in inches, above the caption."""
-        y += self.foot
-        return self.add_axes((x / self.width, y / self.height, width / self.width, height / self.height))
+    def key(self, handles, loc="outside lower left", **options):
+        """Add a legend beside the panels, by default below them in as many columns as the paper is wide for."""
+        for columns in range(len(handles), 0, -1):
+            legend = self.body.legend(handles=handles, loc=loc, **{"ncols": columns} | options)
+            if columns == 1 or "ncols" in options or legend.get_window_extent().width < self.bbox.width:
+                return
+            legend.remove()
+
+    def fit(self, height=None):
+        """Make the paper as high as needed for panels of ``height`` inches, or for square ones; call it last."""
+        first = self.axes[0]
+        for _ in range(2):  # once more for what depends on the height itself
+            self.draw_without_rendering()
+            place = first.get_position(original=True).transformed(self.body.transSubfigure)
+            missing = (height or place.width / self.dpi) - place.height / self.dpi
+            self.set_figheight(self.get_figheight() + first.get_gridspec().nrows * missing)
 
     def savefig(self, fname, *, format, metadata=None, **options):
         names = {"png": ("Title", "Description"), "pdf": ("Title", "Subject")}[format]
@@ -176,38 +208,7 @@ def with_palette(file, to):
     drawn.save(to, format="png", pnginfo=words, dpi=image.info["dpi"], optimize=True)
 
 
-def wrap(text, points, width):
-    """``text`` in lines of at most ``width`` inches, broken between words and, where one is longer, inside it."""
-    lines = []
-    for word in text.split(" "):
-        if lines and inches(f"{lines[-1]} {word}", points) <= width:
-            lines[-1] += f" {word}"
-            continue
-        while inches(word, points) > width and len(word) > 1:
-            fits = max(n for n in range(1, len(word)) if n == 1 or inches(word[:n], points) <= width)
-            lines.append(word[:fits])
-            word = word[fits:]
-        lines.append(word)
-    return lines or [""]
-
-
-def in_lines(widths, width):
-    """Things side by side, from left to right, in lines of ``width`` inches: [[(position in widths, start), …], …]."""
-    lines, end = [[]], 0.0
-    for i, needs in enumerate(widths):
-        if lines[-1] and end + needs > width:
-            lines.append([])
-            end = 0.0
-        lines[-1].append((i, end))
-        end += needs
-    return lines
-
-
-def inches(text, points):
-    """Width of ``text`` on paper, with a little air."""
-    font = FontProperties(family=STYLE["font.family"], size=points)
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72 * 1.04
-
-
-def _height(lines, points):
-    return len(lines) * points / 72 * 1.42 + 2 * MARGIN
+def fold(text, characters):
+    """``text`` in lines of at most so many characters, broken between words and, where one is longer, inside it."""
+    wide = re.sub("([\u2e80-\uffef])", r"\1\0", str(text))  # Chinese, Japanese and Korean letters take two places
+    return "\n".join(textwrap.wrap(wide, characters)).replace("\0", "")

@@ -4,18 +4,15 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.registry import METRICS
-from .bar import PUBLISHED
-from .boxes import statistics
-from .style import COLUMN, NUMBER, SuiteFigure, in_style, inches, wrap
+from .boxes import draw_boxes
+from .style import COLUMN, NUMBER, PUBLISHED, SuiteFigure, fold, in_style
 from .words import outcome, span, title_of
 
 FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
 INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
-SHIFT = {"left": -0.19, "right": 0.19}  # from the middle of a method, in methods
-WIDTH, INNER, SIDE, LABEL = 0.32, 2.3, 0.58, 1.0  # of a box in methods; inches: the panel's height, an axis, a name
-WHISKERS = (5, 95)  # percentiles
 
 
+@in_style()
 def twin_boxes(records, table, *, left, right, like=""):
     """Fig 5a: per method a box of one score (left axis) and of another (right axis), the published mean as a diamond.
 
@@ -34,38 +31,32 @@ def twin_boxes(records, table, *, left, right, like=""):
     -------
     SuiteFigure
     """
-    scores = {"left": left, "right": right}
     groups = list(records.groupby(["role", "label"], sort=False))
     groups.sort(key=lambda group: group[0][0] == "control")  # stable: the order of the run, then the controls
     labels = [label for (_, label), _ in groups]
-    values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in scores.values()}
+    values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in (left, right)}
     published = table.set_index(["label", "score"])["published"]
-    names = [wrap(label, NUMBER, LABEL) for label in labels]
-    below = 0.75 * max(inches(line, NUMBER) for name in names for line in name) + 0.15
-    with in_style():
-        title = title_of(next(records.itertuples()), like, "agreement with bulk")
-        caption = _caption(records, table, values, published)
-        figure = SuiteFigure(COLUMN, INNER + below + 0.08, title=title, caption=caption)
-        ax = figure.panel(SIDE, below, COLUMN - 2 * SIDE, INNER)
-        for side, axis in (("left", ax), ("right", ax.twinx())):
-            for i, label in enumerate(labels):
-                _box(axis, i + SHIFT[side], values[label, scores[side]], FACE[side])
-                known = published.get((label, scores[side]), np.nan)
-                axis.plot(i + SHIFT[side], known, **PUBLISHED)
-            axis.tick_params(axis="y", colors=INK[side], labelcolor=INK[side])
-            axis.spines[["left", "right"]].set_visible(False)
-            axis.spines[side].set(visible=True, color=INK[side])
-            axis.margins(y=0.06)
-            axis.locator_params(axis="y", nbins=6)
-            label = "\n".join(wrap(METRICS[scores[side]].label, NUMBER, INNER))
-            axis.set_ylabel(label, color=INK[side], fontsize=NUMBER)
-        ax.set_xlim(-0.55, len(labels) - 0.45)
-        ticks = ["\n".join(name) for name in names]
-        ax.set_xticks(range(len(labels)), ticks, rotation=45, ha="right", rotation_mode="anchor")
-        ax.tick_params(axis="x", length=0)
-    figure.data = pd.concat(
-        [pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()], ignore_index=True
-    )
+    data = pd.concat([pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()])
+    title = title_of(next(records.itertuples()), like, "agreement with bulk")
+    figure = SuiteFigure(COLUMN, title=title, caption=_caption(records, table, values, published))
+    (ax,) = figure.panels([""])
+    for side, score, axis in (("left", left, ax), ("right", right, ax.twinx())):
+        places = np.arange(len(labels)) + (-0.19 if side == "left" else 0.19)
+        draw_boxes(axis, places, [values[label, score] for label in labels], 0.34, FACE[side], (5, 95))
+        known = [published.get((label, score), np.nan) for label in labels]
+        axis.plot(places, known, **PUBLISHED)
+        axis.tick_params(axis="y", colors=INK[side], labelcolor=INK[side])
+        axis.spines[["left", "right"]].set_visible(False)
+        axis.spines[side].set(visible=True, color=INK[side])
+        axis.margins(y=0.06)
+        axis.locator_params(axis="y", nbins=6)
+        axis.set_ylabel(fold(METRICS[score].label, 42), color=INK[side], fontsize=NUMBER)
+    ax.set(xlabel="", xlim=(-0.55, len(labels) - 0.45))
+    names = [fold(label, 20) for label in labels]
+    ax.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.tick_params(axis="x", length=0)
+    figure.fit(2.3)
+    figure.data = data.reset_index(drop=True)
     figure.alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. " + "; ".join(
         _words(label, score, found, published.get((label, score), np.nan)) for (label, score), found in values.items()
     )
@@ -76,16 +67,6 @@ def _pooled(rows, score):
     """The values of all repeats of all seeds that are defined."""
     found = np.concatenate([arrays[score] for arrays in rows["arrays"]])
     return found[~np.isnan(found)]
-
-
-def _box(ax, x, values, face):
-    if values.size:
-        ax.bxp(
-            [statistics(values, WHISKERS)], positions=[x], widths=WIDTH, showfliers=False, patch_artist=True,
-            manage_ticks=False,
-            boxprops={"facecolor": face, "linewidth": 0.5}, medianprops={"color": "black", "linewidth": 1.0},
-            whiskerprops={"linewidth": 0.6}, capprops={"linewidth": 0.6},
-        )  # fmt: skip
 
 
 def _words(label, score, values, known):

@@ -48,6 +48,11 @@ def span(values):
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
+def short(n):
+    """A number of cells as on an axis: 4k, 1M."""
+    return f"{n / 1e6:.3g}M" if n >= 1e6 else f"{n / 1e3:.3g}k" if n >= 1e3 else f"{n:g}"
+
+
 def seeds_of(table):
     """How a caption begins: data, protocol, how many seeds are behind the means, what published values are of."""
     first, seeds = table.iloc[0], table.loc[table["n_seeds"] > 0, "n_seeds"]

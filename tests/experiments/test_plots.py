@@ -14,7 +14,7 @@ from tidy import assert_tidy
 
 from experiments.metrics.registry import METRICS, Metric
 from experiments.plots import boxes, style
-from experiments.plots.bar import CUT
+from experiments.plots.bar_panels import CUT
 from experiments.plots.bars import score_bars
 from experiments.plots.density import density_panels
 from experiments.plots.heat import heat_panels
