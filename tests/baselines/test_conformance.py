@@ -49,8 +49,7 @@ def configurations():
 
 def row(name):
     """A parameter of the fixture; a method that goes through the bridge has the mark of what starts R."""
-    target = OmegaConf.load(ROOT / "conf" / "method" / f"{name}.yaml")["_target_"]
-    in_r = hasattr(sys.modules[get_class(target).__module__], "bridge")
+    in_r = hasattr(sys.modules[get_class(configurations()[f"it_{name}"]["_target_"]).__module__], "bridge")
     return pytest.param(name, marks=[pytest.mark.r()] if in_r else [])
 
 

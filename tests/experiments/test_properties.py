@@ -13,7 +13,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from experiments.loop.job import Cell, Seeds
+from experiments.loop.job import Job, Seeds
 from experiments.loop.store import Store
 from experiments.metrics.batch import batch_entropy
 from experiments.metrics.clustering import ari, asw, nmi
@@ -91,7 +91,7 @@ def test_split_and_corruption_seeds_know_data_axes_and_seed_and_no_method(name, 
     def cell(method, parameters, seed=seed):
         config = {"_target_": "baselines.pca.PCA"} | parameters
         rest = {"experiment": "e", "module": "m", "dataset_hash": "d", "protocol": {}, "axes": {"a": 1}}
-        return Cell(dataset={"name": name}, method=method, config=config, seed=seed, **rest).seeds
+        return Job(dataset={"name": name}, method=method, config=config, seed=seed, **rest).seeds
 
     assert cell(method, parameters) == cell("pca", {})
     assert all(0 <= value < 2**31 for value in cell(method, parameters))
