@@ -17,6 +17,7 @@ import numpy as np
 from .metrics.registry import METRICS
 from .protocols import RUN, WRITTEN, choices
 from .provenance import ROOT
+from .report import fullest
 from .store import atomic
 from .table import interval
 from .words import number
@@ -39,7 +40,7 @@ def write(results_dir):
     """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
     written, run = choices(WRITTEN), choices(RUN)
     different = [key for key in written if written[key].value != run[key].value]
-    runs = list(_runs(Path(results_dir)))
+    runs = fullest(_runs(Path(results_dir)))
     lines, missing = [*HEAD], {}
     for key in different:
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
@@ -84,18 +85,19 @@ EFFECT_HEAD = (
 
 
 def _runs(results_dir):
-    """Runs of the text's protocol without other changes, with their scores by method, axes, score and seed."""
+    """Runs of the text's protocol with at most one choice flipped, their scores by method, axes, score and seed."""
     for file in sorted((results_dir / "runs").glob("*.json")):
         run = json.loads(file.read_text())
         config, flip = run["config"], run["config"].get("flip") or []
-        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
+        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["alters"]:
             continue
         rows, cells = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_cells"))
         of = f"{config['experiment']['name']} · {config['dataset']['name']}"
         shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
         yield {
-            "of": of, "experiment": config["experiment"]["name"], "flip": flip,
-            "data": run.get("provenance", {}).get("dataset_hash"),
+            "of": of, "experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"], "flip": flip,
+            "protocol": WRITTEN, "tag": run["tag"], "alters": False, "cells": cells,
+            "data": str(run.get("provenance", {}).get("dataset_hash")),
             "scores": dict(_scores(cells, run["axes"], shown)),
         }  # fmt: skip
 

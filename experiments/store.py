@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a cell with another status is computed again at the next run
 
 
@@ -71,6 +72,38 @@ class Store:
             warnings.warn(message, stacklevel=2)
             return False
         return True
+
+    @contextlib.contextmanager
+    def anew(self, keys):
+        """Put finished records aside while their jobs are computed again; one that is not finished anew comes back.
+
+        Yields a list, filled in the end with the records of what did not finish. So does the next run where this one
+        was killed.
+        """
+        kept = []
+        self._bring_back()
+        for key in filter(self.is_final, keys):
+            for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.path(key, suffix), self.path(key, f"{suffix}{ASIDE}"))
+        try:
+            yield kept
+        finally:
+            kept += self._bring_back()
+
+    def _bring_back(self):
+        failed = []
+        for aside in self.folder.glob(f"*.json{ASIDE}"):
+            key = aside.name.split(".")[0]
+            if self.is_final(key):
+                aside.unlink()
+                self.path(key, f".npz{ASIDE}").unlink(missing_ok=True)
+                continue
+            failed += filter(None, [self.read(key)])
+            for suffix in (".npz", ".json"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.path(key, f"{suffix}{ASIDE}"), self.path(key, suffix))
+        return failed
 
     def arrays(self, record):
         if not record["arrays"]:

@@ -66,6 +66,7 @@ def make_run(
     stand_in_for=None,
     shift=0.0,
     reason="R is not installed",
+    alters=None,
 ):
     """What a run leaves behind, through the real table and plots; returns its stem and its summary."""
     rng, records = np.random.default_rng(0), []
@@ -82,6 +83,7 @@ def make_run(
                 records.append(record | {"seconds": {"total": 61.0 + seed}, "peak_memory_mb": 345.6})
     cells = table.frame(records)
     summary = table.summarise(cells, ["corruption"], {"median_l1": "median_L1_{corruption}"}, "CORTEX")
+    alters = bool(tag) if alters is None else alters
     stem = "_".join(filter(None, ["imputation", dataset.replace("/", "-"), protocol, tag]))
     for name in ("tables", "runs", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ def make_run(
     figure = score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
     figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
     (folder / "figures" / f"{stem}_error_uniform.pdf").write_bytes(b"%PDF-1.4")
-    run = {"stem": stem, "tag": tag, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
+    run = {"stem": stem, "tag": tag, "alters": alters, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
     run["source"] = {
         "name": dataset,
         "origin": f"Counts of {dataset}, not the paper’s.",
