@@ -39,24 +39,32 @@ class Store:
         with atomic(self.path(record["key"]), "w") as file:
             json.dump(record | {"digest": _digest(record)}, file, indent=1, sort_keys=True, allow_nan=True)
 
-    def read(self, key):
-        """Return the record, or None; one that is not as it was written is set aside with a warning."""
-        path = self.path(key)
+    def load(self, key):
+        """Return the record; FileNotFoundError where there is none, ValueError where it is not as it was written."""
         try:
-            record = json.loads(path.read_text())
+            record = json.loads(self.path(key).read_text())
             if record["key"] != key or not isinstance(record["status"], str):
                 raise ValueError("its key or status is wrong")
             if record.pop("digest") != _digest(record):
                 raise ValueError("its content is not what was written")
             return record
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from error
+        except (TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
+    def read(self, key):
+        """Return the record, or None; one that is not as it was written is set aside with a warning."""
+        path = self.path(key)
+        try:
+            return self.load(key)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except ValueError as error:
             aside = path.with_suffix(".json.damaged")
             with contextlib.suppress(FileNotFoundError):  # another run was first
                 os.replace(path, aside)
-            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-            message = f"The record {path} is damaged ({reason}): set aside as {aside.name}, to be computed again."
+            message = f"The record {path} is damaged ({error}): set aside as {aside.name}, to be computed again."
             warnings.warn(message, stacklevel=2)
             return None
 

@@ -1,5 +1,6 @@
 """The configuration of a run, resolved once: composed by Hydra, checked, in plain containers."""
 
+import functools
 import importlib
 from pathlib import Path
 from typing import NamedTuple
@@ -11,10 +12,12 @@ from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from ..protocols import check, flip
+from ..provenance import ROOT
 from ..settings import check_blocks, check_cells
 from .names import Change, changes, name_of_file
 
 OF_THE_STEM = {"exp": "experiment", "dataset": "dataset", "protocol": "protocol"}  # group: its block
+CONF = ROOT / "conf"
 OWN = "h5ad"  # the choice of dataset= for files of the user's own
 
 
@@ -110,6 +113,37 @@ def _method(name, overrides):
     config = _compose([*overrides, f"+method@methods.it={name}"])
     flip(config)
     return OmegaConf.to_container(config.methods.it, resolve=True)
+
+
+@functools.cache
+def today(experiment, dataset, protocol, method, folder=None):
+    """The resolved settings of an experiment as conf/ has them now.
+
+    Parameters
+    ----------
+    experiment, dataset, protocol, method : str
+        As a record names them; data of another name than those of conf/ are files of the user's own. The method is
+        added where the experiment does not have it and conf/ does.
+    folder : str, optional
+        Configuration of the user's own beside conf/.
+
+    Raises
+    ------
+    HydraException, OmegaConfBaseException
+        There is no such experiment or protocol, or it does not resolve.
+    """
+    choices = {
+        file.relative_to(CONF / "dataset").with_suffix("").as_posix() for file in CONF.rglob("dataset/**/*.yaml")
+    }
+    data = next((choice for choice in choices if choice.replace("/", "_") == dataset), None)
+    groups = [f"+exp={experiment}", f"dataset={data or OWN}", f"protocol={protocol}"]
+    groups += [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(CONF), job_name="today"):
+        composed = hydra.compose("config", overrides=groups)
+        of_method = [Path(place) / "method" / f"{method}.yaml" for place in filter(None, (CONF, folder))]
+        if method not in composed.methods and any(file.is_file() for file in of_method):
+            composed = hydra.compose("config", overrides=[*groups, f"+method@methods.{method}={method}"])
+    return resolve(composed)
 
 
 def explain(error):

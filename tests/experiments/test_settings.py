@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import run
-from experiments.loop.config import resolve
 from experiments.cell import check_method
 from experiments.executors import local
+from experiments.loop.config import resolve
 from experiments.provenance import ROOT
 from experiments.settings import check_cells, check_values
 from scvi_core import SCVI
