@@ -89,7 +89,7 @@ def _runs(results_dir):
     for file in sorted((results_dir / "runs").glob("*.json")):
         run = json.loads(file.read_text())
         config, flip = run["config"], run["config"].get("flip") or []
-        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["alters"]:
+        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run.get("alters", bool(run["tag"])):
             continue
         rows, cells = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_cells"))
         of = f"{config['experiment']['name']} · {config['dataset']['name']}"

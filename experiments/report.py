@@ -107,7 +107,7 @@ def _summary(file, results_dir):
     cells, table = _table(results_dir, f"{stem}_cells", CELLS, notes), _table(results_dir, stem, ROWS, notes)
     return run_id | {
         "origin": source.get("origin", ""),
-        "alters": run["alters"],
+        "alters": run.get("alters", bool(tag)),
         "flip": flip,
         "data": str((run.get("provenance") or {}).get("dataset_hash")),
         "axes": axes,

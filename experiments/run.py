@@ -50,8 +50,9 @@ def execute(config, identity=PLAIN):
     check_file_names(config)
     _require_writable(results_dir)
     prepare = getattr(importlib.import_module(experiment["module"]), "prepare", None)
-    if prepare is not None:  # what an experiment needs beside data and methods; it may add to the axes
-        prepare(config)
+    if prepare is not None:  # what an experiment needs beside data and methods; it returns further axes
+        experiment = experiment | {"axes": experiment["axes"] | prepare(config)}
+        config = config | {"experiment": experiment}
     for name, method in config["methods"].items():
         check_method(name, method)
     run_cells = executor(config["executor"])

@@ -30,7 +30,7 @@ UNSAID = {
     ("scale", "seeds"),
     ("dataset", "path"),
     ("dataset", "download"),
-}  # the seeds and the bytes that are found are
+}  # said by seeds, and by the file
 UNSAID |= {(block, "name") for block in ("experiment", "dataset", "protocol")}  # they open the name
 ABOUT = {"_resources_", "_note_"}  # of a method: no number depends on them
 SAFE = re.compile(r"[\w.-]+")

@@ -39,8 +39,10 @@ def place(results_dir, names, identity, source, cells, axes):
         beside it as `UNFINISHED`.
     """
     found = list(identity.changes)
+    found += [Change(f"{axis}=missing", alters=False) for axis in axes if set(cells[axis]) == {"missing"}]  # of a peer
     if identity.own_file or _is_of_other_data(results_dir / "runs" / f"{stem(names, found)}.json", source):
-        found = sorted([*found, Change(data_word(source), alters=False)])
+        found.append(Change(data_word(source), alters=False))
+    found.sort()
     before = _finished(results_dir / "tables" / f"{stem(names, found)}_cells.csv", axes)
     now = {job: row.status == "done" for job, row in zip(_jobs(cells, axes), cells.itertuples(), strict=True)}
     lost = [", ".join(job) for job in before if now.get(job) is False]

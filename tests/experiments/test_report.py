@@ -175,6 +175,18 @@ def test_a_value_that_two_runs_took_from_the_same_records_counts_once(tmp_path):
     assert read(tmp_path).text.split("at a glance")[2].split("A published value is")[0] != alone
 
 
+def test_of_the_parts_of_a_run_the_fullest_speaks_where_there_is_no_whole():
+    def run(tag, n_done, alters=False, data="a"):
+        cells = [{"status": "done"}] * n_done + [{"status": "failed"}] * 9
+        same = {"experiment": "imputation", "dataset": "cortex", "protocol": "as_written", "flip": []}
+        return same | {"tag": tag, "alters": alters, "data": data, "cells": cells}
+
+    parts = [run("seeds=0", 3), run("without=pca", 5), run("seeds=1", 4), run("methods.pca.n_latent=2", 9, alters=True)]
+    assert [run["tag"] for run in report.fullest(parts)] == ["without=pca"]
+    assert [run["tag"] for run in report.fullest([*parts, run("", 1)])] == [""]
+    assert [run["tag"] for run in report.fullest([*parts, run("data=b", 1, data="b")])] == ["without=pca", "data=b"]
+
+
 def test_page_stands_alone(results):
     page = read(results)
     stored = {path.read_bytes() for path in (results / "figures").glob("*.png")}
@@ -365,6 +377,7 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     monkeypatch.setattr(claims, "read", lambda: said)
     make_run(tmp_path)
     make_run(tmp_path, tag="methods.scvi.n_latent=5")  # variants do not speak for the paper
+    make_run(tmp_path, tag="seeds=0", alters=False)  # nor does a part, beside the whole
     text = read(tmp_path).text
     overview = text.split("What the paper says", 1)[1].split("Contents")[0]
     section = text.rsplit("The evidence for each answer", 1)[1].split("Published values at a glance")[0]
