@@ -14,20 +14,19 @@ import sys
 from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import content_hash
 
+from .loop import names
+from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
-from .loop.names import as_file_name, name_of_file, tag_of_overrides
-from .loop.protocol import check, flip
+from .loop.place import UNFINISHED, clear_unfinished, place
 from .loop.provenance import ROOT
-from .loop.settings import check_blocks, check_file_names, check_jobs, executor
+from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
 from .metrics.registry import register
 from .report import page, table
@@ -40,23 +39,24 @@ FOR_PEOPLE = (ValueError, OSError)  # InvalidCounts and InvalidDataset are Value
 ROOM = 2**20  # bytes that a results folder must take: some records, a table, a figure
 
 
-def execute(config, tag=""):
+def execute(config, identity=PLAIN):
     """Run one resolved configuration; return the number of cells that failed.
 
     Parameters
     ----------
     config : dict
         Resolved configuration (``--cfg job`` prints it).
-    tag : str
-        Tells apart runs of one experiment whose method parameters differ, e.g. ``methods.scvi.n_latent=5``.
+    identity : experiments.loop.config.Identity
+        What tells the run from others of its experiment, data set and protocol.
     """
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     module = importlib.import_module(experiment["module"])
     register(module)
     check_file_names(config)
     _require_writable(results_dir)
-    if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it may add to the axes
-        module.prepare(config)
+    if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it returns further axes
+        experiment = experiment | {"axes": experiment["axes"] | module.prepare(config)}
+        config = config | {"experiment": experiment}
     for name, method in config["methods"].items():
         check_method(name, method)
     run_jobs = executor(config["executor"])
@@ -68,19 +68,21 @@ def execute(config, tag=""):
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
     store = Store(results_dir, experiment["name"])
     sweep(results_dir)
-    if config["fresh"]:
-        for job in jobs:
-            store.path(job.key).unlink(missing_ok=True)
-    todo = [job for job in jobs if not store.is_final(job.key)]
-    print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} to compute.")
-    todo = sorted(todo, key=lambda job: job.seed)
-    if experiment.get("grows_with"):
-        run_growing(run_jobs, todo, results_dir, experiment["grows_with"])
-    else:
-        run_jobs(todo, results_dir)
+    with store.anew([job.key for job in jobs] if config["fresh"] else []) as kept:
+        todo = [job for job in jobs if not store.is_final(job.key)]
+        print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} to compute.")
+        todo = sorted(todo, key=lambda job: job.seed)
+        if experiment.get("grows_with"):
+            run_growing(run_jobs, todo, results_dir, experiment["grows_with"])
+        else:
+            run_jobs(todo, results_dir)
 
     records = [record for job in jobs if (record := _as_now(store.read(job.key), job))]
-    return _draw(config, records, store, source, tag)
+    n_failed = _draw(config, records, store, source, identity)
+    for record in kept:
+        where = ", ".join(map(str, [record["label"], *record["axes"].values(), f"seed {record['seed']}"]))
+        print(f"{record['status']}: {where}: {record['reason']} (its earlier record stays)", file=sys.stderr)
+    return n_failed + len(kept)
 
 
 def enumerate_jobs(config, dataset_hash):
@@ -116,7 +118,7 @@ def _as_now(record, job):
     }
 
 
-def _draw(config, records, store, source, tag):
+def _draw(config, records, store, source, identity):
     """Table, figures, run summary and report from the records of this run; return how much failed."""
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     module = importlib.import_module(experiment["module"])
@@ -125,7 +127,18 @@ def _draw(config, records, store, source, tag):
     whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
     published_as = config["dataset"].get("published_as") if whole else None
     summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
-    stem = "_".join(filter(None, [experiment["name"], config["dataset"]["name"], config["protocol"]["name"], tag]))
+    called = [config[block]["name"] for block in ("experiment", "dataset", "protocol")]
+    changes, lost = place(results_dir, called, identity, source, jobs, axes)
+    if lost:
+        which = "; ".join([*lost[:3], *["…"][: len(lost) - 3]])
+        print(
+            f"error: {len(lost)} jobs that tables/{names.stem(called, changes)}.csv has finished are not finished now "
+            f"({which}): it stays, and what there is now is beside it, called “unfinished”. The same command tries "
+            "them again; remove that table to do without them.",
+            file=sys.stderr,
+        )
+        changes = sorted([*changes, UNFINISHED])
+    stem = names.stem(called, changes)
     for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
@@ -134,10 +147,16 @@ def _draw(config, records, store, source, tag):
     figures = _save_figures(
         _figures(module.__name__, summary, done) if len(done) else {}, results_dir / "figures", stem
     )
-    run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures, "tag": tag}
+    run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
+    beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
+    run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
+    if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
+        run["file"] = "/".join(Path(config["dataset"]["path"]).absolute().parts[-2:])
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
+    if not lost:
+        clear_unfinished(results_dir, called, changes)
     path = page.write(results_dir)
 
     print("\n" + table.as_text(summary, axes))
@@ -183,18 +202,18 @@ def _figures(experiment, summary, done):
 
 
 def _save_figures(figures, folder, stem):
-    names = []
+    files = []
     for name, figure in figures.items():
-        names.append(f"{stem}_{as_file_name(name)}")
+        files.append(f"{stem}_{names.as_file_name(name)}")
         for suffix, options in (
             (".png", {"dpi": 200, "metadata": {"Software": None}}),
             (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),  # of what is not vector: crowded points, images
         ):
-            with atomic(folder / f"{names[-1]}{suffix}", "wb") as file:
+            with atomic(folder / f"{files[-1]}{suffix}", "wb") as file:
                 figure.savefig(file, format=suffix[1:], **options)
-        with atomic(folder / f"{names[-1]}.csv", "w") as file:
+        with atomic(folder / f"{files[-1]}.csv", "w") as file:
             figure.data.to_csv(file, index=False)
-    return names
+    return files
 
 
 def _require_writable(folder):
@@ -210,48 +229,13 @@ def _require_writable(folder):
         ) from error
 
 
-def _all_methods(required):
-    """Every method of conf/method/, the user's --config-dir included, that can do the task: the folder is the registry.
-
-    ``required`` is the name of the capability (``impute``, ``latent``, …).
-    """
-    folders = [source.path for source in HydraConfig.get().runtime.config_sources if source.schema == "file"]
-    names = {file.stem for folder in folders for file in Path(folder, "method").glob("*.yaml")}
-    overrides = [o for o in HydraConfig.get().overrides.task if o != "methods=all"]
-    methods = {name: _method(name, overrides) for name in sorted(names)}
-    return {name: method for name, method in methods.items() if hasattr(get_class(method["_target_"]), required)}
-
-
-def _method(name, overrides):
-    """The block of one method, composed as if it had been named on the command line."""
-    config = hydra.compose("config", overrides=[*overrides, f"+method@methods.it={name}"])
-    flip(config)
-    return OmegaConf.to_container(config.methods.it, resolve=True)
-
-
-def _resolve(config: DictConfig):
-    if config.get("experiment") is None:
-        raise ValueError("Which experiment? Name one, e.g. +exp=imputation (the folder conf/exp/ lists them).")
-    check_blocks(config)
-    flip(config)
-    if config.methods == "all":
-        config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
-    if config.dataset.name == "h5ad" and config.dataset.path:
-        config.dataset.name = name_of_file(config.dataset.path)  # files of the user's own do not share tables
-    check(config)
-    config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    config["dataset"]["max_cells"] = config["scale"]["max_cells"]
-    check_jobs(config)
-    return config
-
-
 failures = []
 
 
 @hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
 def _task(config: DictConfig):
     try:
-        failures.append(execute(_resolve(config), tag=tag_of_overrides()))
+        failures.append(execute(resolve(config), identify(config)))
     except FOR_PEOPLE as error:  # the other jobs of a sweep go on
         print(f"error: {error}", file=sys.stderr)
         failures.append(1)
@@ -265,18 +249,9 @@ def main():
         print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130
     except (HydraException, OmegaConfBaseException, ValueError) as error:  # a ValueError of ours is said in _task
-        print(f"error: {_explain(error)}", file=sys.stderr)
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     return 1 if sum(failures) else 0
-
-
-def _explain(error):
-    """A configuration error in words, with the keys there are."""
-    text, cause = str(error), error.__cause__
-    parent = getattr(cause, "parent_node", None)
-    if isinstance(parent, DictConfig) and len(parent):
-        return f"{text.splitlines()[0]} The keys there are: {', '.join(map(str, parent))}."
-    return text
 
 
 if __name__ == "__main__":

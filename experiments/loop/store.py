@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
 
 
@@ -38,24 +39,32 @@ class Store:
         with atomic(self.path(record["key"]), "w") as file:
             json.dump(record | {"digest": _digest(record)}, file, indent=1, sort_keys=True, allow_nan=True)
 
-    def read(self, key):
-        """Return the record, or None; one that is not as it was written is set aside with a warning."""
-        path = self.path(key)
+    def load(self, key):
+        """Return the record; FileNotFoundError where there is none, ValueError where it is not as it was written."""
         try:
-            record = json.loads(path.read_text())
+            record = json.loads(self.path(key).read_text())
             if record["key"] != key or not isinstance(record["status"], str):
                 raise ValueError("its key or status is wrong")
             if record.pop("digest") != _digest(record):
                 raise ValueError("its content is not what was written")
             return record
+        except KeyError as error:
+            raise ValueError(f"{error.args[0]} is missing") from error
+        except (TypeError, AttributeError, RecursionError) as error:
+            raise ValueError(str(error)) from error
+
+    def read(self, key):
+        """Return the record, or None; one that is not as it was written is set aside with a warning."""
+        path = self.path(key)
+        try:
+            return self.load(key)
         except FileNotFoundError:
             return None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except ValueError as error:
             aside = path.with_suffix(".json.damaged")
             with contextlib.suppress(FileNotFoundError):  # another run was first
                 os.replace(path, aside)
-            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
-            message = f"The record {path} is damaged ({reason}): set aside as {aside.name}, to be computed again."
+            message = f"The record {path} is damaged ({error}): set aside as {aside.name}, to be computed again."
             warnings.warn(message, stacklevel=2)
             return None
 
@@ -71,6 +80,38 @@ class Store:
             warnings.warn(message, stacklevel=2)
             return False
         return True
+
+    @contextlib.contextmanager
+    def anew(self, keys):
+        """Put finished records aside while their jobs are computed again; one that is not finished anew comes back.
+
+        Yields a list, filled in the end with the records of what did not finish. So does the next run where this one
+        was killed.
+        """
+        kept = []
+        self._bring_back()
+        for key in filter(self.is_final, keys):
+            for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.path(key, suffix), self.path(key, f"{suffix}{ASIDE}"))
+        try:
+            yield kept
+        finally:
+            kept += self._bring_back()
+
+    def _bring_back(self):
+        failed = []
+        for aside in self.folder.glob(f"*.json{ASIDE}"):
+            key = aside.name.split(".")[0]
+            if self.is_final(key):
+                aside.unlink()
+                self.path(key, f".npz{ASIDE}").unlink(missing_ok=True)
+                continue
+            failed += filter(None, [self.read(key)])
+            for suffix in (".npz", ".json"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(self.path(key, f"{suffix}{ASIDE}"), self.path(key, suffix))
+        return failed
 
     def arrays(self, record):
         if not record["arrays"]:

@@ -55,7 +55,7 @@ def install():
 
 
 def prepare(config):
-    """Install scvi-tools where asked for, and note in the axes, so in every row, what there is to compare with."""
+    """Install scvi-tools where asked for; return the axis that notes in every row what there is to compare with."""
     if config["peers"] not in (None, "install"):
         raise ValueError(f"peers={config['peers']}: choose peers=install, or leave it out.")
     if config["peers"] == "install" and version() is None:
@@ -63,7 +63,7 @@ def prepare(config):
     found = version()
     if found is None:
         print("scvi-tools is not installed beside: the ratios are missing (peers=install makes .venv-peers).")
-    config["experiment"]["axes"]["peer"] = ["missing" if found is None else f"scvi-tools {found}"]
+    return {"peer": ["missing" if found is None else f"scvi-tools {found}"]}
 
 
 class Program:

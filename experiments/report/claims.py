@@ -27,7 +27,8 @@ def answered(runs):
     Parameters
     ----------
     runs : list of dict
-        ``experiment``, ``dataset``, ``tag``, ``axes`` and the two tables, ``table`` and ``jobs``, numbers as text.
+        Those that speak for the settings as they stand: ``experiment``, ``dataset``, ``axes`` and the two tables,
+        ``table`` and ``jobs``, numbers as text.
 
     Returns
     -------
@@ -40,7 +41,7 @@ def answered(runs):
         for run in runs:
             concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
             concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
-            if run["experiment"] == claim["experiment"] and concerned and not run["tag"]:
+            if run["experiment"] == claim["experiment"] and concerned:
                 rows, axes = run["table"], run["axes"]
                 rows = against(rows, run["jobs"], claim["of"], axes) if "of" in claim else rows
                 verdict, words = judge(claim, rows, axes)

@@ -19,6 +19,7 @@ from ..loop.provenance import ROOT
 from ..loop.store import atomic
 from ..metrics.registry import METRICS
 from .numbers import number
+from .page import fullest
 from .table import interval
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
@@ -39,7 +40,7 @@ def write(results_dir):
     """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
     written, run = choices(WRITTEN), choices(RUN)
     different = [key for key in written if values(written[key]) != values(run[key])]
-    runs = list(_runs(Path(results_dir)))
+    runs = fullest(_runs(Path(results_dir)))
     lines, missing = [*HEAD], {}
     for key in different:
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
@@ -90,18 +91,19 @@ EFFECT_HEAD = (
 
 
 def _runs(results_dir):
-    """Runs of the text's protocol without other changes, with their scores by method, axes, score and seed."""
+    """Runs of the text's protocol with at most one choice flipped, their scores by method, axes, score and seed."""
     for file in sorted((results_dir / "runs").glob("*.json")):
         run = json.loads(file.read_text())
         config, flip = run["config"], run["config"].get("flip") or []
-        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run["tag"] not in ("", f"flip=[{','.join(flip)}]"):
+        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run.get("alters", bool(run["tag"])):
             continue
         rows, jobs = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_jobs"))
         of = f"{config['experiment']['name']} · {config['dataset']['name']}"
         shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
         yield {
-            "of": of, "experiment": config["experiment"]["name"], "flip": flip,
-            "data": run.get("provenance", {}).get("dataset_hash"),
+            "of": of, "experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"], "flip": flip,
+            "protocol": WRITTEN, "tag": run["tag"], "alters": False, "jobs": jobs,
+            "data": str(run.get("provenance", {}).get("dataset_hash")),
             "scores": dict(_scores(jobs, run["axes"], shown)),
         }  # fmt: skip
 

@@ -30,7 +30,7 @@ def write(results_dir):
     """
     results_dir = Path(results_dir)
     files = sorted((results_dir / "runs").glob("*.json"))
-    runs = [_run(file, results_dir) for file in files if "flip=" not in file.stem]  # those are in DEVIATIONS.md
+    runs = [run for file in files if not (run := _run(file, results_dir))["flip"]]  # those are in DEVIATIONS.md
     rows = [row for run in runs for row in run["rows"]]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -41,7 +41,7 @@ def write(results_dir):
     )
     environment.filters["groups"] = _groups
     published = _published(rows)
-    statements = [s | {"verdicts": _by_verdict(s["answers"])} for s in claims.answered(runs)]
+    statements = [s | {"verdicts": _by_verdict(s["answers"])} for s in claims.answered(fullest(runs))]
     answers = Counter(answer["verdict"] for statement in statements for answer in statement["answers"])
     told = [row for methods in published.values() for rows in methods for row in rows]
     verdicts = Counter(row["verdict"] for row in told)
@@ -68,6 +68,21 @@ def write(results_dir):
     return path
 
 
+def fullest(runs):
+    """The runs that speak for the settings as they stand: of those that only leave jobs out or add some, the plain one.
+
+    Where there is none, of one experiment, data set and protocol that with the most finished jobs.
+    """
+    speak = {}
+    for run in runs:
+        if not run["alters"]:
+            what = (run["experiment"], run["dataset"], run["protocol"], run["data"], *run["flip"])
+            before, size = speak.get(what), (not run["tag"], sum(job.get("status") == "done" for job in run["jobs"]))
+            if before is None or size > before[0]:
+                speak[what] = size, run
+    return [run for _, run in speak.values()]
+
+
 def _groups(items, key):
     """Items with an equal value under ``key`` together, in the order they come (jinja2's groupby sorts)."""
     groups = {}
@@ -92,10 +107,14 @@ def _summary(file, results_dir):
         raise ValueError("it speaks of files that are not its own")
     names = {key: str(config[key]["name"]) for key in ("experiment", "dataset", "protocol")}
     notes, source = [], run.get("source") or {}
-    run_id = _section(stem, **names, tag=run.get("tag", ""), stand_in_for=_stand_in(config, source))
+    tag, flip = run.get("tag", ""), config.get("flip") or []
+    run_id = _section(stem, **names, tag=tag, file=run.get("file"), stand_in_for=_stand_in(config, source))
     jobs, table = _table(results_dir, f"{stem}_jobs", JOBS, notes), _table(results_dir, stem, ROWS, notes)
     return run_id | {
         "origin": source.get("origin", ""),
+        "alters": run.get("alters", bool(tag)),
+        "flip": flip,
+        "data": str((run.get("provenance") or {}).get("dataset_hash")),
         "axes": axes,
         "figures": list(_figures(results_dir, run, notes)),
         "table": table,
@@ -116,9 +135,9 @@ def _stand_in(config, source):
     return config["dataset"].get("stand_in_for") or source.get("stand_in_for")
 
 
-def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, notes=()):
+def _section(stem, *, experiment, dataset, protocol, tag="", file=None, stand_in_for=None, notes=()):
     """A section of the page that names a run, with nothing in it yet."""
-    variant = ", ".join(filter(None, [protocol, tag]))
+    variant = ", ".join(filter(None, [protocol, file, tag]))
     name = ", ".join(filter(None, [dataset, variant])) or stem
     empty = dict.fromkeys(("axes", "figures", "table", "jobs", "rows", "remarks", "undone", "times", "provenance"), ())
     return empty | {
@@ -128,6 +147,9 @@ def _section(stem, *, experiment, dataset, protocol, tag="", stand_in_for=None, 
         "protocol": protocol,
         "variant": variant,
         "tag": tag,
+        "alters": True,
+        "flip": [],
+        "data": "",
         "name": name,
         "stand_in_for": stand_in_for,
         "origin": "",

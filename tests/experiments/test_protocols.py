@@ -215,7 +215,7 @@ def results(tmp_path):
         ("seeds", 0.0, WRITTEN, ["posterior.draws"]),  # of other seeds: nothing to compare
         ("code", 9.0, RUN, []),
     ):
-        tag = f"flip=[{flipped[0]}]" if flipped else ""
+        tag = f"flip={flipped[0]}" if flipped else ""
         scores = jobs["median_l1"] + changed * (jobs["label"] == "scVI")
         for folder in ("runs", "tables"):
             (tmp_path / folder).mkdir(exist_ok=True)
@@ -226,7 +226,7 @@ def results(tmp_path):
         shown[::-1].to_csv(tmp_path / "tables" / f"{stem}_jobs.csv", index=False)
         jobs.assign(score="median_l1").to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
         config = {"experiment": {"name": "imputation"}, "dataset": {"name": "cortex"}, "protocol": {"name": name}}
-        run = {"stem": stem, "tag": tag, "axes": ["corruption"], "config": config | {"flip": flipped}}
+        run = {"stem": stem, "tag": tag, "alters": False, "axes": ["corruption"], "config": config | {"flip": flipped}}
         (tmp_path / "runs" / f"{stem}.json").write_text(json.dumps(run))
     return tmp_path
 

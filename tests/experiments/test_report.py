@@ -67,6 +67,7 @@ def make_run(
     stand_in_for=None,
     shift=0.0,
     reason="R is not installed",
+    alters=None,
 ):
     """What a run leaves behind, through the real table and plots; returns its stem and its summary."""
     rng, records = np.random.default_rng(0), []
@@ -83,6 +84,7 @@ def make_run(
                 records.append(record | {"seconds": {"total": 61.0 + seed}, "peak_memory_mb": 345.6})
     jobs = table.frame(records)
     summary = table.summarise(jobs, ["corruption"], {"median_l1": "median_L1_{corruption}"}, "CORTEX")
+    alters = bool(tag) if alters is None else alters
     stem = "_".join(filter(None, ["imputation", dataset.replace("/", "-"), protocol, tag]))
     for name in ("tables", "runs", "figures"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ def make_run(
     figure = score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
     figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
     (folder / "figures" / f"{stem}_error_uniform.pdf").write_bytes(b"%PDF-1.4")
-    run = {"stem": stem, "tag": tag, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
+    run = {"stem": stem, "tag": tag, "alters": alters, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
     run["source"] = {
         "name": dataset,
         "origin": f"Counts of {dataset}, not the paper’s.",
@@ -172,6 +174,18 @@ def test_a_value_that_two_runs_took_from_the_same_records_counts_once(tmp_path):
     assert read(tmp_path).text.split("at a glance")[2].split("A published value is")[0] == alone
     make_run(tmp_path, tag="methods.scvi.n_latent=5", shift=1.0)
     assert read(tmp_path).text.split("at a glance")[2].split("A published value is")[0] != alone
+
+
+def test_of_the_parts_of_a_run_the_fullest_speaks_where_there_is_no_whole():
+    def run(tag, n_done, alters=False, data="a"):
+        cells = [{"status": "done"}] * n_done + [{"status": "failed"}] * 9
+        same = {"experiment": "imputation", "dataset": "cortex", "protocol": "as_written", "flip": []}
+        return same | {"tag": tag, "alters": alters, "data": data, "cells": cells}
+
+    parts = [run("seeds=0", 3), run("without=pca", 5), run("seeds=1", 4), run("methods.pca.n_latent=2", 9, alters=True)]
+    assert [run["tag"] for run in report.fullest(parts)] == ["without=pca"]
+    assert [run["tag"] for run in report.fullest([*parts, run("", 1)])] == [""]
+    assert [run["tag"] for run in report.fullest([*parts, run("data=b", 1, data="b")])] == ["without=pca", "data=b"]
 
 
 def test_page_stands_alone(results):
@@ -374,6 +388,7 @@ def test_statements_of_the_paper_are_answered_by_the_runs(tmp_path, monkeypatch)
     monkeypatch.setattr(claims, "read", lambda: said)
     make_run(tmp_path)
     make_run(tmp_path, tag="methods.scvi.n_latent=5")  # variants do not speak for the paper
+    make_run(tmp_path, tag="seeds=0", alters=False)  # nor does a part, beside the whole
     text = read(tmp_path).text
     overview = text.split("What the paper says", 1)[1].split("Contents")[0]
     section = text.rsplit("The evidence for each answer", 1)[1].split("Published values at a glance")[0]

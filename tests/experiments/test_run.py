@@ -33,11 +33,18 @@ def first_run(tmp_path_factory, small_h5ad):
     return folder, arguments, command(*arguments, cwd=folder)
 
 
+def written(folder, ending):
+    """The only file under ``folder`` with this ending."""
+    (path,) = (folder / "results").rglob(f"*{ending}")
+    return path
+
+
 def test_own_data_from_the_command_line(first_run):
     folder, _, done = first_run
     assert done.returncode == 0, done.stderr
     assert "16 jobs, 0 on record, 16 to compute." in done.stdout
-    table = pd.read_csv(folder / "results/tables/imputation_small_as_written.csv")
+    stem = written(folder, "_jobs.csv").name.removesuffix("_jobs.csv")
+    table = pd.read_csv(folder / "results/tables" / f"{stem}.csv")
     assert set(table["method"]) == {"pca", "gene_mean", "identity", "oracle"}
     assert (table.loc[table["method"] == "oracle", "mean"] == 0).all()
     assert table["published"].isna().all()
@@ -46,12 +53,12 @@ def test_own_data_from_the_command_line(first_run):
     assert (folder / "results/report/index.html").stat().st_size > 10_000
     for name in ("error_uniform", "error_binomial", "density_uniform"):
         for suffix in ("png", "pdf"):
-            assert (folder / f"results/figures/imputation_small_as_written_{name}.{suffix}").stat().st_size > 1000
+            assert (folder / f"results/figures/{stem}_{name}.{suffix}").stat().st_size > 1000
     assert {path.name for path in folder.iterdir()} == {"results"}  # no litter
 
 
 def test_the_same_corruption_for_every_method(first_run):
-    jobs = pd.read_csv(first_run[0] / "results/tables/imputation_small_as_written_jobs.csv")
+    jobs = pd.read_csv(written(first_run[0], "_jobs.csv"))
     by_seed = jobs.groupby(["corruption", "seed"])["corrupted_sha256"]
     assert (by_seed.nunique() == 1).all()
     assert by_seed.first().nunique() == 4
@@ -102,7 +109,9 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     done = command(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
     assert done.returncode == 0, done.stderr
-    table = pd.read_csv(tmp_path / "results/tables/imputation_small_as_written.csv").set_index(["corruption", "method"])
+    stem = written(tmp_path, "_cells.csv").name.removesuffix("_cells.csv")
+    assert ",with=smoothing," in stem
+    table = pd.read_csv(tmp_path / "results/tables" / f"{stem}.csv").set_index(["corruption", "method"])
     assert table.loc[("uniform", "smoothing"), "label"] == "kNN smoothing"
     for corruption in ("uniform", "binomial"):
         assert table.loc[(corruption, "smoothing"), "mean"] < table.loc[(corruption, "identity"), "mean"]
@@ -111,10 +120,13 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
 def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     own += ["+methods.pca._resources_.memory_gb=4"]  # changes no number and no name
-    own += ["dataset.label_key=cell_type", "dataset.obs_columns=[donor]"]  # where annotations are: nor do they
     done = command("-m", "+exp=imputation", *own, *QUICK, "methods.pca.n_latent=2,5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    tables = sorted(path.name for path in (tmp_path / "results/tables").glob("*_as_written_methods.pca.n_latent=?.csv"))
+    tables = sorted(
+        path.name
+        for path in (tmp_path / "results/tables").glob("*,methods.pca.n_latent=?,seeds=*")
+        if "_cells" not in path.name
+    )
     assert len(tables) == 2
     two, five = (pd.read_csv(tmp_path / "results/tables" / name).set_index(["method", "corruption"]) for name in tables)
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
@@ -140,7 +152,8 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
     assert done.returncode == 1
     assert "timeout: scVI" in done.stderr
-    run = json.loads((tmp_path / "results/runs/imputation_small_as_written_methods=all.json").read_text())
+    (summary,) = (tmp_path / "results/runs").glob("imputation_small_as_written_*methods=all,seeds=0.json")
+    run = json.loads(summary.read_text())
     assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
     assert "planted_mute" not in run["config"]["methods"]
     assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from experiments import run
+from experiments.loop.config import resolve
 from experiments.loop.executors import local
 from experiments.loop.job import check_method
 from experiments.loop.provenance import ROOT
@@ -45,7 +46,7 @@ def prepared(composed, tmp_path, monkeypatch):
         config = composed.copy()
         OmegaConf.update(config, key, value, merge=False)
         with_folders = {"results_dir": str(tmp_path / "results"), "data_dir": str(tmp_path / "data")}
-        run.execute(run._resolve(OmegaConf.merge(config, with_folders)))
+        run.execute(resolve(OmegaConf.merge(config, with_folders)))
         return list(asked)
 
     return prepared

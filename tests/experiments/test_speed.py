@@ -139,8 +139,7 @@ def test_what_there_is_to_compare_with_stands_in_the_axes(monkeypatch, capsys):
     def axes(version, **options):
         monkeypatch.setattr(peers, "version", lambda: version)
         config = {"peers": None, "experiment": {"axes": {"shape": []}}} | options
-        speed.prepare(config)
-        return config["experiment"]["axes"]
+        return config["experiment"]["axes"] | speed.prepare(config)
 
     assert axes("1.4.2") == {"shape": [], "peer": ["scvi-tools 1.4.2"]}
     assert capsys.readouterr().out == ""

@@ -39,6 +39,32 @@ def test_only_done_is_final(store, status):
     assert not store.is_final("k")
 
 
+def test_what_is_not_finished_anew_keeps_its_earlier_record(store):
+    for key in "abc":
+        store.write(RECORD | {"key": key, "written": "before"}, {"a": np.zeros(2)})
+    with store.anew(["a", "b", "absent"]) as kept:
+        assert [store.is_final(key) for key in "abc"] == [False, False, True]
+        store.write(RECORD | {"key": "a", "written": "now"}, {"a": np.ones(2)})
+        failed = RECORD | {"key": "b", "status": "failed", "arrays": []}
+        store.write(failed, {})
+    assert kept == [failed]
+    assert [store.read(key)["written"] for key in "abc"] == ["now", "before", "before"]
+    assert [store.arrays(store.read(key))["a"][0] for key in "abc"] == [1, 0, 0]
+    assert len(list(store.folder.iterdir())) == 6
+
+
+def test_a_run_that_is_interrupted_or_killed_while_it_computes_anew_loses_nothing(store):
+    store.write(RECORD, {"a": np.zeros(2)})
+    with pytest.raises(KeyboardInterrupt), store.anew(["k"]):
+        raise KeyboardInterrupt
+    assert store.is_final("k")
+    killed = store.anew(["k"])
+    killed.__enter__()  # and never left
+    assert not store.is_final("k")
+    with store.anew([]):
+        assert store.is_final("k")
+
+
 DAMAGED = ["", '{"key": "k", "sta', "[]", '"k"', '{"key": "other", "status": "done"}', '{"key": "k"}', "\xff"]
 DAMAGED += ['{"key": "k", "status": "done", "arrays": []}', "[" * 100_000, '{"key": "k", "status": 3}']
 

@@ -1,0 +1,149 @@
+"""Carry records over to the keys of today's code: ``python -m experiments.rekey``.
+
+The key of a record holds the code behind it, so after a change of code every job would be computed again. This computes
+a sample of the jobs of each method and experiment, compares it with their records, and where all of it comes out equal
+writes the other records under their new keys, each with where it came from. Where something differs, it says what, and
+carries nothing of that method and experiment. What it computes are records like any other; the same command resumes.
+"""
+
+import argparse
+import functools
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from .loop import config
+from .loop.carry import NotMapped, carry, differences, today_of
+from .loop.executors.local import run_jobs
+from .loop.store import Store
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m experiments.rekey", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--results", default="results", help="folder with the records (results)")
+    parser.add_argument("--experiment", action="append", help="only this one (may be given several times)")
+    parser.add_argument("--method", action="append", help="only this one, by its name in the runs")
+    parser.add_argument("--sample", type=int, default=2, help="jobs to compute again of each method and experiment (2)")
+    parser.add_argument("--tolerance", type=float, default=0.0, help="share by which numbers may differ (0)")
+    parser.add_argument("--config-dir", help="configuration of your own, as for experiments.run")
+    parser.add_argument("--n-jobs", default="auto", help="jobs at once (auto)")
+    parser.add_argument("--timeout-minutes", type=float, default=120.0, help="limit of one job (120)")
+    parser.add_argument("--remove-old", action="store_true", help="remove the old record where it was carried over")
+    options = parser.parse_args(arguments)
+    if options.sample < 1:
+        parser.error("--sample must be at least 1: nothing is carried over unseen.")
+    folders = sorted(path.name for path in (Path(options.results) / "records").glob("*") if path.is_dir())
+    if not folders:
+        parser.error(f"There are no records in {options.results}: name the folder with --results.")
+    rows = [row for name in folders if name in (options.experiment or folders) for row in rekey(name, options)]
+    print(
+        pd.DataFrame(rows, columns=COLUMNS).to_string(index=False, justify="left")
+        if rows
+        else "There is nothing to do."
+    )
+    return 1 if any(row["outcome"].startswith(FAULTS) for row in rows) else 0
+
+
+COLUMNS = ["experiment", "method", "records", "sample", "carried", "outcome"]
+FAULTS = ("differs", "damaged")
+
+
+def rekey(experiment, options):
+    """Judge and carry the records of one experiment; return the rows of the table of what became of them."""
+    store = Store(options.results, experiment)
+    units, rows = _units(store, options)
+    samples = {what: _sample(store, unit, options.sample) for what, unit in units.items()}
+    todo = {}  # {threads: jobs}: a sum is another one on more threads
+    for old in (old for sample in samples.values() for old in sample):
+        if not store.is_final(old.job.key):
+            todo.setdefault(old.record["threads"] or 1, {})[old.job.key] = old.job
+    for threads, jobs in todo.items():
+        print(f"{experiment}: {len(jobs)} jobs to compute again.")
+        limits = {"n_jobs": options.n_jobs, "timeout_minutes": options.timeout_minutes}
+        run_jobs(list(jobs.values()), options.results, threads=threads, **limits)
+    return rows + [_judge(store, what, unit, samples[what], options) for what, unit in units.items()]
+
+
+def _units(store, options):
+    """{(method, its settings that there are no more): [Old, …]}, each job once; and rows on what is none of these."""
+    units, rows, found = {}, [], {}
+    settings = functools.partial(_settings, folder=options.config_dir)
+    for path in tqdm(sorted(store.folder.glob("*.json")), desc=store.folder.name, unit="record", disable=None):
+        try:
+            record = store.load(path.stem)
+            if record["status"] != "done" or record["method"] not in (options.method or [record["method"]]):
+                continue
+            store.arrays(record)
+            old = today_of(record, settings)
+        except NotMapped as error:
+            what = record["method"], f"stays: {error}"
+            found[what] = found.get(what, 0) + 1
+            continue
+        except Exception as error:  # of a file that was torn, nearly anything
+            found["", f"damaged: {path.name} ({error})"] = 1
+            continue
+        if old.job.key != record["key"]:
+            newest = units.setdefault((record["method"], old.dropped), {})
+            before = newest.get(old.job.key)
+            if before is None or before.record["written"] < record["written"]:
+                newest[old.job.key] = old
+    rows = [_row(store, method, n, outcome=outcome) for (method, outcome), n in found.items()]
+    return {what: list(newest.values()) for what, newest in units.items()}, rows
+
+
+def _settings(record, folder):
+    try:
+        return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise NotMapped(" ".join(config.explain(error).split())) from error
+
+
+def _sample(store, unit, n):
+    """Jobs to compute again: the quickest of each setting first, and none that was itself carried over."""
+    own = [old for old in unit if "carried_from" not in (store.read(old.job.key) or {})]
+    own.sort(key=lambda old: (old.record["seconds"]["total"], old.job.key))
+    seen, first, more = set(), [], []
+    for old in own:
+        setting = json.dumps([old.job.dataset, old.job.protocol, old.job.parameters, old.job.axes], sort_keys=True)
+        (more if setting in seen else first).append(old)
+        seen.add(setting)
+    return (first + more)[:n]
+
+
+def _judge(store, what, unit, sample, options):
+    """Compare the sample of a unit, carry the rest of it where all of it is equal, and return its row."""
+    method, dropped = what
+    waiting = [old for old in unit if not store.is_final(old.job.key)]
+    note = [f"without {dropped}"] if dropped else []
+    note += [f"with {added}"] if (added := "; ".join(sorted({old.added for old in unit} - {""}))) else []
+    found = []
+    for old in sample:
+        new = store.read(old.job.key)
+        arrays = store.arrays(new) if new else {}
+        phrases = differences(old.record, new, store.arrays(old.record), arrays, options.tolerance)
+        if phrases:
+            where = ", ".join(map(str, [*old.record["axes"].values(), f"seed {old.record['seed']}"]))
+            found.append(f"{old.record['dataset']}, {where}: {', '.join(phrases)}")
+    if found:
+        return _row(store, method, len(unit), len(sample), 0, "differs: " + "; ".join([*found, *note]))
+    keys = [old.job.key for old in sample]
+    for old in tqdm(waiting, desc=f"{store.folder.name}, {method}", unit="record", disable=None):
+        carry(store, old, keys, options.tolerance)
+    if options.remove_old:
+        for old in unit:
+            for suffix in (".npz", ".json"):
+                store.path(old.record["key"], suffix).unlink(missing_ok=True)
+    return _row(store, method, len(unit), len(sample), len(waiting), "; ".join(["equal", *note]))
+
+
+def _row(store, method, records, sample=0, carried=0, outcome=""):
+    return dict(zip(COLUMNS, [store.folder.name, method, records, sample, carried, outcome], strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
