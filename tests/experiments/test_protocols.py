@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from experiments.loop.protocol import EVERY, RUN, WRITTEN, check, choices, flip
 from experiments.loop.provenance import ROOT
 from experiments.report import deviations
-from experiments.run import _resolve
+from experiments.loop.config import resolve
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "exp").glob("*.yaml"))
 DATA_SETS = yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "data_sets.yaml").read_text())
@@ -87,7 +87,7 @@ def test_a_block_with_a_source_is_one_choice():
 def resolved(*overrides, keep=("protocol", "methods")):
     """The configuration of a run as the run gets it."""
     with hydra.initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
-        config = _resolve(hydra.compose("config", list(overrides)))
+        config = resolve(hydra.compose("config", list(overrides)))
     return [config[name] for name in keep]
 
 
