@@ -1,5 +1,6 @@
 """The interface that every method of the suite shares."""
 
+import contextlib
 import functools
 import inspect
 from abc import ABC, abstractmethod
@@ -75,14 +76,14 @@ def _with_checked_arguments(function):
         given = signature.bind(self, *arguments, **keywords)
         if not fits:
             check_is_fitted(self, "n_features_in_")
-        X = given.arguments[counts] = _checked_counts(given.arguments[counts])
-        if not fits and X.shape[1] != self.n_features_in_:
-            raise InvalidCounts(
-                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
-            )
-        if given.arguments.get("batch") is not None:
-            given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
-        answer = function(*given.args, **given.kwargs)
+        with _checked(given.arguments[counts]) as X:
+            if not fits and X.shape[1] != self.n_features_in_:
+                known = f"the model was fitted to {self.n_features_in_}"
+                raise InvalidCounts(f"There are {X.shape[1]} genes and {known}: pass the same genes.")
+            given.arguments[counts] = X
+            if given.arguments.get("batch") is not None:
+                given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
+            answer = function(*given.args, **given.kwargs)
         if fits:
             self.n_features_in_ = X.shape[1]
         return answer
@@ -90,11 +91,18 @@ def _with_checked_arguments(function):
     return checked
 
 
-def _checked_counts(X):
-    """Check counts once: what a method hands on to its own parts or to another method is known by its mark."""
+@contextlib.contextmanager
+def _checked(X):
+    """Counts, checked once: as long as a call lasts, what it hands on to other methods is known by a mark."""
     if getattr(X, "is_checked", False):
-        return X
-    checked = check_counts(X)
-    if checked is not X:  # what is on disk stays the caller's, without a mark
-        checked.is_checked = True
-    return checked
+        yield X
+        return
+    counts = check_counts(X)
+    if counts is X:  # on disk: it is the caller's and gets no mark
+        yield X
+        return
+    counts.is_checked = True
+    try:
+        yield counts
+    finally:
+        del counts.is_checked

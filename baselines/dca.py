@@ -58,6 +58,10 @@ class DCA(Method):
     may be of one kind); a last minibatch of one cell joins the one before it; other cells than those of the fit are
     described with the median, means and deviations of the fit.
 
+    Cost
+    ----
+    n^0.9 per epoch, G^0.3 up to 560 genes (2,253 × 558: 0.7 s an epoch, 50 to 60 s in all)
+
     References
     ----------
     Eraslan, Simon, Mircea, Mueller and Theis, Nature Communications 10:390 (2019); theislab/dca, type "zinb-conddisp".

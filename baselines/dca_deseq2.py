@@ -27,6 +27,10 @@ class DCADESeq2(Method):
     Attributes
     ----------
     dca_ : DCA
+
+    Cost
+    ----
+    that of DCA and that of DESeq2
     """
 
     def __init__(self, n_hidden=(64, 32, 64), n_epochs=300, size_factors="ratio", random_state=0, verbose=False):

@@ -35,6 +35,11 @@ class DESeq2(Method):
     -----
     A dense genes × cells matrix of the compared cells is made in R: time and memory are linear in both.
 
+    Cost
+    ----
+    200 × 500: 3.6 s of CPU, most of it the same for any size in this range (n^0.3 G^0.2 from 100 to 400 cells, 250 to
+    1000 genes)
+
     References
     ----------
     Love, Huber and Anders, Genome Biology 15:550 (2014); Zhu, Ibrahim and Love, Bioinformatics 35:2084 (2019) for the

@@ -45,6 +45,13 @@ class MAGIC(Transductive):
     The defaults are the parameters of the paper's code. Two differences from the original program: its PCA was
     randomised and unseeded, ours is exact to the precision of the solver; identical cells are neighbours at distance
     zero, where the original dropped such pairs (its sparse sum forgets stored zeros).
+
+    Given its Markov matrix, equal to the program (KrishnaswamyLab/MAGIC of January 2018) to 1e-11; every cell weighs
+    itself once, where rounding gave some twice.
+
+    Cost
+    ----
+    n^1.2 G^1 (10,000 × 715: 3 s)
     """
 
     def __init__(self, n_pca_components=20, t=6, k=30, ka=10, epsilon=1.0, rescale_percent=99.0, random_state=0):

@@ -30,6 +30,10 @@ class MAGIC3(Transductive):
         The fitted object of the package.
     expressed_ : ndarray of bool, shape (n_genes,)
         Genes with counts; the others stay 0.
+
+    Cost
+    ----
+    n^1 (10,000 × 715: 4 s)
     """
 
     def __init__(self, knn=5, knn_max=None, decay=1, t=3, n_pca=100, solver="exact", random_state=0, verbose=False):

@@ -19,6 +19,10 @@ class PCA(LogLinear):
         Number of components; the paper uses 10.
     random_state : int
         Seed of the randomised solver, which scikit-learn takes on large matrices.
+
+    Cost
+    ----
+    n^1.1 G^1.1 (1000 × 400: 0.02 s)
     """
 
     def fit(self, X, batch=None):

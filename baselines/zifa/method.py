@@ -73,6 +73,12 @@ class ZIFA(Method):
     A matrix without zeros is fitted too: the decay runs to its upper bound and the model is factor analysis. The
     original's block program leaves out genes with more than 95% zeros; here every gene stays.
 
+    One step is equal to the original's (epierson9/ZIFA at ab7213a) to 1e-10.
+
+    Cost
+    ----
+    n^1.0 G^0.7 (2,253 × 558: 1 s; 50,000 × 720: 25 s, 7 steps, 1.3 GB with the data; 100,000 × 720: 40 s)
+
     References
     ----------
     Pierson & Yau, Genome Biology 16:241 (2015). scVI paper: section 4.6 (use), appendices C and E (likelihood).

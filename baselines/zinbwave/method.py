@@ -76,6 +76,15 @@ class ZINBWaVE(Method):
     error in the original) has no maximum: it gets the mean of half a count over all training cells, no factors and no
     dropout intercept, so that a count of it in other cells stays possible. ``batch`` is checked and not used.
 
+    The original is the R package zinbwave 1.25.2, and the maximum the same. Its dispersion is searched for in log size
+    -100 to 100 and gets lost there; it starts with softImpute, at random, and two rounds of the dropout's start: here
+    alternating ridge regressions from a seeded SVD, and one round. There are no covariates beside the intercepts.
+
+    Cost
+    ----
+    n^0.7 G^0.5 from 500 to 2000 cells, 100 to 400 genes (2,253 × 558: 13 s; 50,000 × 720: 7.5 min, 0.8 GB; 100,000 ×
+    720: 15.6 min, 1.4 GB; 150 × 60, 5 factors: 0.6 s against 21 s of the package)
+
     References
     ----------
     Risso et al., Nature Communications 9:284 (2018). scVI paper: section 4.6 (use), appendix D (likelihood).

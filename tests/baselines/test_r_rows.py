@@ -1,5 +1,6 @@
 """MAST, ComBat, SIMLR and ZINB-WaVE in their authors' R packages, where those are installed."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from baselines.simlr import SIMLRInR
 from baselines.zinbwave import ZINBWaVE, ZINBWaVEInR
 from r_env import bridge
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden"
 ROWS = {"MAST": MASTInR(), "sva": ComBatInR(), "SIMLR": SIMLRInR(n_clusters=4), "zinbwave": ZINBWaVEInR(n_latent=2)}
 
 
@@ -24,6 +26,17 @@ def golden(name):
 @pytest.fixture(scope="module")
 def counts():
     return np.random.default_rng(1).negative_binomial(2, 0.2, size=(80, 30)) + np.eye(80, 30, dtype=int)
+
+
+def test_a_script_has_the_name_of_its_module():
+    """By its name a script is part of the code of a method: a change of it changes the key of the records."""
+    named = {
+        path.stem: re.findall(r'^SCRIPT = "(.+)"$', path.read_text(), re.MULTILINE)
+        for path in (ROOT / "baselines").rglob("*.py")
+    }
+    scripts = {module: script for module, (script,) in ((m, s) for m, s in named.items() if s)}
+    assert scripts == {module: f"{module}.R" for module in scripts}
+    assert {path.name for path in (ROOT / "r_env").glob("*.R")} == {*scripts.values(), "bridge.R"}
 
 
 @pytest.mark.slow  # it starts R where there is one
