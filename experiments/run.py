@@ -131,9 +131,8 @@ def _draw(config, records, store, source, tag):
             content.to_csv(file, index=False)
     done = jobs.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
-    figures = _save_figures(
-        _figures(module.__name__, summary, done) if len(done) else {}, results_dir / "figures", stem
-    )
+    figures = _figures(module.__name__, summary, done) if len(done) else {}
+    figures = _save_figures(figures, results_dir / "figures", stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures, "tag": tag}
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
@@ -177,7 +176,12 @@ def _figures(experiment, summary, done):
     """What the module of its name in the folder figures/ beside an experiment draws; nothing where there is none."""
     package, _, name = experiment.rpartition(".")
     folder = f"{package}.figures".lstrip(".")
-    if not importlib.util.find_spec(folder) or not importlib.util.find_spec(f"{folder}.{name}"):
+    try:
+        found = importlib.util.find_spec(f"{folder}.{name}")
+    except ModuleNotFoundError:  # there is no such folder either
+        found = None
+    if found is None:
+        print(f"Figure: none, there is no module {folder}.{name}.")
         return {}
     return importlib.import_module(f"{folder}.{name}").figure(summary, done)
 
