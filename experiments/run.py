@@ -196,7 +196,12 @@ def _figures(experiment, summary, done):
     """What the module of its name in the folder figures/ beside an experiment draws; nothing where there is none."""
     package, _, name = experiment.rpartition(".")
     folder = f"{package}.figures".lstrip(".")
-    if not importlib.util.find_spec(folder) or not importlib.util.find_spec(f"{folder}.{name}"):
+    try:
+        found = importlib.util.find_spec(f"{folder}.{name}")
+    except ModuleNotFoundError:  # there is no such folder either
+        found = None
+    if found is None:
+        print(f"Figure: none, there is no module {folder}.{name}.")
         return {}
     return importlib.import_module(f"{folder}.{name}").figure(summary, done)
 

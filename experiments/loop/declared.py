@@ -1,13 +1,15 @@
 """Whether an experiment has described all of its scores, asked before anything is computed.
 
-`declared` reads the code of ``evaluate``: every name that it gives a score there, f-strings as patterns, needs a line
-in ``SCORES``. Names that only come out of the data or out of an imported function cannot be read; of those a job says
-the same once it has them, and fails. Reading costs nothing; a rehearsal on a few cells would cost seconds and find only
-the scores of the methods and annotations that it rehearses.
+`declared` reads the code of ``evaluate`` and of the functions of the same package whose results it returns: every name
+that a score is given there, f-strings as patterns, needs a line in ``SCORES``. Names that only come up as the code runs
+cannot be read; of those a job says the same once it has them, and fails. Reading costs nothing; a rehearsal on a few
+cells would cost seconds and find only the scores of the methods and annotations that it rehearses.
 """
 
 import ast
 import inspect
+import sys
+import textwrap
 
 from ..scores import Score, template
 
@@ -41,37 +43,45 @@ def _line(name):
 
 def _written(module):
     """Names of scores as the code of ``evaluate`` writes them, {} in place of what an f-string fills in."""
-    functions = {node.name: node for node in ast.parse(inspect.getsource(module)).body if hasattr(node, "args")}
-    if "evaluate" not in functions:
+    evaluate = _function(module, "evaluate")
+    if evaluate is None:
         raise ValueError(f"{module.__name__} has no function evaluate(method, adata, protocol, seeds, **axes).")
-    for value in _returned(functions["evaluate"]):
-        yield from _keys(value.elts[0] if isinstance(value, ast.Tuple) else value, functions["evaluate"], functions)
+    for value in _returned(evaluate):
+        yield from _keys(value.elts[0] if isinstance(value, ast.Tuple) else value, evaluate, module)
+
+
+def _function(module, name):
+    """The syntax of a function of ``module``, be it imported from its own package; None where there is no such."""
+    found = getattr(module, name, None)
+    if inspect.isfunction(found) and found.__module__.split(".")[0] == module.__name__.split(".")[0]:
+        return ast.parse(textwrap.dedent(inspect.getsource(found))).body[0]
+    return None
 
 
 def _returned(function):
     return [node.value for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
 
 
-def _keys(value, function, functions, seen=()):
+def _keys(value, function, module, seen=()):
     """Keys of the dict that an expression of ``function`` makes, as far as its code says them."""
     match value:
         case ast.Dict():
             for key, inner in zip(value.keys, value.values, strict=True):
-                yield from _keys(inner, function, functions, seen) if key is None else _name(key)
+                yield from _keys(inner, function, module, seen) if key is None else _name(key)
         case ast.DictComp():
             yield from _name(value.key)
         case ast.BinOp(op=ast.BitOr()):
             for side in (value.left, value.right):
-                yield from _keys(side, function, functions, seen)
-        case ast.Call(func=ast.Name(id=name)) if name in functions and name not in seen:
-            for inner in _returned(functions[name]):
-                yield from _keys(inner, functions[name], functions, (*seen, name))
+                yield from _keys(side, function, module, seen)
+        case ast.Call(func=ast.Name(id=name)) if name not in seen and (called := _function(module, name)):
+            for inner in _returned(called):
+                yield from _keys(inner, called, sys.modules[getattr(module, name).__module__], (*seen, name))
         case ast.Name(id=name) if name not in seen:
             for node in ast.walk(function):
                 match node:
                     case ast.Assign(targets=[ast.Name(id=known)]) | ast.AugAssign(target=ast.Name(id=known)):
                         if known == name:
-                            yield from _keys(node.value, function, functions, (*seen, name))
+                            yield from _keys(node.value, function, module, (*seen, name))
                     case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=known), slice=key)]) if known == name:
                         yield from _name(key)
 

@@ -154,8 +154,8 @@ def _evaluate(job, outcome, details):
     scores, arrays, facts = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
-    broken = [name for name, value in scores.items() if not math.isfinite(value)]
     check_found(experiment, scores)
+    broken = [name for name, value in scores.items() if not math.isfinite(value)]
     outcome.update(scores=scores, facts=facts)
     if broken:
         outcome["reason"] = f"the score {', '.join(broken)} is {scores[broken[0]]}"

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_score_that_nobody_described_is_refused_before_anything_is_computed(wa
     with pytest.raises(ValueError, match=r"returns a score 'new.* add a line to its SCORES, \"new.*\": Score\("):
         run.execute(config)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("name", ["batch", "clustering", "stability"])
+def test_the_scores_of_a_metric_that_several_share_are_read_where_it_is(name):
+    own = importlib.import_module(f"experiments.{name}")
+    fewer = types.SimpleNamespace(**vars(own) | {"SCORES": {k: v for k, v in own.SCORES.items() if "nmi" not in k}})
+    with pytest.raises(ValueError, match=f"experiments.{name} returns a score 'nmi.*' that nobody has described"):
+        declared(fewer)
 
 
 def test_described_scores_pass_templates_and_patterns_too(module):

@@ -183,6 +183,13 @@ def test_a_mistake_is_said_in_one_message_without_a_traceback(tmp_path, argument
     assert not list(tmp_path.glob("results/records/*/*.json"))
 
 
+@pytest.mark.parametrize("experiment", ["experiments.parity", "their_experiment"])
+def test_an_experiment_that_draws_nothing_says_so(experiment, capsys):
+    assert run._figures(experiment, None, None) == {}
+    where = "experiments.figures.parity" if "." in experiment else "figures.their_experiment"
+    assert capsys.readouterr().out == f"Figure: none, there is no module {where}.\n"
+
+
 def test_points_that_are_not_vectors_are_sharp_in_print(tmp_path):
     figure = SuiteFigure(3.5, 2.0, title="t", caption="c")
     figure.panel(0, 0, 3.5, 2.0).scatter([0, 1], [0, 1], rasterized=True)
