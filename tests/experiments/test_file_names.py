@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from test_run import command
 
 from experiments.file_names import name_of_file, short
 
 
+@pytest.mark.slow
 def test_a_sweep_over_annotations_keeps_the_tables_apart(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     done = command("-m", "+exp=tables", *own, "dataset.label_key=cell_type,donor", cwd=tmp_path)
@@ -15,6 +17,7 @@ def test_a_sweep_over_annotations_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert names == {f"tables_small_as_written_dataset.label_key={key}.json" for key in ("cell_type", "donor")}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_something_else_leaves_where_things_are_out_of_names(tmp_path, small_h5ad):
     file = tmp_path / "my file.h5ad"
     file.write_bytes(Path(small_h5ad).read_bytes())
@@ -25,6 +28,7 @@ def test_a_sweep_over_something_else_leaves_where_things_are_out_of_names(tmp_pa
     assert names == {f"tables_my file_{protocol}.json" for protocol in ("as_written", "as_run")}
 
 
+@pytest.mark.slow
 def test_a_file_does_not_take_the_name_of_a_data_set_of_the_suite(tmp_path, small_h5ad):
     file = tmp_path / "cortex.h5ad"
     file.write_bytes(Path(small_h5ad).read_bytes())
@@ -41,6 +45,7 @@ def test_many_overrides_leave_file_names_short_and_apart():
     assert short("methods.scvi.n_latent=5") == "methods.scvi.n_latent=5"
 
 
+@pytest.mark.slow
 def test_whatever_a_sweep_sets_is_in_the_names_of_its_tables(tmp_path, small_h5ad):
     conf = tmp_path / "a=b" / "sweep"  # hydra takes such a folder
     conf.mkdir(parents=True)

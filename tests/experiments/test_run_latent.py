@@ -16,6 +16,7 @@ DROPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_table_figures_and_their_csv_are_written(name, tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "dataset.label_key=cell_type", "dataset.batch_key=donor"]
