@@ -30,6 +30,7 @@ def _draw_counts(rng, n, n_genes, block):
     return np.rint(np.expm1(np.clip(x, 0, None))).astype(int), z, alpha, beta, means
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block_size", [120, 30])
 def test_recovers_clusters_and_scalings_of_its_model(block_size):
     counts, z, alpha, beta, means = _draw_counts(np.random.default_rng(0), 200, 120, 20)
@@ -44,6 +45,7 @@ def test_recovers_clusters_and_scalings_of_its_model(block_size):
     assert np.corrcoef(np.log1p(method.impute(counts)).ravel(), np.log1p(expected).ravel())[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_beats_the_authors_program_on_its_golden_input():
     counts, truth = GOLDEN["counts"].astype(int), GOLDEN["cluster"]
     method = BISCUIT(n_iterations=20).fit(counts)
@@ -80,6 +82,7 @@ def test_order_follows_the_covariance():
     assert len(set(group[order[:10]])) == len(set(group[order[10:]])) == 1
 
 
+@pytest.mark.slow
 def test_transform_sends_a_cluster_to_unit_scalings():
     counts, _, _, _, _ = _draw_counts(np.random.default_rng(3), 120, 20, 20)
     method = BISCUIT(n_iterations=6).fit(counts)

@@ -111,6 +111,7 @@ def test_first_label_is_drawn_from_its_conditional():
     assert abs(left / 2000 - 0.5) < 4 * 0.5 / np.sqrt(2000)
 
 
+@pytest.mark.slow
 def test_sampler_leaves_the_joint_distribution_invariant():
     """Geweke (2004): sweeps alternated with new data given the state must give back the prior of everything."""
     rng, n, d, prior = np.random.default_rng(4), 4, 2, _prior(2)

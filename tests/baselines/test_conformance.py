@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 METHODS = sorted(path.stem for path in (ROOT / "conf" / "method").glob("*.yaml"))
 # For the methods that have such a parameter: it is the interface that is tested here.
 CAPABILITIES = ("latent", "impute", "loglik", "correct")
+SLOW = {"biscuit", "biscuit_mean", "dca", "dca_deseq2", *(name for name in METHODS if name.startswith("scvi_"))}
 QUICK = {"n_epochs": 3, "n_iterations": 20, "max_iter": 3}
 
 
@@ -48,9 +49,9 @@ def configurations():
 
 
 def row(name):
-    """A parameter of the fixture; a method that goes through the bridge has the mark of what starts R."""
+    """A parameter of the fixture, marked where the method goes through the bridge to R or takes seconds to fit."""
     in_r = hasattr(sys.modules[get_class(configurations()[f"it_{name}"]["_target_"]).__module__], "bridge")
-    return pytest.param(name, marks=[pytest.mark.r()] if in_r else [])
+    return pytest.param(name, marks=[pytest.mark.r()] * in_r + [pytest.mark.slow] * (name in SLOW))
 
 
 @pytest.fixture(params=map(row, METHODS), scope="module")

@@ -142,6 +142,7 @@ def test_every_published_bar_of_figure_8_is_found():
     assert found.loc[("scVI", "nmi_2"), "published"] == pytest.approx(0.76728, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_figures(tmp_path):
     slow = [f"~methods.{name}" for name in ("scvi", "scvi_nolib", "zifa", "zinbwave", "dca", "simlr", "fa")]
     data = ["dataset=simulated", "dataset.n_cells=200", "dataset.n_genes=40"]
@@ -156,6 +157,7 @@ def test_from_the_command_line_to_figures(tmp_path):
             assert (tmp_path / f"results/figures/{stem}_{name}.{suffix}").stat().st_size > 500
 
 
+@pytest.mark.slow
 def test_figures_are_tidy_and_draw_the_table(adata):
     records = []
     for method, label, role in ((Spy(), "scVI", "method"), (RandomLatent(), "random latent", "control")):

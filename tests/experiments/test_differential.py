@@ -249,6 +249,7 @@ def test_boxes_of_a_narrow_range_keep_the_names_of_their_axes_on_the_paper():
     assert "Without a box: DESeq2 (failed), bulk reference (agrees with itself)." in figure.caption
 
 
+@pytest.mark.slow
 def test_from_the_command_line(tmp_path):
     slow = [f"~methods.{name}" for name in ("scvi", "scvi_nolib", "deseq2", "dca_deseq2", "edger")]
     data = ["dataset=simulated", "dataset.n_cells=300", "dataset.n_genes=60", "dataset.n_clusters=3"]

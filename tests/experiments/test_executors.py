@@ -249,6 +249,7 @@ def start(request, tmp_path, small_h5ad):
 clusters = pytest.mark.parametrize("start", ["slurm", "ray"], indirect=True)
 
 
+@pytest.mark.cluster
 @clusters
 def test_jobs_killed_under_way_are_submitted_again_and_every_cell_is_done(start, tmp_path):
     process, pids, lose, _ = start(2)
@@ -272,6 +273,7 @@ def test_jobs_killed_under_way_are_submitted_again_and_every_cell_is_done(start,
     }
 
 
+@pytest.mark.cluster
 @clusters
 def test_ctrl_c_cancels_what_was_submitted(start, tmp_path):
     process, pids, _, environment = start(3)  # two run, one waits

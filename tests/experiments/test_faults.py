@@ -10,6 +10,7 @@ from pathlib import Path
 import anndata as ad
 import pandas as pd
 import pytest
+from command_line import command
 
 from experiments.loop.settings import check_file_names
 from experiments.loop.store import Claims, Store
@@ -29,8 +30,7 @@ def call(*arguments, conf=None):
 
 
 def run(*arguments, cwd, conf=None):
-    options = {"capture_output": True, "text": True, "timeout": 300, "check": False}
-    return subprocess.run(call(*arguments, conf=conf), cwd=cwd, env=ENVIRONMENT, **options)
+    return command(*call(*arguments, conf=conf)[3:], cwd=cwd)
 
 
 @pytest.fixture
@@ -60,6 +60,7 @@ def planted(folder, text, name="planted"):
     return folder / "conf"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "prepare", "said"),
     [
@@ -70,8 +71,8 @@ def planted(folder, text, name="planted"):
 def test_a_disk_that_cannot_take_results_is_said_before_anything_is_computed(
     on_disk, tmp_path, small_h5ad, options, prepare, said
 ):
-    command = shlex.join(call(f"dataset.path={small_h5ad}", f"results_dir={tmp_path}/disk/results"))
-    done = on_disk(f"{prepare}code=0; {command} || code=$?; find $DISK -type f; exit $code", options)
+    line = shlex.join(call(f"dataset.path={small_h5ad}", f"results_dir={tmp_path}/disk/results"))
+    done = on_disk(f"{prepare}code=0; {line} || code=$?; find $DISK -type f; exit $code", options)
     assert done.returncode == 1
     assert "Results cannot be written to" in done.stderr
     assert f"({said}): make room there or set results_dir=FOLDER." in done.stderr
@@ -79,12 +80,13 @@ def test_a_disk_that_cannot_take_results_is_said_before_anything_is_computed(
     assert done.stdout == ""  # nothing begun, no file left
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_partial(on_disk, tmp_path, small_h5ad):
     """Room for some records and not for the arrays of the method that comes last."""
     conf = planted(tmp_path, f"_target_: planted.FillsTheDisk\npath: {tmp_path}/disk/ballast\n")
     more = [f"results_dir={tmp_path}/disk/results", "+method@methods.planted=planted", "executor.n_jobs=1"]
-    command = shlex.join(call(f"dataset.path={small_h5ad}", *more, conf=conf))
-    script = f"code=0; {command} || code=$?; rm $DISK/ballast; mv $DISK/results {tmp_path}/kept; exit $code"
+    line = shlex.join(call(f"dataset.path={small_h5ad}", *more, conf=conf))
+    script = f"code=0; {line} || code=$?; rm $DISK/ballast; mv $DISK/results {tmp_path}/kept; exit $code"
     done = on_disk(script, "size=8m")
     assert done.returncode == 1
     assert "cannot be written (No space left on device): make room there" in done.stderr
@@ -98,6 +100,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_pa
     assert "4 jobs, 4 on record, 0 to compute" in again.stdout
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
     tally = tmp_path / "tally"
     conf = planted(tmp_path, f"_target_: planted.Tallied\ntally: {tally}\n")
@@ -127,6 +130,7 @@ def test_a_name_that_leads_elsewhere_is_refused(part, name):
         check_file_names(config)
 
 
+@pytest.mark.slow
 def test_a_dataset_never_leads_out_of_the_results(tmp_path):
     inside = tmp_path / "a" / "b" / "c"
     inside.mkdir(parents=True)
@@ -136,6 +140,7 @@ def test_a_dataset_never_leads_out_of_the_results(tmp_path):
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 def test_hostile_names_of_methods_labels_and_genes_stay_inside(tmp_path, small_h5ad):
     """Method keys, tags, genes and cell types that look like paths."""
     adata = ad.read_h5ad(small_h5ad)
@@ -155,6 +160,7 @@ def test_hostile_names_of_methods_labels_and_genes_stay_inside(tmp_path, small_h
     assert all((inside / "results") in path.parents for path in new)
 
 
+@pytest.mark.slow
 def test_a_cell_of_another_run_is_left_to_it(tmp_path, small_h5ad):
     """While another process holds the claim of a job, this run computes the rest and waits."""
     results = tmp_path / "results"

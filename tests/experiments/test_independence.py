@@ -46,6 +46,7 @@ def records(folder, small_h5ad, names):
     return {key: record | {"values": store.arrays(record)} for key, record in found.items()}
 
 
+@pytest.mark.slow
 def test_a_result_does_not_depend_on_what_else_runs_or_in_which_order(tmp_path, small_h5ad):
     orders = [list(METHODS), list(METHODS)[::-1], ["scvi"], ["fa", "noise"]]
     whole, *others = (records(tmp_path / str(i), small_h5ad, names) for i, names in enumerate(orders))
@@ -81,6 +82,7 @@ def test_a_task_that_is_not_the_same_for_all_is_named(odd):
     assert table.differing(jobs[jobs["seed"] == 0].drop(columns="corruption"), []) != []  # two tasks in one
 
 
+@pytest.mark.slow
 def test_a_record_of_another_task_is_said_by_the_run(tmp_path, small_h5ad):
     methods = [f"~methods.{name}" for name in ("scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit")]
     arguments = ["+exp=imputation", "dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *methods]

@@ -54,6 +54,7 @@ def compute(tmp_path, small_h5ad):
     return compute
 
 
+@pytest.mark.slow
 def test_a_failure_costs_one_row(compute):
     records = compute("Raises", "Aborts", "NotANumber", "Infinite", "CannotImpute", "Absent", "Noise")
     assert {name: record["status"] for name, record in records.items()} == {
@@ -92,6 +93,7 @@ def test_a_score_that_is_no_number_is_a_failure(monkeypatch, tmp_path):
     assert record["reason"] == "the score median_l1 is inf"
 
 
+@pytest.mark.slow
 def test_a_hang_ends_with_all_its_children(compute, tmp_path):
     pids = tmp_path / "pids"
     started = time.monotonic()
@@ -103,6 +105,7 @@ def test_a_hang_ends_with_all_its_children(compute, tmp_path):
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.slow
 def test_exhausted_memory_ends_the_cell(compute):
     record = compute("Hungry", _resources_={"memory_gb": 1.0})["Hungry"]
     assert record["status"] == "failed"
@@ -110,6 +113,7 @@ def test_exhausted_memory_ends_the_cell(compute):
     assert record["peak_memory_mb"] > 1024
 
 
+@pytest.mark.slow
 def test_the_seed_of_a_method_comes_from_the_cell(compute):
     first = compute("Noise")["Noise"]
     again = compute("Noise", random_state=first["seeds"]["fit"])["Noise"]
@@ -153,6 +157,7 @@ def interrupted(tmp_path, small_h5ad):
     return strike
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_the_children_and_keeps_the_store(interrupted):
     code, errors, again = interrupted(signal.SIGINT)
     assert code == 130
@@ -160,6 +165,7 @@ def test_ctrl_c_stops_the_children_and_keeps_the_store(interrupted):
     assert "3 jobs, 3 on record, 0 to compute" in again
 
 
+@pytest.mark.slow
 def test_a_killed_run_takes_its_cells_with_it_and_keeps_what_is_finished(interrupted):
     code, _, again = interrupted(signal.SIGKILL)
     assert code == -signal.SIGKILL

@@ -1,14 +1,9 @@
 """The experiments on the model itself from the command line: their tables and figures."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pandas as pd
 import pytest
+from command_line import command
 
-ROOT = Path(__file__).parents[2]
 TINY = ["methods.scvi.n_epochs=1", "methods.scvi.n_hidden=8", "+methods.scvi.engine=plain"]
 SCVI_ROWS = ["scvi", "scvi_long", "scvi_full_kl", "scvi_no_kl", "scvi_offset", "scvi_observed", "scvi_nb"]
 RUNS = {
@@ -31,14 +26,13 @@ RUNS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", RUNS)
 def test_from_the_command_line(experiment, tmp_path, small_h5ad):
     changes, figures, scores = RUNS[experiment]
     changes = changes + ["methods.fa.n_latent=2"] * (experiment != "technical")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "dataset.label_key=cell_type", "seeds=[0]"]
-    call = [sys.executable, "-m", "experiments.run", f"+exp={experiment}", "results_dir=out", *own, *changes]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    done = command(f"+exp={experiment}", "results_dir=out", *own, *changes, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (table,) = (path for path in (tmp_path / "out/tables").iterdir() if not path.stem.endswith("_jobs"))
     found = pd.read_csv(table)

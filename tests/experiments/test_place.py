@@ -80,7 +80,7 @@ def test_a_missing_peer_is_in_the_name(results):
 
 
 def test_what_stood_beside_unfinished_goes_once_all_is_finished(results):
-    beside = [f"{PLAIN}_unfinished{ending}" for ending in (".csv", "_cells.csv")]
+    beside = [f"{PLAIN}_unfinished{ending}" for ending in (".csv", "_jobs.csv")]
     assert stem(NAMES, [UNFINISHED]) == f"{PLAIN}_unfinished"
     for name in beside:
         (results / "tables" / name).touch()

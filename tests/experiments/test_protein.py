@@ -105,6 +105,7 @@ def test_published_values_and_figure(adata):
     assert len(figure.data) == 6
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_figures(tmp_path):
     slow = [f"~methods.{name}" for name in ("scvi", "zifa", "zinbwave", "dca", "simlr", "fa")]
     data = ["dataset=simulated", "dataset.n_cells=200", "dataset.n_genes=40"]

@@ -1,14 +1,12 @@
 """The command line, as a user types it, in an empty folder."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from command_line import command, fresh
 
 from experiments import run
 from experiments.plots.style import SuiteFigure
@@ -18,19 +16,12 @@ SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
 QUICK = ["seeds=[0,1]", *(f"~methods.{name}" for name in SLOW)]
 
 
-def command(*arguments, cwd, path=()):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *map(str, path)]), "PYTHONWARNINGS": "error"}
-    environment.pop("HYDRA_FULL_ERROR", None)
-    call = [sys.executable, "-m", "experiments.run", *arguments]
-    return subprocess.run(call, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
-
-
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory, small_h5ad):
     folder = tmp_path_factory.mktemp("run")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "dataset.label_key=cell_type", "dataset.batch_key=donor"]
     arguments = ["+exp=imputation", *own, *QUICK]
-    return folder, arguments, command(*arguments, cwd=folder)
+    return folder, arguments, fresh(*arguments, cwd=folder)
 
 
 def written(folder, ending):
@@ -39,6 +30,7 @@ def written(folder, ending):
     return path
 
 
+@pytest.mark.slow
 def test_own_data_from_the_command_line(first_run):
     folder, _, done = first_run
     assert done.returncode == 0, done.stderr
@@ -57,6 +49,7 @@ def test_own_data_from_the_command_line(first_run):
     assert {path.name for path in folder.iterdir()} == {"results"}  # no litter
 
 
+@pytest.mark.slow
 def test_the_same_corruption_for_every_method(first_run):
     jobs = pd.read_csv(written(first_run[0], "_jobs.csv"))
     by_seed = jobs.groupby(["corruption", "seed"])["corrupted_sha256"]
@@ -64,6 +57,7 @@ def test_the_same_corruption_for_every_method(first_run):
     assert by_seed.first().nunique() == 4
 
 
+@pytest.mark.slow
 def test_a_second_run_fits_nothing_and_redraws(first_run):
     folder, arguments, _ = first_run
     records = {p: p.stat().st_mtime_ns for p in (folder / "results/records/imputation").iterdir()}
@@ -78,6 +72,7 @@ def test_a_second_run_fits_nothing_and_redraws(first_run):
     assert {p: p.read_bytes() for p in kept} == kept
 
 
+@pytest.mark.slow
 def test_one_lost_record_is_computed_again_alone(first_run):
     folder, arguments, _ = first_run
     record = next((folder / "results/records/imputation").glob("*.json"))
@@ -88,6 +83,7 @@ def test_one_lost_record_is_computed_again_alone(first_run):
     assert json.loads(record.read_text())["scores"] == before["scores"]
 
 
+@pytest.mark.slow
 def test_a_record_says_where_it_comes_from(first_run):
     path = next((first_run[0] / "results/records/imputation").glob("*.json"))
     record = json.loads(path.read_text())
@@ -97,6 +93,7 @@ def test_a_record_says_where_it_comes_from(first_run):
     assert record["key"] == path.stem
 
 
+@pytest.mark.slow
 def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
     """README, "Add your method in five minutes": the files and the command as they stand there."""
     page = (ROOT / "README.md").read_text().split("## Add your method")[1].split("\n## ")[0]
@@ -107,9 +104,9 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
     line = re.search(r"```sh\nPYTHONPATH=mine python -m experiments.run (.*?)```", page, flags=re.S).group(1)
     arguments = line.replace("\\\n", " ").split()
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
-    done = command(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
+    done = fresh(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
     assert done.returncode == 0, done.stderr
-    stem = written(tmp_path, "_cells.csv").name.removesuffix("_cells.csv")
+    stem = written(tmp_path, "_jobs.csv").name.removesuffix("_jobs.csv")
     assert ",with=smoothing," in stem
     table = pd.read_csv(tmp_path / "results/tables" / f"{stem}.csv").set_index(["corruption", "method"])
     assert table.loc[("uniform", "smoothing"), "label"] == "kNN smoothing"
@@ -117,6 +114,7 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
         assert table.loc[(corruption, "smoothing"), "mean"] < table.loc[(corruption, "identity"), "mean"]
 
 
+@pytest.mark.slow
 def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     own += ["+methods.pca._resources_.memory_gb=4"]  # changes no number and no name
@@ -132,6 +130,7 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     assert two.loc[("pca", "uniform"), "mean"] != five.loc[("pca", "uniform"), "mean"]
 
 
+@pytest.mark.slow
 def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     others = ("scvi", "fa", "pca", "zifa", "zinbwave", "simlr", "dca", "random_latent")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *(f"~methods.{name}" for name in others)]
@@ -140,6 +139,7 @@ def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     assert done.stdout.count("skipped: Raw, proteins themselves: small has no proteins in obsm['protein'].") == 1
 
 
+@pytest.mark.slow
 def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):
     """Every job is stopped as it starts: the configuration is what is looked at."""
     conf = tmp_path / "conf" / "method"

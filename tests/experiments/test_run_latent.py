@@ -16,13 +16,14 @@ DROPPED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPECTED)
 def test_table_figures_and_their_csv_are_written(name, tmp_path, small_h5ad):
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "dataset.label_key=cell_type", "dataset.batch_key=donor"]
     dropped = [f"~methods.{method}" for method in DROPPED[name]]
     done = command(f"+exp={name}", "scale=smoke", "seeds=[0]", *own, *dropped, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    stem = written(tmp_path, "_cells.csv").name.removesuffix("_cells.csv")
+    stem = written(tmp_path, "_jobs.csv").name.removesuffix("_jobs.csv")
     table = pd.read_csv(tmp_path / f"results/tables/{stem}.csv")
     assert (table["status"] == "done").all()
     assert table["mean"].notna().all()

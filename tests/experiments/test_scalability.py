@@ -166,6 +166,7 @@ def test_latent_comes_before_imputed(adata):
     assert scalability.evaluate(PCA(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)[2]["output"] == "latent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n_genes"), [("scalability", 50), ("scalability_10k", 500)])
 def test_from_the_command_line(tmp_path, name, n_genes):
     slow = [f"~methods.{n}" for n in ("scvi", "scvi_early", "zifa", "zinbwave", "simlr", "biscuit", "magic", "dca")]
@@ -181,6 +182,7 @@ def test_from_the_command_line(tmp_path, name, n_genes):
         assert (tmp_path / f"results/figures/{stem}_growth_{n_genes}.{suffix}").stat().st_size > 100
 
 
+@pytest.mark.slow
 def test_a_limit_ends_a_method_at_all_larger_sizes(tmp_path):
     slow = [f"~methods.{n}" for n in ("scvi_early", "fa", "zifa", "zinbwave", "simlr", "biscuit", "magic", "dca")]
     done = command(

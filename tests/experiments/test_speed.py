@@ -75,6 +75,7 @@ def timed(peer="scvi-tools 0"):
     return speed.evaluate(SCVI(n_epochs=4), None, {}, SEEDS, shape="60x50:0.4", threads=1, peer=peer)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_two_programs(stand_ins):
     stand_ins()
     scores, _, facts = timed()
@@ -89,18 +90,21 @@ def test_scores_are_those_of_the_two_programs(stand_ins):
     assert {f"{question}_ratio" for question in ("loglik", "compare", "latent", "impute")} < scores.keys()
 
 
+@pytest.mark.slow
 def test_other_weights_are_refused(stand_ins):
     stand_ins(scale=1.001)
     with pytest.raises(peers.PeerFailed, match="scvi_tools has other initial weights"):
         timed()
 
 
+@pytest.mark.slow
 def test_a_program_that_dies_is_named_with_what_it_said(stand_ins):
     stand_ins(latent="raise MemoryError('no room')")
     with pytest.raises(peers.PeerFailed, match=r"scvi_tools ended while asked to latent.*MemoryError: no room"):
         timed()
 
 
+@pytest.mark.slow
 def test_parity_is_the_difference_in_percent_and_in_clustering(stand_ins):
     stand_ins()
     adata = AnnData(sp.csr_matrix(np.ones((40, 3), dtype=np.int32)))

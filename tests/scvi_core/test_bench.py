@@ -52,6 +52,7 @@ def test_a_wrong_engine_is_found(monkeypatch):
     assert bench.check("plain", X, batch, "latent") > bench.TOLERANCE
 
 
+@pytest.mark.slow
 def test_command_line(tmp_path, capsys):
     threads = torch.get_num_threads()
     small = ["--shapes", "300x50:0.3", "--threads", "1", "--rounds", "1", "--steps", "2", "--library", "observed"]
@@ -66,6 +67,7 @@ def test_command_line(tmp_path, capsys):
     assert "cells/s" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_needs_no_scikit_learn():
     code = "import sys, scvi_core.bench.cpu as b; sys.exit(bool({'sklearn', 'pandas', 'anndata'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -46,6 +46,7 @@ def assert_same(a, b):
     pd.testing.assert_frame_equal(a.history_.drop(columns="seconds"), b.history_.drop(columns="seconds"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["plain", "fused"])
 def test_killed_and_resumed_to_the_same_bits(tmp_path, engine):
     if engine == "fused":

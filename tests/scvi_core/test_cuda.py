@@ -37,6 +37,7 @@ def some_network(**options):
     return network
 
 
+@pytest.mark.slow
 def test_kernels_and_step_in_the_interpreter():
     """Triton reads its switch when it is loaded: in a process of its own."""
     pytest.importorskip("triton", reason="Triton is not installed: the kernels cannot be interpreted")
@@ -63,6 +64,7 @@ KERNELS = {  # name: types of the arguments, values of the constants
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernels_compile_for_an_h100(kernel, monkeypatch, tmp_path):
     """Down to machine code, without a GPU, and with registers enough."""
@@ -122,6 +124,7 @@ def test_without_triton_there_is_the_plain_step(monkeypatch):
     cuda_check.trouble.cache_clear()
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_loaded_on_a_cpu():
     code = "import sys, scvi_core.bench, scvi_core.engines.choose; sys.exit('triton' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -88,6 +88,7 @@ def two(tmp_path_factory):
     return [torch.load(folder / str(rank)) for rank in range(2)], folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(len(STEPS)))
 def test_steps_are_those_of_one_process(two, i):
     expected = steps(PlainStep, *STEPS[i])
@@ -97,6 +98,7 @@ def test_steps_are_those_of_one_process(two, i):
             torch.testing.assert_close(found["steps"][i][name], value, rtol=1e-9, atol=1e-11, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("i", range(len(FITS)))
 def test_fits_are_those_of_one_process(two, i):
     expected = list(fits(None, "plain"))[i]
@@ -108,6 +110,7 @@ def test_fits_are_those_of_one_process(two, i):
         assert torch.equal(two[0][0]["fits"][i][name].nan_to_num(), two[0][1]["fits"][i][name].nan_to_num())
 
 
+@pytest.mark.slow
 def test_resuming_is_as_if_nothing_had_been(two):
     (first, second), folder = two
     assert torch.equal(first["resumed"], first["fits"][0]["latent"])
@@ -115,6 +118,7 @@ def test_resuming_is_as_if_nothing_had_been(two):
     assert [json.loads(line)["epoch"] for line in (folder / "log").read_text().splitlines()] == list(range(6))
 
 
+@pytest.mark.slow
 def test_processes_that_were_given_different_things(two):
     for found in two[0]:
         assert len(found["refused"]) == 2
@@ -126,6 +130,7 @@ def test_one_process_alone_is_told():
         SCVI(engine="distributed").fit(X)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_the_job_and_training_goes_on(tmp_path):
     sp.save_npz(tmp_path / "counts.npz", sp.csr_matrix(X))
     log, path = tmp_path / "log", tmp_path / "model"

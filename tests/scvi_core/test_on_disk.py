@@ -228,6 +228,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of the address space is Linux's")
 def test_training_on_three_times_the_memory(tmp_path, monkeypatch):
     """The address space may grow by a third of what the counts take; the same model comes out as in memory."""

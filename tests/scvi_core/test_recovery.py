@@ -12,6 +12,9 @@ from scvi_core import SCVI
 N, GENES, KINDS = 1500, 99, 4
 
 
+pytestmark = pytest.mark.slow  # one model, trained to the end
+
+
 @pytest.fixture(scope="module")
 def truth():
     """Equations 1-7 with clustered z: four kinds of cells in two batches that multiply a third of the genes."""
