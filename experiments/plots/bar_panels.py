@@ -62,14 +62,12 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what="
     handles = [Patch(color=fill, label=name) for name, fill in (series or {}).items()]
     if shown["published"].notna().any():
         handles += ax.plot([], [], label="published", **PUBLISHED)
-    if handles:
-        figure.key(handles)
+    figure.key(handles)
     lines = max(fold(label, 20).count("\n") + 1 for label in labels)
-    figure.fit(len(labels) * max(0.23, 0.13 * lines, 0.09 + 0.14 * max(map(len, panels.values()))))
-    figure.data = shown
+    height = len(labels) * max(0.23, 0.13 * lines, 0.09 + 0.14 * max(map(len, panels.values())))
     words = (f"{row.score} {_words(row, digits)}" for rows in drawn.values() for row in rows.itertuples())
-    figure.alt = f"Bars of {', '.join(METRICS[name].label for name in panels)} by method. {'; '.join(words)}."
-    return figure
+    alt = f"Bars of {', '.join(METRICS[name].label for name in panels)} by method. {'; '.join(words)}."
+    return figure.finish(alt, shown, height)
 
 
 def _ranked(table, better):
@@ -92,11 +90,11 @@ def _bars(ax, rows, labels, scores, fills, digits):
     step = [scores.index(score) - (len(scores) - 1) / 2 for score in rows["score"]]
     rows = rows.assign(place=[labels.index(label) for label in rows["label"]] + thick * np.array(step))
     rows["name"] = rows["label"].map(lambda label: fold(label, 20))
-    names = [fold(label, 20) for label in labels]
-    palette = fills or {name: colour(label, role) for name, label, role in zip(rows["name"], rows["label"], rows["role"], strict=True)}
+    tints = dict(zip(rows["name"], map(colour, rows["label"], rows["role"]), strict=True))
+    series = {"hue": "score", "hue_order": scores, "palette": fills} if fills else {"hue": "name", "palette": tints}
     sns.barplot(
-        rows, x="length", y="name", order=names, hue="score" if fills else "name", hue_order=scores if fills else names,
-        palette=palette, saturation=1, dodge=bool(fills), width=0.8 if fills else thick, errorbar=None, legend=False, ax=ax,
+        rows, x="length", y="name", order=[fold(label, 20) for label in labels], **series, dodge=bool(fills),
+        width=0.8 if fills else thick, saturation=1, errorbar=None, legend=False, ax=ax,
     )  # fmt: skip
     spread = rows[(rows["length"] == rows["mean"]) & rows["ci_low"].notna()]
     around = np.abs(spread[["ci_low", "ci_high"]].to_numpy().T - spread["mean"].to_numpy())
@@ -110,6 +108,8 @@ def _bars(ax, rows, labels, scores, fills, digits):
         if row.length < row.mean:
             ax.text(row.length, row.place, "//  ", color="white", weight="bold", ha="right", va="center")
     ax.axvline(0, color="#444444", linewidth=0.6)
+    if not rows[["length", "published"]].any(axis=None):
+        ax.set_xlim(0, 1)
     ax.set(ylim=(len(labels) - 0.5, -0.5), ylabel="")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 
 from .style import SuiteFigure, fold, in_style
 
+
 class Boxes(NamedTuple):
     """One panel: at each tick one box per kind."""
 
@@ -55,20 +56,18 @@ def box_panels(
             ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "−"))
     if len(colours) > 1:
         figure.key([Patch(color=tint, label=kind) for kind, tint in colours.items()])
-    figure.fit(side[1])
     boxes = [
         (panel.name, tick, kind, values)
         for panel in panels
         for kind, arrays in panel.values.items()
         for tick, values in zip(panel.ticks, arrays, strict=True)
     ]
-    figure.data = pd.DataFrame(
+    data = pd.DataFrame(
         {"panel": name, "at": tick, "kind": kind, "n": values.size, **_statistics(values, whiskers)}
         for name, tick, kind, values in boxes
     )
     medians = (f"{name}, {kind}, {at} {np.median(values):.2g}" for name, at, kind, values in boxes if values.size)
-    figure.alt = f"Medians of boxes. {'; '.join(medians)}."
-    return figure
+    return figure.finish(f"Medians of boxes. {'; '.join(medians)}.", data, side[1])
 
 
 def _panel(ax, panel, colours, whiskers):
@@ -79,7 +78,9 @@ def _panel(ax, panel, colours, whiskers):
     ax.set_xticks(at, panel.ticks)
     ax.set_xlim(-0.6, len(at) - 0.4)
     if panel.diagonal:
-        ax.plot(at[[0, -1]], np.array(panel.ticks, dtype=float)[[0, -1]], "--", color="#1f77b4", linewidth=0.9, alpha=0.7)
+        ax.plot(
+            at[[0, -1]], np.array(panel.ticks, dtype=float)[[0, -1]], "--", color="#1f77b4", linewidth=0.9, alpha=0.7
+        )
     else:
         ax.axhline(0, color="#444444", linewidth=0.6)
 

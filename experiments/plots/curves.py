@@ -48,10 +48,7 @@ def line_panels(data, panels, looks, *, title, caption, height=1.55):
     if data["published"].notna().any():
         handles.append(Line2D([], [], label="published", **PUBLISHED))
     figure.key(handles)
-    figure.fit(height)
-    figure.data = data
-    figure.alt = "Lines. " + "; ".join(_words(data, panels)) + "."
-    return figure
+    return figure.finish(f"Lines. {'; '.join(_words(data, panels))}.", data, height)
 
 
 def _draw(ax, data, panel, looks, y_label):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..metrics.registry import METRICS
-from .style import COLUMN, PAGE, SuiteFigure, colour, in_style
+from .style import SuiteFigure, across, colour, in_style
 from .words import span, title_of
 
 
@@ -34,7 +34,7 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     columns = n if n <= 4 else 3 if n in (5, 6, 9) else 4
     end = _end(panels, limit)
     title, caption = title_of(panels[0], like), _density_caption(panels, limit, end, score)
-    figure = SuiteFigure(max(COLUMN, PAGE * columns / 4), title=title, caption=caption)
+    figure = SuiteFigure(across(columns), title=title, caption=caption)
     axes = figure.panels([panel.label for panel in panels], columns, sharex=True, sharey=True)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         image = _density(ax, panel, limit, end, score)
@@ -45,11 +45,10 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     bar.set_ticklabels(["0", "max"])
     bar.set_label("density", labelpad=-12)
     bar.outline.set_linewidth(0.6)
-    figure.fit()
     each = (f"{p.label}: d = {getattr(p, score):.2f}, slope {float(p.arrays['slope']):.2f}" for p in panels)
-    figure.data = pd.concat([_as_frame(panel, limit, x, y) for panel in panels], ignore_index=True)
-    figure.alt = f"Density of {y} against {x}, 0 to {end:g}, one square per method. " + "; ".join(each) + "."
-    return figure
+    data = pd.concat([_as_frame(panel, limit, x, y) for panel in panels], ignore_index=True)
+    alt = f"Density of {y} against {x}, 0 to {end:g}, one square per method. {'; '.join(each)}."
+    return figure.finish(alt, data)
 
 
 def _as_frame(panel, limit, x, y):

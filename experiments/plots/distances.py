@@ -9,7 +9,7 @@ import seaborn as sns
 from sklearn.metrics import pairwise_distances
 
 from .scatter import Categories
-from .style import COLUMN, PAGE, SuiteFigure, in_style
+from .style import SuiteFigure, across, in_style
 from .words import span, title_of
 
 
@@ -45,7 +45,7 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     caption, by_category = _caption(panels, order, what, n_blocks), isinstance(colour, Categories)
     if not by_category:
         caption += f" Bands, viridis, from the first cell to the last: {colour.low} to {colour.high}."
-    figure = SuiteFigure(max(COLUMN, PAGE * min(len(panels), 4) / 4), title=title, caption=caption)
+    figure = SuiteFigure(across(len(panels)), title=title, caption=caption)
     band = _band(colour, blocks)
     for ax, image in zip(figure.panels([panel.label for panel in panels]), images, strict=True):
         sns.heatmap(
@@ -55,14 +55,13 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
         for place, strip in (((0, 1, 1, 0.04), band[None]), ((-0.04, 0, 0.04, 1), band[:, None])):
             edge = ax.inset_axes(place)
             edge.imshow(strip, interpolation="nearest", aspect="auto")
+            edge.set(xticks=[], yticks=[])
             edge.set_axis_off()
         ax.set_title(ax.get_title(), pad=9)
     if by_category:
         figure.key(colour.handles())
-    figure.fit()
-    figure.data = pd.concat([_as_frame(p.label, image) for p, image in zip(panels, images, strict=True)])
-    figure.alt = _words(panels, spaces, colour, what)
-    return figure
+    data = pd.concat([_as_frame(panel.label, image) for panel, image in zip(panels, images, strict=True)])
+    return figure.finish(_words(panels, spaces, colour, what), data)
 
 
 def block_distances(space, blocks):

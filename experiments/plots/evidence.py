@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from .style import COLUMN, NUMBER, PAGE, SuiteFigure, colour, in_style
+from .style import NUMBER, SuiteFigure, across, colour, in_style
 from .words import span, title_of
 
 CLIP = 20.0  # signed log10 p-values end here, as in Fig 5d–f
@@ -55,10 +55,10 @@ def evidence_panels(panels, *, bayes_factor, level, like=""):
 
     title = title_of(panels[0], like, "single cells and bulk")
     figure = _grid(panels, draw, "signed −log₁₀ p, bulk", title, caption)
-    figure.data = pd.concat([_as_frame(p) for p in panels], ignore_index=True)
+    data = pd.concat([_as_frame(p) for p in panels], ignore_index=True)
     agree = (f"{p.label}: {_agreement(p, bayes_factor, at_p)}" for p in panels)
-    figure.alt = "Genes by evidence in single cells and in bulk, one square per method. " + "; ".join(agree) + "."
-    return figure
+    alt = f"Genes by evidence in single cells and in bulk, one square per method. {'; '.join(agree)}."
+    return figure.finish(alt, data)
 
 
 def null_panels(panels, *, bayes_factor, level, like=""):
@@ -106,25 +106,23 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     figure = _grid(panels, draw, "density of genes", title, caption)
     names = ["null_bayes_factor" if _has_bayes_factor(panel) else "null_pvalue" for panel in panels]
     frames = [pd.DataFrame({"label": p.label, name: p.arrays["null"]}) for p, name in zip(panels, names, strict=True)]
-    figure.data = pd.concat(frames, ignore_index=True)
-    figure.alt = "Histograms over genes, cells of one group against others of it. " + "; ".join(
+    alt = "Histograms over genes, cells of one group against others of it. " + "; ".join(
         f"{p.label}: largest Bayes factor {np.nanmax(np.abs(p.arrays['null'])):.2f}"
         if _has_bayes_factor(p)
         else f"{p.label}: {np.nanmean(p.arrays['null'] < level):.1%} of p-values below {level:g}"
         for p in panels
     )
-    return figure
+    return figure.finish(alt, pd.concat(frames, ignore_index=True))
 
 
 @in_style()
 def _grid(panels, draw, y_label, title, caption):
     """Squares in rows; ``draw(ax, panel)`` fills one and returns what its x axis is called."""
     columns = min(4, len(panels))
-    figure = SuiteFigure(max(COLUMN, PAGE * columns / 4), title=title, caption=caption)
+    figure = SuiteFigure(across(columns), title=title, caption=caption)
     for i, (ax, panel) in enumerate(zip(figure.panels([panel.label for panel in panels]), panels, strict=True)):
         ax.set_xlabel(draw(ax, panel), fontsize=NUMBER)
         ax.set_ylabel(y_label if i % columns == 0 else "")
-    figure.fit()
     return figure
 
 

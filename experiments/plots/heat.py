@@ -34,11 +34,9 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
         ax.set(xlabel=x, ylabel=y if i % columns == 0 else "", ylim=(0, len(heat)))
     bar = figure.body.colorbar(axes[0].collections[0], ax=axes[:columns], aspect=20, pad=0.02)
     bar.outline.set_linewidth(0.6)
-    figure.fit()
-    figure.data = pd.concat([_as_frame(panel, x, y) for panel in panels], ignore_index=True)
+    data = pd.concat([_as_frame(panel, x, y) for panel in panels], ignore_index=True)
     diagonals = (f"{p.label}: mean share on the diagonal {np.diag(p.arrays['heat']).mean():.2f}" for p in panels)
-    figure.alt = f"Heat maps of {y} against {x}. {'; '.join(diagonals)}."
-    return figure
+    return figure.finish(f"Heat maps of {y} against {x}. {'; '.join(diagonals)}.", data)
 
 
 def _as_frame(panel, x, y):

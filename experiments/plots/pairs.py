@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from .style import COLUMN, NUMBER, PAGE, SuiteFigure, fold, in_style
+from .style import NUMBER, SuiteFigure, across, fold, in_style
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -29,7 +29,7 @@ class Pairs(NamedTuple):
 @in_style()
 def pair_panels(panels, *, title, caption, columns=4):
     """Scatter plots side by side; the curves, the same in all panels, are named in a line below."""
-    figure = SuiteFigure(max(COLUMN, PAGE * min(columns, len(panels)) / 4), title=title, caption=caption)
+    figure = SuiteFigure(across(min(columns, len(panels))), title=title, caption=caption)
     for ax, panel in zip(figure.panels([panel.name for panel in panels], columns), panels, strict=True):
         size = float(np.clip(1500 / max(len(panel.x), 1), 1.5, 9))
         style = {"s": size, "marker": panel.marker, "color": panel.colour, "alpha": 0.5, "rasterized": True}
@@ -41,23 +41,20 @@ def pair_panels(panels, *, title, caption, columns=4):
             ax.minorticks_off()
             ax.xaxis.set_major_formatter(lambda value, _: f"10{f'{np.log10(value):.0f}'.translate(SUPERSCRIPT)}")
         else:
-            ax.locator_params(axis="x", nbins=4)
+            ax.locator_params(axis="x", nbins=3)
         ax.locator_params(axis="y", nbins=5)
-        ax.set(xlabel=fold(panel.x_label, 28), ylabel=fold(panel.y_label, 24))
+        ax.set(xlabel=fold(panel.x_label, 20), ylabel=fold(panel.y_label, 24))
         if panel.note:
             low, high = ax.get_ylim()
             ax.set_ylim(low, high + 0.14 * (high - low))  # no point lies below the note
             ax.text(0.96, 0.98, panel.note, transform=ax.transAxes, ha="right", va="top", fontsize=NUMBER)
     if panels[0].curves:
         figure.key([Line2D([], [], color=tint, label=name) for name, (_, _, tint) in panels[0].curves.items()])
-    figure.fit()
-    figure.data = pd.concat([_as_frame(panel) for panel in panels], ignore_index=True)
-    figure.alt = "; ".join(
-        f"{panel.name}: {panel.y_label} against {panel.x_label}, {len(panel.x):,} points"
-        + (f", {panel.note}" if panel.note else "")
-        for panel in panels
-    ) + "."  # fmt: skip
-    return figure
+    words = (
+        f"{p.name}: {p.y_label} against {p.x_label}, {len(p.x):,} points{', ' * bool(p.note)}{p.note}" for p in panels
+    )
+    data = pd.concat([_as_frame(panel) for panel in panels], ignore_index=True)
+    return figure.finish(f"{'; '.join(words)}.", data)
 
 
 def _as_frame(panel):

@@ -60,12 +60,9 @@ def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     if table["published"].notna().any():
         handles.append(Line2D([], [], label="published", **PUBLISHED))
     figure.key(handles)
-    figure.fit(len(labels) * max(0.2, 0.13 * max(name.count("\n") + 1 for name in names)))
-    figure.data = table
-    figure.alt = (
-        f"Points, {unit}. " + "; ".join(_words(table[table["label"] == label], marks) for label in labels) + "."
-    )
-    return figure
+    words = (_words(table[table["label"] == label], marks) for label in labels)
+    height = len(labels) * max(0.2, 0.13 * max(name.count("\n") + 1 for name in names))
+    return figure.finish(f"Points, {unit}. {'; '.join(words)}.", table, height)
 
 
 def _order(table, scores, better):

@@ -73,13 +73,11 @@ def scaling_panels(lines, published, records, like=""):
     if lines[list(scores.values())].notna().any(axis=None):
         handles.append(Line2D([], [], color=SOFT, label="stopped at a limit", **STOPPED))
     figure.key(handles, "outside right upper", ncols=1)
-    figure.fit(max(2.4, 0.155 * len(handles)))
     known = shown.rename(columns={"minutes": "published_minutes"})
-    figure.data = pd.merge(lines, known, on=["label", "n_cells"], how="outer", sort=False)
-    figure.alt = "Run time and memory against the number of cells, logarithmic. " + "; ".join(
-        _words(label, rows) for (label, _), rows in methods
-    )
-    return figure
+    data = pd.merge(lines, known, on=["label", "n_cells"], how="outer", sort=False)
+    words = "; ".join(_words(label, rows) for (label, _), rows in methods)
+    alt = f"Run time and memory against the number of cells, logarithmic. {words}"
+    return figure.finish(alt, data, max(2.4, 0.155 * len(handles)))
 
 
 def _entry(label, row):

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from .style import COLUMN, PAGE, SuiteFigure, fold, in_style
+from .style import SuiteFigure, across, fold, in_style
 from .words import span, title_of
 
 
@@ -89,7 +89,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
     SuiteFigure
     """
     title, caption = f"{title_of(panels[0], like)}, {drawn} by {what}", _caption(panels, planes) + note
-    figure = SuiteFigure(max(COLUMN, PAGE * min(len(panels), 4) / 4), title=title, caption=caption)
+    figure = SuiteFigure(across(len(panels)), title=title, caption=caption)
     axes = figure.panels([panel.label for panel in panels])
     for ax, plane, colour in zip(axes, planes, colours, strict=True):
         points = _points(ax, np.asarray(plane), colour)
@@ -102,16 +102,11 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
         bar.ax.tick_params(length=0)
     else:
         figure.key(colours[0].handles(), handlelength=0.8)
-    figure.fit()
-    figure.data = pd.concat(
-        [
-            pd.DataFrame({"label": panel.label, "x": plane[:, 0], "y": plane[:, 1], what: colour.values})
-            for panel, plane, colour in zip(panels, planes, colours, strict=True)
-        ],
-        ignore_index=True,
-    ).round(3)
-    figure.alt = _words(panels, colours, what, drawn)
-    return figure
+    frames = [
+        pd.DataFrame({"label": panel.label, "x": plane[:, 0], "y": plane[:, 1], what: colour.values})
+        for panel, plane, colour in zip(panels, planes, colours, strict=True)
+    ]
+    return figure.finish(_words(panels, colours, what, drawn), pd.concat(frames, ignore_index=True).round(3))
 
 
 def _points(ax, plane, colour):

@@ -1,6 +1,6 @@
 """A table as a figure (Tables 2 to 4)."""
 
-from .style import COLUMN, MARGIN, NUMBER, SuiteFigure, in_style
+from .style import COLUMN, INK, NUMBER, SuiteFigure, in_style
 
 
 @in_style()
@@ -18,30 +18,22 @@ def sheet(frame, *, title, caption):
     SuiteFigure
     """
     shown = frame.map(_text)
-    is_text = [frame[name].map(lambda value: isinstance(value, str)).any() for name in frame]
     characters = [max(map(len, [str(name), *shown[name]])) + 3 for name in frame]
     width = max(COLUMN, sum(characters) * 0.58 * NUMBER / 72)  # the mean width of a letter
-    figure = SuiteFigure(width + 2 * MARGIN, title=title, caption=caption)
+    figure = SuiteFigure(width, title=title, caption=caption)
     (ax,) = figure.panels([""])
+    ax.set(xlim=(0, sum(characters) - 3), ylim=(len(frame) + 0.5, -0.5))
     ax.set_axis_off()
-    cells = ax.table(
-        shown.to_numpy(), colLabels=list(map(str, frame)), colWidths=[n / sum(characters) for n in characters],
-        bbox=(0, 0, 1, 1), edges="open",
-    )  # fmt: skip
-    cells.auto_set_font_size(False)
-    cells.set_fontsize(NUMBER)
-    for (row, column), cell in cells.get_celld().items():
-        cell.set_text_props(ha="left" if is_text[column] else "right")
-        cell.PAD = 0.2 / characters[column]
-        if row == 0:
-            cell.set_text_props(weight="bold")
-            cell.visible_edges = "B"
-            cell.set_linewidth(0.8)
-    figure.fit((len(frame) + 1) * 0.155)
-    figure.data = frame
+    ax.axhline(0.5, color=INK, linewidth=0.8)
+    left = 0
+    for name, n in zip(frame, characters, strict=True):
+        is_text = frame[name].map(lambda value: isinstance(value, str)).any()
+        place = {"x": left, "ha": "left"} if is_text else {"x": left + n - 3, "ha": "right"}
+        for i, text in enumerate([str(name), *shown[name]]):
+            ax.text(y=i, s=text, va="center", fontsize=NUMBER, weight="normal" if i else "bold", **place)
+        left += n
     rows = ("; ".join(f"{k} {v}" for k, v in row.items() if v) for row in shown.to_dict("records"))
-    figure.alt = f"Table. {' | '.join(rows)}."
-    return figure
+    return figure.finish(f"Table. {' | '.join(rows)}.", frame, (len(frame) + 1) * 0.155)
 
 
 def _text(value):

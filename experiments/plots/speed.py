@@ -42,12 +42,9 @@ def speed_bars(records):
     ax.tick_params(axis="y", length=0)
     figure.key(ax.get_legend_handles_labels()[0])
     ax.get_legend().remove()
-    figure.fit(0.36 * len(names))
-    figure.data = records[
-        ["label", "shape", "threads", "gemm_limit_cells_per_s", *(c for c in PROGRAMS if c in records)]
-    ]
-    figure.alt = "; ".join(f"{name} {_speeds(row)}" for name, (_, row) in zip(names, records.iterrows(), strict=True)) + "."
-    return figure
+    data = records[["label", "shape", "threads", "gemm_limit_cells_per_s", *(c for c in PROGRAMS if c in records)]]
+    words = (f"{name} {_speeds(row)}" for name, (_, row) in zip(names, records.iterrows(), strict=True))
+    return figure.finish(f"{'; '.join(words)}.", data, 0.36 * len(names))
 
 
 def _speeds(row):

@@ -120,19 +120,30 @@ PUBLISHED = {  # a published value in every figure: a hollow diamond
 }  # fmt: skip
 
 
+def across(columns):
+    """Inches of paper for so many squares side by side."""
+    return max(COLUMN, PAGE * min(columns, 4) / 4)
+
+
 class SuiteFigure(Figure):
     """A figure with a title above and a caption below; its words are saved in the file with it.
 
     Parameters
     ----------
     width : float
-        Inches on paper. The height follows from the panels, see `fit`.
+        Inches on paper. The height follows from the panels, see `finish`.
     title, caption : str
         Wrapped to the width.
+
+    Attributes
+    ----------
+    alt : str
+        What the figure shows, in words and numbers, for those who cannot see it.
+    data : pandas.DataFrame
+        What is drawn: saved as a CSV beside the figure.
     """
 
-    alt = ""  # what the figure shows, in words and numbers, for those who cannot see it
-    data = None  # pandas.DataFrame of what is drawn: saved as a CSV beside the figure
+    alt, data = "", None
 
     def __init__(self, width, *, title, caption):
         super().__init__(figsize=(width, 5 * width), dpi=200, layout="constrained")
@@ -140,8 +151,8 @@ class SuiteFigure(Figure):
         self.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN, wspace=0.02, hspace=0.02)
         self.title, self.caption = title, caption
         place = {"x": MARGIN / width, "ha": "left", "wrap": True}
-        self.suptitle(fold(title, int(130 * width / TITLE)), fontsize=TITLE, **place)
-        self.supxlabel(fold(caption, int(130 * width / FOOT)), fontsize=FOOT, color=SOFT, **place)
+        self.suptitle(fold(title, int(140 * width / TITLE)), fontsize=TITLE, **place)
+        self.supxlabel(fold(caption, int(140 * width / FOOT)), fontsize=FOOT, color=SOFT, **place)
         self.body = self.subfigures()  # the panels and their legend, between title and caption
 
     def panels(self, names, columns=4, **options):
@@ -149,7 +160,7 @@ class SuiteFigure(Figure):
         columns = min(columns, len(names))
         axes = self.body.subplots(-(-len(names) // columns), columns, squeeze=False, **options).ravel()
         for ax, name in zip(axes, names, strict=False):
-            ax.set_title(fold(name, 20), pad=4)
+            ax.set_title(fold(name, int(15 * (self.get_figwidth() / columns - 0.45))), pad=4)
         for ax in axes[len(names) :]:
             ax.remove()
         return list(axes[: len(names)])
@@ -162,14 +173,18 @@ class SuiteFigure(Figure):
                 return
             legend.remove()
 
-    def fit(self, height=None):
-        """Make the paper as high as needed for panels of ``height`` inches, or for square ones; call it last."""
+    def finish(self, alt, data, height=None):
+        """Return the figure with its words and data, as high as panels of ``height`` inches, or square ones, need."""
+        self.alt, self.data = alt, data
         first = self.axes[0]
         for _ in range(2):  # once more for what depends on the height itself
             self.draw_without_rendering()
             place = first.get_position(original=True).transformed(self.body.transSubfigure)
             missing = (height or place.width / self.dpi) - place.height / self.dpi
             self.set_figheight(self.get_figheight() + first.get_gridspec().nrows * missing)
+        self.draw_without_rendering()
+        self.set_layout_engine("none")  # where everything stands is the same in every file from here on
+        return self
 
     def savefig(self, fname, *, format, metadata=None, **options):
         names = {"png": ("Title", "Description"), "pdf": ("Title", "Subject")}[format]

@@ -36,7 +36,6 @@ def twin_boxes(records, table, *, left, right, like=""):
     labels = [label for (_, label), _ in groups]
     values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in (left, right)}
     published = table.set_index(["label", "score"])["published"]
-    data = pd.concat([pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()])
     title = title_of(next(records.itertuples()), like, "agreement with bulk")
     figure = SuiteFigure(COLUMN, title=title, caption=_caption(records, table, values, published))
     (ax,) = figure.panels([""])
@@ -55,12 +54,10 @@ def twin_boxes(records, table, *, left, right, like=""):
     names = [fold(label, 20) for label in labels]
     ax.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(axis="x", length=0)
-    figure.fit(2.3)
-    figure.data = data.reset_index(drop=True)
-    figure.alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. " + "; ".join(
-        _words(label, score, found, published.get((label, score), np.nan)) for (label, score), found in values.items()
-    )
-    return figure
+    words = (_words(*key, found, published.get(key, np.nan)) for key, found in values.items())
+    alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. {'; '.join(words)}"
+    data = [pd.DataFrame({"label": label, "score": s, "value": v}) for (label, s), v in values.items()]
+    return figure.finish(alt, pd.concat(data, ignore_index=True), 2.3)
 
 
 def _pooled(rows, score):

@@ -183,5 +183,5 @@ def test_figures_are_tidy_and_draw_the_table(adata):
     assert len(set(colours)) == 4
     summary = summary[~summary["score"].str.endswith(("_3", "_4"))]
     two = drawing.figure(summary, records)["hierarchy"]  # a hierarchy with a single cut leaves no room for others
-    assert [text.get_text() for text in two.legends[0].get_texts()] == ["2 types", "all 4", "published"]
+    assert [text.get_text() for text in two.body.legends[0].get_texts()] == ["2 types", "all 4", "published"]
     assert len(two.axes[0].patches) == 4

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
-from test_run import QUICK, command
+from command_line import command
+from test_run import QUICK
 
 from experiments.loop import config as config_module
 from experiments.loop.config import identify, resolve

@@ -80,11 +80,12 @@ def test_the_colours_of_methods_and_colour_maps_are_in_the_file_as_they_are():
 
     rng = np.random.default_rng(0)
     with style.in_style():
-        figure = style.SuiteFigure(3.5, 2.5, title="t", caption="c")
-        ax = figure.panel(0.5, 0.3, 2.8, 1.8)
+        figure = style.SuiteFigure(3.5, title="t", caption="c")
+        (ax,) = figure.panels([""])
         for i, name in enumerate(style.COLOURS):
             ax.scatter(*rng.normal(size=(2, 100)), s=3, color=rng.random((100, 3)))  # far more than 256 colours
             ax.plot([i - 7], [-4], "s", markersize=6, color=style.COLOURS[name])
+        figure.finish("", None, 1.8)
         assert {"#ffffff", *style.COLOURS.values()} <= colours(figure.savefig)
         assert len(colours(figure.savefig)) <= 256
         ax.imshow(np.arange(256)[:, None], cmap="viridis", aspect="auto")

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.font_manager import get_font_names
+from matplotlib.text import Text
 from PIL import Image
 from tidy import assert_tidy
 
@@ -20,6 +21,7 @@ from experiments.plots.density import density_panels
 from experiments.plots.heat import heat_panels
 from experiments.plots.pairs import Pairs, pair_panels
 from experiments.plots.points import score_points
+from experiments.plots.scatter import Categories, plane_panels
 from experiments.plots.sheet import sheet
 from experiments.report import table
 
@@ -137,7 +139,7 @@ def test_bars_intervals_and_published_values_equal_the_table(name):
     bars = {round(bar.get_y() + bar.get_height() / 2): bar.get_width() for bar in ax.patches}
     spans = {round(s[0, 1]): s[:, 0] for c in ax.collections for s in c.get_segments()}
     diamonds = {y: x for line in ax.lines if line.get_marker() == "D" for x, y in line.get_xydata()}
-    texts = {round(text.get_position()[1]): text.get_text() for text in ax.texts}
+    texts = {round(t.get_position()[1]): t.get_text() for t in ax.texts if t.get_text().strip() != "//"}  # of a cut bar
     for i, label in enumerate(order):
         row = rows.loc[label]
         assert texts[i] == (f"{row['mean']:.2f}".replace("-", "−") if row["n_seeds"] else "failed")
@@ -282,7 +284,9 @@ def test_labels_in_other_scripts_are_drawn_where_a_font_has_them(recwarn):
 def test_a_dollar_in_a_name_is_no_formula():
     figure = sheet(pd.DataFrame({"cell type": ["$x_2$ $", "$\\frac$"]}), title="$\\frac$", caption="data $x_1$.h5ad")
     assert_tidy(figure)  # what cannot be read as a formula would raise
-    assert not any(text.get_parse_math() for text in figure.texts)
+    named = [text for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert len(named) == 4
+    assert not any(text.get_parse_math() for text in named)
 
 
 def test_no_point_lies_below_a_note():
@@ -314,18 +318,53 @@ def test_bars_have_the_colours_of_their_methods():
     assert drawn == [*map(style.colour, ("scVI", "FA", "PCA")), *3 * [style.CONTROL]]
 
 
-def test_wrap_keeps_every_letter_within_the_width():
-    text = "a caption with " + "x" * 90 + " one word that is far too long"
-    lines = style.wrap(text, 7, 1.5)
-    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
-    assert all(style.inches(line, 7) <= 1.5 for line in lines)
+@pytest.mark.parametrize(("word", "fits"), [("x" * 90, 30), ("神经元" * 30, 15)])  # those letters are twice as wide
+def test_fold_keeps_every_letter_within_the_width(word, fits):
+    lines = style.fold(f"a caption with {word} one word that is far too long", 30).split("\n")
+    assert "".join(lines).replace(" ", "") == f"acaptionwith{word}onewordthatisfartoolong"
+    assert max(len(line) for line in lines) <= 30
+    assert all(len(line) <= fits for line in lines if set(line) <= set(word))
 
 
-def test_whiskers_end_at_the_percentiles_however_few_the_values():
-    values = np.array([0.0, 1.0, 2.0, 3.0, 100.0])
-    found = boxes.statistics(values, (5, 95))
-    assert found["whishi"] == pytest.approx(np.quantile(values, 0.95)) == pytest.approx(80.6)
-    assert found["med"] == 2
+def test_words_of_any_length_stay_on_the_paper():
+    assert_tidy(
+        sheet(pd.DataFrame({"a": ["b"]}), title="a title " + "x" * 90, caption="c " * 200 + "x_of_Ω " * 90 + "y" * 90)
+    )
+
+
+@pytest.mark.parametrize("n", [1, 3, 6])
+def test_panels_are_as_high_as_asked_or_square(n):
+    for height in (1.2, None):
+        with style.in_style():
+            figure = style.SuiteFigure(style.PAGE, title="t " * 150, caption="c " * 400)
+            axes = figure.panels([f"panel {i}" for i in range(n)])
+            axes[0].set(xlabel="x", ylabel="several\nlines")
+            assert figure.finish("what it shows", "its data", height) is figure
+        for ax in axes:
+            width, drawn = ax.get_window_extent().size / figure.dpi
+            assert drawn == pytest.approx(height or width, abs=0.01)
+        assert (figure.alt, figure.data) == ("what it shows", "its data")
+
+
+def test_a_legend_takes_as_many_lines_as_it_needs():
+    panel = panels(1)[0]
+    names = np.array([f"a type of cell, number {i}" for i in range(15)])
+    colour = Categories(np.arange(60) % 15, names, "tab20")
+    plane = np.random.default_rng(0).normal(size=(60, 2))
+    figure = plane_panels([panel] * 3, [plane] * 3, [colour] * 3, what="cell type", drawn="t-SNE")
+    assert_tidy(figure)
+    assert {text.get_text() for text in figure.body.legends[0].get_texts()} == set(names)
+
+
+def test_boxes_are_drawn_at_the_percentiles_that_stand_in_the_data():
+    panel = boxes.Boxes("scVI", ["a", "b"], {"k": [np.arange(101.0), np.array([])]}, "y")
+    figure = boxes.box_panels([panel], title="t", caption="c", colours={"k": "red"})
+    expected = [5, 25, 50, 75, 95]
+    drawn = figure.data.set_index("at")[["low", "q1", "median", "q3", "high"]]
+    np.testing.assert_allclose(drawn, [expected, [np.nan] * 5])
+    (box,) = figure.axes[0].patches
+    ends = {y for line in figure.axes[0].lines for y in line.get_ydata()} | {y for _, y in box.get_path().vertices}
+    assert ends == {0, *expected}  # with the line at zero
 
 
 def test_boxes_of_any_size_are_seen_on_an_axis_that_is_logarithmic_beyond_a_limit():
@@ -343,6 +382,6 @@ def test_a_bin_without_draws_is_no_share_of_zero():
     heat = np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     panel = pd.DataFrame({"label": ["FA"], "arrays": [{"heat": heat, "edges": np.arange(4.0)}]})
     figure = heat_panels(list(panel.itertuples()), x="observed", y="drawn", title="", caption="")
-    shown = figure.axes[0].images[0].get_array()
+    shown = figure.axes[0].collections[0].get_array()
     np.testing.assert_array_equal(np.ma.getmaskarray(shown), [[False, True, False]] * 3)  # drawn transposed
     np.testing.assert_array_equal(shown.compressed(), heat[[0, 2]].T.ravel())

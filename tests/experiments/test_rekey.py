@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_run import ROOT
+from command_line import ROOT
 
 from experiments.loop.carry import _into, differences
 

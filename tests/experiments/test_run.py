@@ -191,9 +191,12 @@ def test_an_experiment_that_draws_nothing_says_so(experiment, capsys):
 
 
 def test_points_that_are_not_vectors_are_sharp_in_print(tmp_path):
-    figure = SuiteFigure(3.5, 2.0, title="t", caption="c")
-    figure.panel(0, 0, 3.5, 2.0).scatter([0, 1], [0, 1], rasterized=True)
-    figure.data = pd.DataFrame()
+    figure = SuiteFigure(3.5, title="t", caption="c")
+    (ax,) = figure.panels([""])
+    ax.scatter([0, 1], [0, 1], rasterized=True)
+    ax.set_axis_off()
+    ax.margins(0)
+    figure.finish("", pd.DataFrame(), 2.0)
     assert run._save_figures({"panel": figure}, tmp_path, "stem") == ["stem_panel"]
     pixels = re.findall(rb"/Width (\d+)", (tmp_path / "stem_panel.pdf").read_bytes())
     assert max(map(int, pixels)) >= 300 * 3.5 * 0.9  # what journals ask for; the points end before the frame

@@ -194,7 +194,7 @@ def test_distance_matrices_are_means_over_blocks_in_the_order_of_the_paper(adata
     rank = {name: i for i, name in enumerate(CORTEX_ORDER)}
     order = np.argsort([rank[name] for name in adata.obs["label"]], kind="stable")
     expected = cdist(arrays[0]["latent"][order], arrays[0]["latent"][order])
-    image = figures["distances"].axes[0].images[0]
+    image = figures["distances"].axes[0].collections[0]
     assert image.get_cmap().name == "hot"
     np.testing.assert_allclose(image.get_array(), expected, atol=1e-4)  # fewer cells than blocks: one cell each
     blocks = np.array_split(order, 9)
