@@ -7,9 +7,9 @@ import shutil
 import hydra
 import pandas as pd
 import pytest
+from command_line import command
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
-from command_line import command
 from test_run import QUICK
 
 from experiments.loop import config as config_module

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments.loop.config import resolve
 from experiments.loop.protocol import EVERY, RUN, WRITTEN, check, choices, flip
 from experiments.loop.provenance import ROOT
 from experiments.report import deviations
-from experiments.loop.config import resolve
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "exp").glob("*.yaml"))
 DATA_SETS = yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "data_sets.yaml").read_text())
