@@ -6,8 +6,9 @@ from tqdm import tqdm
 
 from .data.counts import InvalidCounts, check_batch, check_counts
 from .data.minibatch import Cells
-from .elbo import adapted_marginal, bound_of_cells, importance_weighted
-from .engines.c import answers as fused_inference
+from .elbo import bound_of_cells
+from .engines.choose import make_answers
+from .marginal import Joint, adapted_marginal, importance_weighted
 
 MARGINAL_CELLS = 256  # at a time: many draws of the latent variables of each are held
 
@@ -27,7 +28,7 @@ class Inference:
         """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
         generator, cells = self._generator(), self._cells(X, batch)
         out = _empty((len(cells), self.network_.arch.n_latent), out)
-        for rows, q, _, _ in self._encoded(cells, library=False):
+        for rows, q, _, _ in self._answers(cells).encoded(library=False):
             z = draw(q.z_mean, q.z_logvar, generator) if self.point == "sample" else q.z_mean
             out[rows[0] : rows[-1] + 1] = z.cpu()
         return out
@@ -40,10 +41,8 @@ class Inference:
         the draws of z. With ``point="sample"`` it is one draw of both.
         """
 
-        mean_rho = self._mean_rho()
-
-        def expected(size, codes, q, draws, generator):
-            return mean_rho([(z, codes, 1 / len(draws)) for z in draws]).mul_(self._scale(size, q, generator))
+        def expected(answers, size, codes, q, draws, generator):
+            return answers.mean_rho([(z, codes, 1 / len(draws)) for z in draws]).mul_(self._scale(size, q, generator))
 
         return self._map(X, batch, n_samples, expected, out)
 
@@ -56,34 +55,35 @@ class Inference:
             The batches to decode in, averaged by their frequency among the training cells; ``"all"`` for all of them.
             By default each cell's own.
         """
-        targets, mean_rho = self._targets(decode_batch), self._mean_rho()
+        self._check_fitted()
+        targets = self._targets(decode_batch)
 
-        def expected(size, codes, q, draws, generator):
+        def expected(answers, size, codes, q, draws, generator):
             weighted = [(codes, 1.0)] if targets is None else [(torch.full_like(codes, c), w) for c, w in targets]
-            return mean_rho([(z, s, w / len(draws)) for z in draws for s, w in weighted])
+            return answers.mean_rho([(z, s, w / len(draws)) for z in draws for s, w in weighted])
 
         return self._map(X, batch, n_samples, expected, out)
 
     def dropout_probability(self, X, batch=None, n_samples=25):
         """Return the expected probability pi that an entry is dropped, (n_cells, n_genes)."""
-        if self.likelihood == "nb":
-            raise ValueError("The negative binomial has no dropout probability: fit SCVI(likelihood='zinb').")
 
-        def expected(size, codes, q, draws, generator):
-            return sum(self.network_.decode(z, codes).dropout_logit.sigmoid() for z in draws) / len(draws)
+        def expected(answers, size, codes, q, draws, generator):
+            probability = self.network_.likelihood.dropout_probability
+            return sum(probability(self.network_.decode(z, codes)) for z in draws) / len(draws)
 
         return self._map(X, batch, n_samples, expected)
 
     def nb_zero_probability(self, X, batch=None, n_samples=25):
-        """Return the expected probability (theta / (theta + l rho))^theta of a zero before dropout, cell by gene."""
+        """Return the expected probability of a zero before dropout, cell by gene.
 
-        def expected(size, codes, q, draws, generator):
+        Of the negative binomial it is (theta / (theta + l rho))^theta.
+        """
+
+        def expected(answers, size, codes, q, draws, generator):
             total = 0.0
             for z in draws:
-                decoded = self.network_.decode(z, codes)
-                log_mu = decoded.log_rho + self._scale(size, q, generator, draw_l=True).log()
-                log_ratio = torch.nn.functional.logsigmoid(decoded.log_theta - log_mu)
-                total = total + (decoded.log_theta.exp() * log_ratio).exp()
+                log_scale = self._scale(size, q, generator, draw_l=True).log()
+                total = total + self.network_.likelihood.zero_probability(self.network_.decode(z, codes), log_scale)
             return total / len(draws)
 
         return self._map(X, batch, n_samples, expected)
@@ -94,18 +94,21 @@ class Inference:
         if self.network_.arch.library == "none":
             raise ValueError("The model was fitted without a library size: fit SCVI(library='latent') or 'observed'.")
         generator = self._generator()
-        parts = [self._scale(size, q, generator).squeeze(1) for _, q, size, _ in self._encoded(self._cells(X, batch))]
+        answers = self._answers(self._cells(X, batch))
+        parts = [self._scale(size, q, generator).squeeze(1) for _, q, size, _ in answers.encoded()]
         return torch.cat(parts).cpu().numpy()
 
     def inverse_dispersion(self, X=None, batch=None, n_samples=25):
         """Return the inverse dispersion theta: (n_genes,), (n_batches, n_genes) or, of cells, (n_cells, n_genes)."""
         self._check_fitted()
+        if not self.network_.likelihood.has_dispersion:
+            raise ValueError(f"SCVI(likelihood={self.likelihood!r}) has no dispersion: fit SCVI(likelihood='nb').")
         if self.network_.arch.dispersion != "gene-cell":
             return self.network_.log_theta.detach().exp().cpu().numpy()
         if X is None:
             raise ValueError("The dispersion is one per gene and cell: pass the counts of the cells.")
 
-        def expected(size, codes, q, draws, generator):
+        def expected(answers, size, codes, q, draws, generator):
             return sum(self.network_.decode(z, codes).log_theta.exp() for z in draws) / len(draws)
 
         return self._map(X, batch, n_samples, expected)
@@ -128,7 +131,8 @@ class Inference:
         generator, cells = self._generator(), self._cells(X, batch)
         if n_samples is None:
             return bound_of_cells(self.network_, cells, generator).double().cpu().numpy()
-        parts = [importance_weighted(self.network_, x, s, n_samples, generator) for _, x, s in cells.chunks()]
+        answers = self._answers(cells)
+        parts = [importance_weighted(self._joint(answers, x, s), n_samples, generator) for _, x, s in cells.chunks()]
         estimate, error = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
         return (estimate, error) if return_error else estimate
 
@@ -155,10 +159,10 @@ class Inference:
         if n_samples < 2:
             raise ValueError(f"n_samples is {n_samples}: a standard error needs at least 2 draws.")
         cells, rng = self._cells(X, batch), np.random.default_rng(random_state)
-        parts = []
+        answers, parts = self._answers(cells), []
         with tqdm(total=len(cells), desc="marginal log-likelihood", unit="cell", disable=not self.verbose) as bar:
             for _, x, s in cells.chunks(entries=MARGINAL_CELLS * cells.X.shape[1]):
-                parts.append(adapted_marginal(self.network_, x, s, n_samples, rng))
+                parts.append(adapted_marginal(self._joint(answers, x, s), n_samples, rng))
                 bar.update(len(x))
         estimate, error = (np.concatenate(part) for part in zip(*parts, strict=True))
         return estimate, error
@@ -172,11 +176,12 @@ class Inference:
         generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
         cells = self._cells(X, batch)
         out = np.empty((n_samples, *cells.X.shape), dtype=np.int64)
-        for rows, q, size, codes in self._encoded(cells):
+        for rows, q, size, codes in self._answers(cells).encoded():
             for k in range(n_samples):
                 z = draw(q.z_mean, q.z_logvar, generator)
                 scale = self._scale(size, q, generator, draw_l=True)
-                out[k, rows.numpy()] = self._emit(z, codes, scale, dropout, rng)
+                decoded = self.network_.decode(z, codes)
+                out[k, rows.numpy()] = self.network_.likelihood.draw(decoded, scale, rng, dropout)
         return out
 
     @torch.no_grad()
@@ -205,43 +210,26 @@ class Inference:
             scale = torch.as_tensor(library_size, dtype=torch.float32, device=self.device_).reshape(n_cells, 1)
         else:
             scale = draw(network.library_mean[codes, None], network.library_var[codes, None].log(), generator).exp()
-        return self._emit(z, codes, scale, dropout, rng)
-
-    def _emit(self, z, codes, scale, dropout, rng):
-        """Equations 3-7: counts (cells, genes) at latent positions z and scaling factors (cells, 1)."""
-        decoded = self.network_.decode(z, codes)
-        theta = decoded.log_theta.exp().double().cpu().numpy()
-        w = rng.gamma(theta, decoded.log_rho.exp().double().cpu().numpy() / theta)  # shape theta, mean rho
-        y = rng.poisson(scale.double().cpu().numpy() * w)
-        if dropout and decoded.dropout_logit is not None:
-            y[rng.random(y.shape) < decoded.dropout_logit.sigmoid().cpu().numpy()] = 0
-        return y
+        return network.likelihood.draw(network.decode(z, codes), scale, rng, dropout)
 
     @torch.no_grad()
     def _map(self, X, batch, n_samples, function, out=None):
-        """Stack ``function(number of counts, codes, q, draws of z, generator)`` over chunks of the cells."""
+        """Stack ``function(answers, number of counts, codes, q, draws of z, generator)`` over chunks of the cells."""
         generator, cells = self._generator(), self._cells(X, batch)
         out = _empty(cells.X.shape, out)
-        for rows, q, size, codes in self._encoded(cells):
+        answers = self._answers(cells)
+        for rows, q, size, codes in answers.encoded():
             n = 1 if self.point == "sample" else n_samples
             draws = [draw(q.z_mean, q.z_logvar, generator) for _ in range(n)]
-            out[rows[0] : rows[-1] + 1] = function(size, codes, q, draws, generator).cpu()
+            out[rows[0] : rows[-1] + 1] = function(answers, size, codes, q, draws, generator).cpu()
         return out
 
-    def _encoded(self, cells, library=True):
-        """Yield (rows, q, number of counts (cells, 1), batch codes); without ``library``, q(l | x, s) is not needed."""
-        if fused_inference.usable(self.network_):
-            yield from fused_inference.encoded(self.network_, cells, library)
-            return
-        for rows, x, codes in cells.chunks():
-            yield rows, self.network_.encode(x, codes), x.sum(dim=1, keepdim=True), codes
+    def _answers(self, cells):
+        """What the networks say of the cells, as ``engine`` has it computed (`scvi_core.engines.choose`)."""
+        return make_answers(self.engine, self.network_, cells)
 
-    def _mean_rho(self):
-        """A function of a list of (z, batch codes, weight) that returns the sum of weight times rho, (cells, genes)."""
-        self._check_fitted()
-        if fused_inference.usable(self.network_):
-            return fused_inference.MeanRho(self.network_)
-        return lambda decodings: sum(w * self.network_.log_rho(z, codes).exp() for z, codes, w in decodings)
+    def _joint(self, answers, x, batch):
+        return Joint(self.network_, x, batch, answers.likelihood(x, batch))
 
     def _scale(self, size, q, generator, draw_l=False):
         """l of each cell, (cells, 1): expected or, with ``draw_l`` or ``point="sample"``, drawn where it is latent."""
@@ -314,10 +302,3 @@ def draw(mean, logvar, generator):
     """Draw from N(mean, exp(logvar))."""
     eps = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + (0.5 * logvar).exp() * eps
-
-
-def check_choice(where, name, value, allowed):
-    """Raise ValueError where an option has none of its values."""
-    if value not in allowed:
-        choices = ", ".join(map(repr, allowed))
-        raise ValueError(f"{where}({name}={value!r}) is not known: choose one of {choices}.")

@@ -5,10 +5,9 @@ import math
 import numpy as np
 import torch
 
-from .answers import check_choice
 from .data.counts import InvalidCounts
 from .data.minibatch import Cells
-from .engines.c import answers as fused_inference
+from .estimator import check_choice
 
 ENTRIES = 4_000_000  # decoded frequencies held at once
 
@@ -96,10 +95,8 @@ def compare_pairs(model, cells, group_a, group_b, *, n_pairs, n_samples, batches
     wins, per_pair, fold = (torch.zeros(n_genes, dtype=torch.float64, device=device) for _ in range(3))
     if batches == "rate" and len(frequency) > 1:
         contrast = Contrast(lambda z, codes: _average_log_rho(network, z, frequency))
-    elif fused_inference.usable(network):
-        contrast = fused_inference.Contrast(network)
     else:
-        contrast = Contrast(network.log_rho)
+        contrast = model._answers(cells).contrast
     mean, sd = _posteriors(model, cells, np.concatenate([a, b]))
     q_a, q_b = (mean[:n_pairs], sd[:n_pairs]), (mean[n_pairs:], sd[n_pairs:])
     for pairs in torch.arange(n_pairs, device=device).split(max(1, ENTRIES // (n_genes * n_samples))):
@@ -151,7 +148,7 @@ def _rows_of(group, n_cells, name):
 def _posteriors(model, cells, rows):
     """Mean and standard deviation of q(z | x, s) for the cells in the given rows, each (rows, n_latent)."""
     chosen = Cells(cells.X[rows], cells.batch.cpu()[rows], cells.device)
-    q = [(q.z_mean, q.z_logvar) for _, q, _, _ in model._encoded(chosen, library=False)]
+    q = [(q.z_mean, q.z_logvar) for _, q, _, _ in model._answers(chosen).encoded(library=False)]
     mean, logvar = (torch.cat(parts) for parts in zip(*q, strict=True))
     return mean, (0.5 * logvar).exp()
 

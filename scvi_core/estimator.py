@@ -35,3 +35,10 @@ class Estimator:
             from sklearn.exceptions import NotFittedError
 
             raise NotFittedError(f"This {type(self).__name__} is not fitted yet: call fit first.")
+
+
+def check_choice(where, name, value, allowed):
+    """Raise ValueError where an option has none of its values."""
+    if value not in allowed:
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{where}({name}={value!r}) is not known: choose one of {choices}.")

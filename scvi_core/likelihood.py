@@ -1,4 +1,7 @@
-"""The count likelihood of the paper (Appendices A and B): negative binomial, with or without zero inflation.
+"""The count likelihoods: those of the paper (Appendices A and B), negative binomial with or without zero inflation.
+
+What the model knows of a likelihood is an object of `LIKELIHOODS`, and ``SCVI(likelihood=)`` takes its name: another
+likelihood is a class (see `CountLikelihood`) and an entry there. The functions behind them come first.
 
 Everything is a function of the *logarithms* of the mean mu and of the inverse dispersion theta and of the *logit* of
 the dropout probability pi, so that nothing overflows; a pmf close to one or a parameter of 1e-4 or 1e6 keeps its
@@ -18,6 +21,7 @@ K does not depend on the mean, hence not on the latent variables: an importance-
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
@@ -74,6 +78,15 @@ def zinb_log_prob(x, log_mu, log_theta, dropout_logit, nonzero=None, coefficient
     As `nb_log_prob`, with ``dropout_logit`` (cells, genes), the logit of the probability that the entry is dropped.
     """
     return _ZeroInflation.apply(x, nb_log_prob(x, log_mu, log_theta, nonzero, coefficient), dropout_logit)
+
+
+def poisson_log_prob(x, log_mu, nonzero=None):
+    """Log-probability of counts under the Poisson distribution: the module's formula as theta becomes infinite.
+
+    As `nb_log_prob`: -[log x + log 2 pi] / 2 - S(x) - x h(v) with v = (mu - x) / x at the non-zero counts, -mu at the
+    zeros.
+    """
+    return _Poisson.apply(x, log_mu, NonZero.of(x) if nonzero is None else nonzero)
 
 
 def nb_coefficient(nonzero, log_theta):
@@ -170,3 +183,128 @@ class _ZeroInflation(torch.autograd.Function):
         grad_nb = torch.where(x > 0, 1.0, 1 - from_dropout)
         grad_logit = torch.where(x > 0, kept - 1, -kept * from_dropout * nb.expm1())
         return None, grad * grad_nb, grad * grad_logit
+
+
+class _Poisson(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, log_mu, nonzero):
+        ctx.save_for_backward(x, log_mu)
+        out = -log_mu.exp()
+        x, log_mu = nonzero.counts, nonzero.at(log_mu)
+        gap = log1p_gap((log_mu.exp() - x) / x, log_mu - x.log())
+        out.view(-1)[nonzero.entries] = -0.5 * (2 * math.pi * x).log() - stirling_remainder(x) - x * gap
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad):
+        x, log_mu = ctx.saved_tensors
+        return None, grad * (x - log_mu.exp()), None
+
+
+class Decoded(NamedTuple):
+    """What the decoder says of some cells."""
+
+    log_rho: torch.Tensor  # (cells, genes)
+    log_theta: torch.Tensor | None  # (genes,) or (cells, genes); None for a likelihood without dispersion
+    heads: dict  # by the names in the likelihood's `heads`: (cells, genes) each
+
+
+class CountLikelihood(ABC):
+    """p(x | z, l, s) of the count of a gene in a cell, given what the decoder says of it.
+
+    The mean of the count is mu = l rho for every likelihood, before dropout where there is any: that is what
+    imputation, frequencies and their comparison speak of. ``decoded`` is a `Decoded`, ``log_scale`` is log l, of shape
+    (cells, 1).
+
+    Attributes
+    ----------
+    heads : tuple of str
+        What it asks of the decoder beside rho: unrestricted values of every gene in every cell.
+    has_dispersion : bool
+        Whether there is a theta, as ``SCVI(dispersion=)`` says.
+    """
+
+    heads = ()
+    has_dispersion = False
+
+    def prepare(self, x, log_theta=None):
+        """What `log_prob` needs of counts that it is asked of many times; ``log_theta`` where it does not change."""
+        return (NonZero.of(x),)
+
+    @abstractmethod
+    def log_prob(self, x, decoded, log_scale, prepared=()):
+        """Log-probability of counts x (cells, genes), nats, (cells, genes); differentiable."""
+
+    @abstractmethod
+    def draw(self, decoded, scale, rng, dropout=True):
+        """Draw counts (cells, genes), an integer array, with ``rng``; ``scale`` is l, (cells, 1)."""
+
+    @abstractmethod
+    def zero_probability(self, decoded, log_scale):
+        """Probability of a zero before dropout, (cells, genes)."""
+
+    def dropout_probability(self, decoded):
+        """Probability that an entry is dropped, (cells, genes)."""
+        raise ValueError(f"{type(self).__name__} has no dropout probability: fit SCVI(likelihood='zinb').")
+
+
+class NegativeBinomial(CountLikelihood):
+    """Equations 3-5: a Poisson count whose rate is Gamma distributed."""
+
+    has_dispersion = True
+
+    def prepare(self, x, log_theta=None):
+        nonzero = NonZero.of(x)
+        return nonzero, None if log_theta is None else nb_coefficient(nonzero, log_theta)
+
+    def log_prob(self, x, decoded, log_scale, prepared=()):
+        return nb_log_prob(x, decoded.log_rho + log_scale, decoded.log_theta, *prepared)
+
+    def draw(self, decoded, scale, rng, dropout=True):
+        theta = _numpy(decoded.log_theta.exp().double())
+        w = rng.gamma(theta, _numpy(decoded.log_rho.exp().double()) / theta)  # shape theta, mean rho
+        return rng.poisson(_numpy(scale.double()) * w)
+
+    def zero_probability(self, decoded, log_scale):
+        log_ratio = logsigmoid(decoded.log_theta - (decoded.log_rho + log_scale))
+        return (decoded.log_theta.exp() * log_ratio).exp()
+
+
+class ZeroInflatedNegativeBinomial(NegativeBinomial):
+    """Equations 3-7: the same, and then an entry may be dropped."""
+
+    heads = ("dropout",)  # the logit of the probability
+
+    def log_prob(self, x, decoded, log_scale, prepared=()):
+        log_mu = decoded.log_rho + log_scale
+        return zinb_log_prob(x, log_mu, decoded.log_theta, decoded.heads["dropout"], *prepared)
+
+    def draw(self, decoded, scale, rng, dropout=True):
+        y = super().draw(decoded, scale, rng)
+        if dropout:
+            y[rng.random(y.shape) < _numpy(self.dropout_probability(decoded))] = 0
+        return y
+
+    def dropout_probability(self, decoded):
+        return decoded.heads["dropout"].sigmoid()
+
+
+class Poisson(CountLikelihood):
+    """A count without any spread but that of counting."""
+
+    def log_prob(self, x, decoded, log_scale, prepared=()):
+        return poisson_log_prob(x, decoded.log_rho + log_scale, *prepared)
+
+    def draw(self, decoded, scale, rng, dropout=True):
+        return rng.poisson(_numpy(scale.double() * decoded.log_rho.exp().double()))
+
+    def zero_probability(self, decoded, log_scale):
+        return (-(decoded.log_rho + log_scale).exp()).exp()
+
+
+def _numpy(tensor):
+    return tensor.cpu().numpy()
+
+
+LIKELIHOODS = {"zinb": ZeroInflatedNegativeBinomial(), "nb": NegativeBinomial(), "poisson": Poisson()}

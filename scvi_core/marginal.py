@@ -1,4 +1,4 @@
-"""Importance sampling of a marginal likelihood, for many cells at once."""
+"""Importance sampling of a marginal likelihood, for many cells at once: of any model, then of scVI."""
 
 import math
 
@@ -129,3 +129,94 @@ def _power(log_weights, effective):
         enough = 2 * powered.logsumexp(0) - (2 * powered).logsumexp(0) >= math.log(effective)
         low, high = torch.where(enough, middle, low), torch.where(enough, high, middle)
     return low.exp()  # of weights that need no flattening one but for 5e-5
+
+
+def log_normal(value, mean, logvar):
+    """Log-density of N(mean, exp(logvar)) at value, summed over the last axis."""
+    return -0.5 * ((value - mean).square() / logvar.exp() + logvar + math.log(2 * math.pi)).sum(dim=-1)
+
+
+class Joint:
+    """log p(x, z, log l | s) of some cells as a function of their latent variables, z and, where it is latent, log l.
+
+    Parameters
+    ----------
+    network : Network
+    x : tensor (cells, genes)
+        Counts.
+    batch : tensor of int (cells,)
+    likelihood : callable
+        log p(x | z, l, s) of the cells, (cells,), at z and the logarithms of the scaling factors (cells, 1).
+
+    Attributes
+    ----------
+    mean, logvar : tensors (cells, n_latent or one more)
+        Those of q: where to look for these variables.
+    """
+
+    def __init__(self, network, x, batch, likelihood):
+        q = network.encode(x, batch)
+        parts = [(q.z_mean, q.z_logvar, torch.zeros_like(q.z_mean), torch.zeros_like(q.z_mean))]
+        if q.l_mean is not None:
+            prior = network.library_mean[batch, None], network.library_var[batch, None].log()
+            parts.append((q.l_mean, q.l_logvar, *prior))
+        self.mean, self.logvar, *self.prior = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+        self.n_latent = network.arch.n_latent
+        self.log_scale = network.scale(x) if q.l_mean is None else None
+        self.likelihood = likelihood
+
+    def __call__(self, u):
+        """Nats per cell, (cells,), float64, at u (cells, n_latent or one more)."""
+        u = u.to(self.mean.dtype)
+        z, log_l = u[:, : self.n_latent], u[:, self.n_latent :]
+        likelihood = self.likelihood(z, log_l if self.log_scale is None else self.log_scale)
+        return likelihood.double() + log_normal(u, *self.prior)
+
+
+def importance_weighted(joint, n_samples, generator):
+    """Estimate log p(x | s) per cell by importance sampling from q, and the standard error of the estimate.
+
+    log (1/K) sum_k p(x, z_k, l_k | s) / q(z_k, l_k | x, s): a lower bound in expectation, tight as K grows. The
+    standard error is the delta method's; where a few samples carry all the weight it is too small, as the estimate is.
+
+    Parameters
+    ----------
+    joint : Joint
+    n_samples : int
+    generator : torch.Generator
+
+    Returns
+    -------
+    estimate, standard_error : tensors (cells,)
+    """
+    mean, logvar = joint.mean, joint.logvar
+    log_weights = torch.empty(n_samples, len(mean), dtype=torch.float64, device=mean.device)
+    for k in range(n_samples):
+        u = mean + (0.5 * logvar).exp() * torch.randn(
+            mean.shape, generator=generator, dtype=mean.dtype, device=mean.device
+        )
+        log_weights[k] = joint(u) - log_normal(u, mean, logvar)
+    return log_mean(log_weights)
+
+
+def adapted_marginal(joint, n_samples, rng):
+    """Estimate log p(x | s) per cell by importance sampling, half of the draws around q and half where it leads.
+
+    The latter are of a distribution fitted to the posterior of the cell, starting from q (`adapted`). Where
+    there are so many latent variables that q is the better of the two, its own draws are enough.
+
+    Parameters
+    ----------
+    joint : Joint
+    n_samples : int
+        Draws for each cell, beside those of fitting.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    estimate, standard_error : arrays (cells,), nats
+    """
+    mean = joint.mean.double().clamp(-20, 20)  # an encoder may say anything of cells unlike those it has seen
+    deviation = (0.5 * joint.logvar.double().clamp(-6, 4)).exp()
+    q = Proposal(mean, torch.diag_embed(deviation))
+    return sampled_marginal(joint, [q, adapted(joint, q, rng)], n_samples, rng)

@@ -6,21 +6,23 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from .answers import Inference, check_choice
+from .answers import Inference
 from .data.counts import InvalidCounts, check_counts, check_names
 from .data.minibatch import Cells
 from .differential import Differential
 from .elbo import bound_of_cells
-from .engines.choose import PlainStep, StepOptions, make_step
+from .engines.choose import make_step
 from .engines.distributed import Processes
-from .estimator import Estimator
+from .engines.plain import PlainStep, StepOptions
+from .estimator import Estimator, check_choice
 from .files.checkpoint import Checkpoint, Log, existing, go_on
 from .files.storage import Storage
+from .likelihood import LIKELIHOODS
 from .networks import Architecture, Network, initialise
 from .training import Stopping, train, warmup
 
 OPTIONS = {
-    "likelihood": ("zinb", "nb"),
+    "likelihood": LIKELIHOODS,
     "dispersion": ("gene", "gene-batch", "gene-cell"),
     "library": ("latent", "observed", "none"),
     "library_prior": ("per_batch", "pooled"),
@@ -52,9 +54,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
         size always has one.
     dropout : float
         Dropout rate of the encoders, and between the hidden layers of the decoder.
-    likelihood : {"zinb", "nb"}
+    likelihood : {"zinb", "nb", "poisson"}
+        A name in `scvi_core.likelihood.LIKELIHOODS`.
     dispersion : {"gene", "gene-batch", "gene-cell"}
-        What has a theta of its own: a gene, a gene in a batch, or a gene in a cell (a head of the decoder).
+        What has a theta of its own: a gene, a gene in a batch, or a gene in a cell (a head of the decoder). A
+        likelihood without theta takes the default alone.
     library : {"latent", "observed", "none"}
         The scaling factor l: a latent log-normal variable, the cell's number of counts, or left out (the rate is then
         exp of the decoder's output, without a softmax).
@@ -106,9 +110,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
     engine : str
-        How a training step is computed (`scvi_core.engines`): "plain", "fused" on a CPU, "cuda" on a GPU, or "auto" for
-        the fastest that serves the options; "distributed" by several processes (`scvi_core.engines.distributed`). The
-        fitted ``engine_`` names it.
+        What computes a training step and the answers (`scvi_core.engines.choose`): "plain", "fused" on a CPU, "cuda" on
+        a GPU (training alone), or "auto" for the fastest that serves the options; "distributed" trains by several
+        processes (`scvi_core.engines.distributed`). The fitted ``engine_`` names what has trained it.
     device : str
         "auto" is a GPU where there is one.
     warm_start : bool
@@ -305,8 +309,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
             )
         finally:
             keep()
-            for parameter in self.network_.parameters():  # an engine may have laid them out in its own way
-                parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+            step.release()
             self.network_.eval()
         if checkpoint is not None and processes.first:
             self.save(checkpoint)
@@ -351,6 +354,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
     def _check_parameters(self):
         for name, allowed in OPTIONS.items():
             check_choice("SCVI", name, getattr(self, name), allowed)
+        if self.dispersion != "gene" and not LIKELIHOODS[self.likelihood].has_dispersion:
+            options = f"likelihood={self.likelihood!r}, dispersion={self.dispersion!r}"
+            raise ValueError(f"SCVI({options}) will not do: this likelihood has no dispersion, leave it at 'gene'.")
         for name, smallest in SMALLEST.items():
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < smallest:

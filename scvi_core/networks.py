@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.functional import log_softmax, one_hot
 
+from .likelihood import LIKELIHOODS, Decoded
 from .mmd import draw_features
 
 
@@ -40,6 +41,12 @@ class Architecture:
         """Columns of the one-hot batch: none with a single batch, where they would repeat the bias."""
         return self.n_batches if self.n_batches > 1 else 0
 
+    @property
+    def heads(self):
+        """Names of the heads of the decoder, in their order; "dispersion" where theta is one per gene and cell."""
+        own = LIKELIHOODS[self.likelihood]
+        return ("rate", *own.heads, *(["dispersion"] if own.has_dispersion and self.dispersion == "gene-cell" else []))
+
 
 class Noise(NamedTuple):
     """Everything random in one training step. Masks hold 0 or 1 / (1 - dropout), one tensor per hidden layer."""
@@ -59,14 +66,6 @@ class Posterior(NamedTuple):
     z_logvar: torch.Tensor
     l_mean: torch.Tensor | None
     l_logvar: torch.Tensor | None
-
-
-class Decoded(NamedTuple):
-    """What the decoder says of a cell: log rho (cells, genes), log theta (genes,) or (cells, genes), dropout logit."""
-
-    log_rho: torch.Tensor
-    log_theta: torch.Tensor
-    dropout_logit: torch.Tensor | None  # (cells, genes); None for the negative binomial
 
 
 class Linear(nn.Linear):
@@ -122,9 +121,14 @@ class Decoder(nn.Module):
         widths = [arch.n_latent] + [arch.n_hidden] * (arch.n_layers - 1)
         self.hidden = nn.ModuleList(Hidden(width + arch.n_covariates, arch.n_hidden, arch) for width in widths)
         n_in = arch.n_hidden + arch.n_covariates
-        self.rate = Linear(n_in, arch.n_genes)
-        self.dropout = Linear(n_in, arch.n_genes) if arch.likelihood == "zinb" else None
-        self.dispersion = Linear(n_in, arch.n_genes) if arch.dispersion == "gene-cell" else None
+        for name in arch.heads:
+            if hasattr(self, name):
+                raise ValueError(f"The likelihood {arch.likelihood!r} has a head {name!r}: choose a name not in use.")
+            setattr(self, name, Linear(n_in, arch.n_genes))
+
+    def heads(self):
+        """The last layers, in the order of their names in the architecture."""
+        return [getattr(self, name) for name in self.arch.heads]
 
     def trunk(self, z, s, masks=()):
         """The last hidden layer with the batch beside it, (cells, n_hidden + n_covariates)."""
@@ -138,12 +142,11 @@ class Decoder(nn.Module):
         return self.rate(h) if self.arch.library == "none" else log_softmax(self.rate(h), dim=1)
 
     def forward(self, z, s, masks=()):
+        """`Decoded` with log theta only where it is a head."""
         h = self.trunk(z, s, masks)
-        return (
-            self.log_rho(h),
-            self.dropout(h) if self.dropout is not None else None,
-            self.dispersion(h) if self.dispersion is not None else None,
-        )
+        log_rho = self.log_rho(h)
+        others = {name: getattr(self, name)(h) for name in self.arch.heads[1:]}
+        return Decoded(log_rho, others.pop("dispersion", None), others)
 
 
 class Network(nn.Module):
@@ -158,11 +161,16 @@ class Network(nn.Module):
         self.encoder_z = Encoder(arch.n_latent, arch.n_layers, arch)
         self.encoder_l = Encoder(1, 1, arch) if arch.library == "latent" else None
         self.decoder = Decoder(arch)
-        if arch.dispersion != "gene-cell":
+        if self.likelihood.has_dispersion and arch.dispersion != "gene-cell":
             shape = (arch.n_genes,) if arch.dispersion == "gene" else (arch.n_batches, arch.n_genes)
             self.log_theta = nn.Parameter(torch.zeros(shape))
         self.register_buffer("library_mean", torch.zeros(arch.n_batches))
         self.register_buffer("library_var", torch.ones(arch.n_batches))
+
+    @property
+    def likelihood(self):
+        """The `CountLikelihood` of the counts."""
+        return LIKELIHOODS[self.arch.likelihood]
 
     def one_hot(self, batch):
         """(cells,) batch codes -> (cells, n_covariates), nothing with a single batch."""
@@ -184,12 +192,16 @@ class Network(nn.Module):
         return Posterior(z_mean, z_logvar, l_mean, l_logvar)
 
     def decode(self, z, batch, noise=None):
-        """rho, theta and the dropout logit at z (cells, n_latent); without a library size "rho" is the whole rate."""
-        s = self.one_hot(batch)
-        log_rho, dropout_logit, log_theta = self.decoder(z, s, noise.masks_decoder if noise else ())
-        if log_theta is None:
-            log_theta = self.log_theta if self.arch.dispersion == "gene" else self.log_theta[batch]
-        return Decoded(log_rho, log_theta, dropout_logit)
+        """`Decoded` at z (cells, n_latent); without a library size "rho" is the whole rate."""
+        decoded = self.decoder(z, self.one_hot(batch), noise.masks_decoder if noise else ())
+        log_theta = self.log_theta_of(batch)
+        return decoded if log_theta is None else decoded._replace(log_theta=log_theta)
+
+    def log_theta_of(self, batch):
+        """log theta of cells, (genes,) or (cells, genes); None where the decoder says it or there is none."""
+        if not hasattr(self, "log_theta"):
+            return None
+        return self.log_theta if self.arch.dispersion == "gene" else self.log_theta[batch]
 
     def log_rho(self, z, batch):
         """What `decode` says of rho, without the other heads."""

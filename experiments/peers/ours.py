@@ -43,7 +43,8 @@ class Ours(Worker):
         import torch
 
         from scvi_core.data.minibatch import Cells
-        from scvi_core.engines.choose import StepOptions, make_step
+        from scvi_core.engines.choose import make_step
+        from scvi_core.engines.plain import StepOptions
         from scvi_core.networks import draw_noise
 
         model, generator = copy.deepcopy(self.model), torch.Generator().manual_seed(self.model.random_state)

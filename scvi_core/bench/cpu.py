@@ -17,8 +17,9 @@ import scipy.sparse as sp
 import torch
 
 from ..data.minibatch import Cells, shuffled
-from ..engines.choose import ENGINES, PlainStep, StepOptions, make_step
-from ..engines.cuda.step import CudaStep
+from ..engines.choose import STEPS, make_step
+from ..engines.cuda.check import CheckedStep
+from ..engines.plain import PlainStep, StepOptions
 from ..networks import Architecture, Network, Noise, draw_noise, initialise
 
 SHAPES = ("3000x558:0.48", "20000x720:0.28", "5000x10000:0.06")
@@ -81,8 +82,7 @@ def flops_per_cell(arch):
     three; 2048 times the genes with the paper's settings and the observed library size, 2560 with the latent one.
     """
     encoders = 1 + (arch.library == "latent")
-    heads = 1 + (arch.likelihood == "zinb") + (arch.dispersion == "gene-cell")
-    return 2 * arch.n_genes * arch.n_hidden * (2 * encoders + 3 * heads)
+    return 2 * arch.n_genes * arch.n_hidden * (2 * encoders + 3 * len(arch.heads))
 
 
 def gemm_peak(size=1024, repeats=10):
@@ -173,7 +173,7 @@ def compare(shape, library, n_threads, engines, rounds, n_steps):
 
 
 def main(arguments=None):
-    names = [kind.name for kind in ENGINES if kind is not CudaStep]
+    names = [kind.name for kind in STEPS if kind is not CheckedStep]
     parser = argparse.ArgumentParser(prog="python -m scvi_core.bench", description=__doc__.split("\n\n")[0])
     parser.add_argument("--shapes", nargs="+", default=SHAPES, help="cells x genes : share of non-zero entries")
     parser.add_argument("--library", nargs="+", default=["observed", "latent"], choices=["observed", "latent", "none"])

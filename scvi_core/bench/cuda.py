@@ -12,8 +12,9 @@ import numpy as np
 import torch
 
 from ..data.minibatch import Cells
-from ..engines.choose import StepOptions, make_step
+from ..engines.choose import make_step
 from ..engines.cuda.check import TOLERANCE, disagreement
+from ..engines.plain import StepOptions
 from ..networks import Architecture
 from ..training import train
 from .cpu import simulate, start
@@ -105,8 +106,7 @@ def bytes_per_step(network):
     """
     arch = network.arch
     encoders = 1 + (network.encoder_l is not None)
-    heads = 1 + (arch.likelihood == "zinb") + (arch.dispersion == "gene-cell")
-    entries = BATCH_SIZE * arch.n_genes * (2 + 1 + 2 * encoders + 5 * heads + 4)
+    entries = BATCH_SIZE * arch.n_genes * (2 + 1 + 2 * encoders + 5 * len(arch.heads) + 4)
     return 4 * (10 * sum(p.numel() for p in network.parameters()) + entries)
 
 

@@ -18,7 +18,8 @@ import torch
 from ..data.minibatch import Cells, in_blocks, shuffled
 from ..data.on_disk import StoredCounts
 from ..elbo import bound_of_cells
-from ..engines.choose import StepOptions, make_step
+from ..engines.choose import make_step
+from ..engines.plain import StepOptions
 from .cpu import simulate, start
 
 ORDERS = ("shuffle", "16:8192", "64:8192", "256:8192", "256:2048", "256:256")

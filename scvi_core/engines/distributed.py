@@ -18,7 +18,7 @@ from torch import nn
 from ..elbo import bound
 from ..mmd import mmd
 from ..networks import draw_noise
-from .choose import PlainStep
+from .plain import PlainStep
 
 
 class Processes:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scvi_core.bench import cpu as bench
-from scvi_core.engines.choose import PlainStep
+from scvi_core.engines.plain import PlainStep
 from scvi_core.networks import Architecture
 
 

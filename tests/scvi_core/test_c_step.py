@@ -15,10 +15,10 @@ from scipy import stats
 from scvi_core import SCVI
 from scvi_core.data.minibatch import Cells
 from scvi_core.elbo import bound
-from scvi_core.engines.c import compile
+from scvi_core.engines.c import compile, kernels
 from scvi_core.engines.c.kernels import Kernels
 from scvi_core.engines.c.step import FusedStep
-from scvi_core.engines.choose import PlainStep, StepOptions
+from scvi_core.engines.plain import PlainStep, StepOptions
 from scvi_core.likelihood import nb_log_prob, zinb_log_prob
 from scvi_core.mmd import mmd
 from scvi_core.networks import Architecture, Network, Noise, draw_noise, initialise
@@ -178,19 +178,19 @@ def targets():
 
 def count_loss(x, rate, log_theta, log_l=None, logit=None, target=compile.HERE):
     """Minus the log-likelihood per cell and its derivatives, from the kernel."""
-    kernels, (n, n_genes) = Kernels(target), x.shape
+    functions, (n, n_genes) = Kernels(target), x.shape
     X = sp.csr_matrix(x.numpy().astype(np.int32))
     indptr, genes, counts = (torch.from_numpy(a) for a in (X.indptr.astype(np.int64), X.indices, X.data))
     loss, by_log_l, log_library, by_log_theta = torch.empty(n), torch.empty(n), torch.empty(n), torch.empty(n_genes)
     constants, tables, scratch = torch.empty(n, dtype=torch.float64), torch.empty(4, n_genes), torch.empty(2, n_genes)
-    kernels.bind("describe_cells", n, indptr, counts, log_library, constants)()
-    kernels.bind("dispersion_tables", n_genes, log_theta, tables)()
+    functions.bind("describe_cells", n, indptr, counts, log_library, constants)()
+    functions.bind("dispersion_tables", n_genes, log_theta, tables)()
     values = torch.cat([rate] if logit is None else [rate, logit], dim=1)
     out = torch.full((n, values.shape[1] + 3), torch.nan)[:, : values.shape[1]]  # rows need not lie side by side
     out.copy_(values)
     data = (indptr, genes, counts.float(), constants, logit is not None, out, out.stride(0))
     results = (1.0, loss, by_log_l, by_log_theta, scratch)
-    kernels.bind("count_loss", 1, n, n_genes, *data, 1, None, tables, log_l, *results)()
+    functions.bind("count_loss", 1, n, n_genes, *data, 1, None, tables, log_l, *results)()
     heads = out.split(n_genes, dim=1)
     return loss, by_log_theta, heads[0], None if log_l is None else by_log_l, heads[1] if logit is not None else None
 
@@ -344,12 +344,14 @@ def test_one_cell_is_refused():
 def test_without_a_compiler_training_is_plain(environment, monkeypatch, tmp_path, caplog):
     for name, value in {"XDG_CACHE_HOME": str(tmp_path), **environment}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(compile, "load", compile.load.__wrapped__)
-    monkeypatch.setattr("scvi_core.engines.c.step.load", compile.load)
+    monkeypatch.setattr(kernels, "load", compile.load.__wrapped__)
+    monkeypatch.setattr(kernels, "missing", kernels.missing.__wrapped__)
     X, batch = some_counts()
     with caplog.at_level(logging.WARNING):
-        assert SCVI(n_epochs=1).fit(X, batch).engine_ == "plain"
+        model = SCVI(n_epochs=1).fit(X, batch)
+    assert model.engine_ == "plain"
     assert "compile" in caplog.text
+    assert np.isfinite(model.impute(X, batch)).all()
     with pytest.raises(ValueError, match="compile"):
         SCVI(n_epochs=1, engine="fused").fit(X, batch)
 

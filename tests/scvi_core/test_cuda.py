@@ -15,9 +15,10 @@ import torch
 from scvi_core import SCVI
 from scvi_core.bench import cpu as bench
 from scvi_core.data.minibatch import Cells
-from scvi_core.engines.choose import PlainStep, StepOptions, make_step
+from scvi_core.engines.choose import make_step
 from scvi_core.engines.cuda import check as cuda_check
 from scvi_core.engines.cuda.step import CudaStep
+from scvi_core.engines.plain import PlainStep, StepOptions
 from scvi_core.networks import Architecture, Network, initialise
 
 needs_gpu = pytest.mark.skipif(torch.version.cuda is None or not torch.cuda.is_available(), reason="there is no GPU")

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from scvi_core import SCVI
 from scvi_core.data.minibatch import Cells
-from scvi_core.engines.choose import PlainStep, StepOptions
+from scvi_core.engines.plain import PlainStep, StepOptions
 from scvi_core.networks import Architecture, Network, initialise
 
 CODES = np.arange(37) % 2

@@ -6,7 +6,9 @@ import torch
 from scipy import stats
 from scipy.special import logsumexp
 
-from scvi_core.elbo import adapted_marginal, bound, importance_weighted, kl_normal, log_normal
+from scvi_core.elbo import bound, kl_normal
+from scvi_core.engines.plain import LikelihoodOfCells
+from scvi_core.marginal import Joint, adapted_marginal, importance_weighted, log_normal
 from scvi_core.networks import Architecture, Network, Noise, initialise
 
 CELL = np.array([3.0, 0.0, 7.0, 1.0, 0.0])
@@ -123,8 +125,10 @@ def marginal_by_quadrature(network, library):
     return logsumexp(joint) + np.log((z[1] - z[0]) * (log_l[1] - log_l[0]))
 
 
-def same_cells(n):
-    return torch.tensor(CELL).expand(n, 5), torch.full((n,), BATCH)
+def joint_of_cells(network, n):
+    """`Joint` of the same cell over and over."""
+    cells = network, torch.tensor(CELL).expand(n, 5), torch.full((n,), BATCH)
+    return Joint(*cells, LikelihoodOfCells(*cells))
 
 
 @pytest.mark.parametrize("library", ["latent", "observed"])
@@ -132,7 +136,7 @@ def test_importance_weighted_equals_quadrature(library):
     network = tiny(library)
     expected = marginal_by_quadrature(network, library)
     with torch.no_grad():
-        estimate, error = importance_weighted(network, *same_cells(400), 500, torch.Generator().manual_seed(0))
+        estimate, error = importance_weighted(joint_of_cells(network, 400), 500, torch.Generator().manual_seed(0))
     deviations = (estimate - expected) / error
     assert error.median() < 0.1
     assert estimate.mean() == pytest.approx(
@@ -150,8 +154,8 @@ def test_adapted_marginal_equals_quadrature_from_an_encoder_that_is_far_off(libr
     for encoder in filter(None, (network.encoder_z, network.encoder_l)):
         encoder.logvar.bias.data.sub_(6.0)
     with torch.no_grad():
-        by_q, _ = importance_weighted(network, *same_cells(100), 500, torch.Generator().manual_seed(0))
-        estimate, error = adapted_marginal(network, *same_cells(400), 500, np.random.default_rng(0))
+        by_q, _ = importance_weighted(joint_of_cells(network, 100), 500, torch.Generator().manual_seed(0))
+        estimate, error = adapted_marginal(joint_of_cells(network, 400), 500, np.random.default_rng(0))
     assert by_q.mean() < expected - 1
     deviations = (estimate - expected) / error
     assert np.median(error) < 0.06  # half of the draws are of q, and lost

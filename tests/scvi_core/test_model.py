@@ -302,7 +302,7 @@ def test_the_likelihood_of_a_cell_is_the_bound_with_full_weight(fitted):
             decoded = network.decode(z, s)
             mu, theta = (decoded.log_rho + log_l).exp(), decoded.log_theta.exp()
             nb = torch.distributions.NegativeBinomial(theta, logits=mu.log() - theta.log()).log_prob(x)
-            pi = decoded.dropout_logit.sigmoid()
+            pi = decoded.heads["dropout"].sigmoid()
             log_p = torch.where(x == 0, (pi + (1 - pi) * nb.exp()).log(), (1 - pi).log() + nb).sum(1)
             ratio = normal(0, 1).log_prob(z).sum(1) - q_z.log_prob(z).sum(1)
             likelihoods.append(log_p)

@@ -86,7 +86,7 @@ def test_step_is_the_gradient_of_the_bound():
     """One step without Adam's memory: the parameters move against the numerical derivative of the loss."""
     from scvi_core.data.minibatch import Cells
     from scvi_core.elbo import bound
-    from scvi_core.engines.choose import PlainStep, StepOptions
+    from scvi_core.engines.plain import PlainStep, StepOptions
     from scvi_core.networks import Architecture, Network, draw_noise, initialise
 
     X, g = counts(20), torch.Generator().manual_seed(0)

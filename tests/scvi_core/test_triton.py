@@ -16,11 +16,11 @@ if os.environ.get("TRITON_INTERPRET") != "1":
     pytest.skip("test_cuda.py runs these in a process of their own", allow_module_level=True)
 
 from scvi_core.data.minibatch import Cells
-from scvi_core.engines.choose import PlainStep, StepOptions
 from scvi_core.engines.cuda import layers as triton_layers
 from scvi_core.engines.cuda import zinb as triton_zinb
 from scvi_core.engines.cuda.check import disagreement
 from scvi_core.engines.cuda.step import CudaStep, ResidentCounts
+from scvi_core.engines.plain import PlainStep, StepOptions
 from scvi_core.likelihood import nb_log_prob, zinb_log_prob
 from scvi_core.networks import Architecture, Network, draw_noise, initialise
 

@@ -1,9 +1,13 @@
 """The functions of kernels.c, called with tensors for their addresses."""
 
+import functools
+import logging
+
 import torch
 
 from ..written_out.layers import at
-from .compile import HERE, TYPES, load
+from ..written_out.served import unknown
+from .compile import HERE, TYPES, NoCompiler, load
 
 SIGNATURES = {  # of the functions in kernels.c, one letter of `TYPES` per argument
     "describe_cells": "qpppp",
@@ -46,3 +50,25 @@ class Kernels:
 
 def _value(argument):
     return at(argument) if argument is None or isinstance(argument, torch.Tensor) else argument
+
+
+def refuses(network, cells):
+    """Why the kernels cannot be used for the cells, None where they can."""
+    parameter = next(network.parameters())
+    places = {torch.device(cells.device).type, parameter.device.type}, {cells.dtype, parameter.dtype}
+    if places != ({"cpu"}, {torch.float32}):
+        return "it is for single precision on the CPU"
+    if cells.X.dtype != "int32":
+        return "it is for counts below 2^31"
+    return unknown(network.arch) or missing()
+
+
+@functools.cache
+def missing():
+    """Why there are no kernels on this machine, None where there are; found out, and said, once."""
+    try:
+        load("kernels.c")
+    except NoCompiler as reason:
+        logging.getLogger(__name__).warning("scVI takes the plain path, several times slower: %s.", reason)
+        return str(reason)
+    return None

@@ -12,7 +12,7 @@ import torch
 
 from ...data.minibatch import Cells
 from ...networks import Network, draw_noise, initialise
-from ..choose import PlainStep, StepOptions
+from ..plain import PlainStep, StepOptions
 from .step import CudaStep
 
 TOLERANCE = 1e-4  # of `disagreement`; rounding is below 1e-5
@@ -68,3 +68,11 @@ def trouble(device, arch):
             "Training on %s takes the plain path, several times slower: %s.", device, reason
         )
     return reason
+
+
+class CheckedStep(CudaStep):
+    """The step on a GPU, where it has passed its check."""
+
+    @staticmethod
+    def refuses(network, cells, options):
+        return CudaStep.refuses(network, cells, options) or trouble(str(torch.device(cells.device)), network.arch)

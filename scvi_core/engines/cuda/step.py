@@ -29,13 +29,14 @@ import torch
 from ...data.on_disk import StoredCounts
 from ...networks import Noise, draw_noise
 from ..adam import Adam
-from ..c.step import Pass
+from ..written_out.gradient import Pass
 from ..written_out.layers import Hidden, Minibatch
 from ..written_out.parameters import ParameterVector
+from ..written_out.served import unknown
 
 
 class CudaStep:
-    """What `scvi_core.engines.choose.PlainStep` does, on a GPU and without its launches; same parameters.
+    """What `scvi_core.engines.plain.PlainStep` does, on a GPU and without its launches; same parameters.
 
     The parameters of ``network`` are moved into one vector, of which they are views from then on. A step that leaves
     parameters that are not finite returns nan. The first step with a minibatch of a new size runs kernel by kernel, the
@@ -55,9 +56,7 @@ class CudaStep:
             return "it is for counts below 2^31"
         if options.mmd_weight:
             return "it is for training without the penalty on the difference between batches"
-        from .check import trouble  # which needs this class
-
-        return trouble(str(device), network.arch)
+        return unknown(network.arch)
 
     def __init__(self, network, cells, generator, options):
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
@@ -95,6 +94,9 @@ class CudaStep:
     def restore(self, state):
         self.optimiser.restore(state)
         self.powers.copy_(self.decays**self.optimiser.n_steps)
+
+    def release(self):
+        self.parameters.release(self.network)
 
 
 class ResidentCounts:
@@ -160,7 +162,7 @@ class DenseMinibatch(Minibatch):
         return DenseFirstHidden(self, module, n_covariates, n_covariates_after)
 
     def count_loss(self, network, out, log_l, by_log_l, loss):
-        heads = network.decoder.dropout is not None, network.decoder.dispersion is not None
+        heads = "dropout" in self.arch.heads, "dispersion" in self.arch.heads
         log_theta = None if heads[1] else network.log_theta.detach()
         by_log_mu, by_log_theta = torch.empty_like(self.counts), torch.empty_like(self.counts)
         own = torch.empty(0) if heads[1] else self.derivative(network.log_theta)

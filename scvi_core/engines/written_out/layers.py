@@ -83,7 +83,7 @@ class Minibatch:
         scratch = torch.empty(threads, 1 + n_thetas, n_genes)
         run = self.bind(
             "count_loss", threads, self.n, n_genes, self.indptr, self.genes, self.counts, self.constants,
-            arch.likelihood == "zinb", out, out.stride(0), n_thetas, which, tables, log_l, 1 / self.n, loss, by_log_l,
+            "dropout" in arch.heads, out, out.stride(0), n_thetas, which, tables, log_l, 1 / self.n, loss, by_log_l,
             by_log_theta, scratch,
         )  # fmt: skip
 

@@ -32,6 +32,11 @@ class ParameterVector:
             view.copy_(parameter.data)
             parameter.data = view
 
+    def release(self, network):
+        """Give every parameter memory of its own again."""
+        for parameter in network.parameters():
+            parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
+
     def part(self, vector, parameter):
         """Where a parameter stands in a vector of this layout, with the shape of the parameter."""
         return vector.as_strided(*self._places[parameter])
@@ -64,4 +69,4 @@ def _side_by_side(network):
             yield [encoder.mean, encoder.logvar]
     decoder = network.decoder
     yield from ([hidden.linear] for hidden in decoder.hidden)
-    yield [head for head in (decoder.rate, decoder.dropout, decoder.dispersion) if head is not None]
+    yield decoder.heads()
