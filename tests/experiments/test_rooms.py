@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "experiments"
-DOORS = {"__init__", "run", "deviations", "executors", "scores"}
+DOORS = {"__init__", "run", "rekey", "deviations", "executors", "scores"}
 MAY_IMPORT = {  # "" is the top: the experiments
     "": {"loop", "metrics", "peers", "report", "tasks"},
     "figures": {"", "loop", "metrics", "plots"},
