@@ -161,7 +161,7 @@ def newcomer(tmp_path):
         "def load():\n"
         "    counts = np.random.default_rng(0).poisson(2, size=(60, 20))\n"
         "    names = [[f'{kind}{i}' for i in range(n)] for kind, n in zip(('cell', 'gene'), counts.shape)]\n"
-        "    source = {'name': 'toy', 'origin': 'Drawn here.', 'steps': []}\n"
+        "    source = {'name': 'toy', 'origin': 'Drawn here.'}\n"
         "    return make_dataset(counts, cells=names[0], genes=names[1], source=source)\n"
     )
     (tmp_path / "conf" / "dataset" / "toy.yaml").write_text("name: toy\nloader: {_target_: toy_counts.load}\n")
