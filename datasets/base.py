@@ -47,9 +47,9 @@ def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop
     cells, genes : sequence of str
         Names of the rows and columns.
     source : dict
-        ``name``, ``origin``, ``sha256`` and ``steps``; see the module's table.
-    obs, var : mapping of str to sequence, optional
-        Annotations per cell (``label`` and ``batch`` among them) and per gene.
+        ``name`` and ``origin``, and where there are ``sha256`` and ``steps``; see the module's table.
+    obs, var : mapping of str to sequence, or DataFrame, optional
+        Annotations per cell (``label`` and ``batch`` among them) and per gene, in the order of ``cells`` and ``genes``.
     obsm : mapping of str to array, optional
         Matrices with one row per cell.
     drop_empty_cells : bool
@@ -67,11 +67,11 @@ def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop
     X = check_counts(X, cells=cells, genes=genes, allow_empty_cells=drop_empty_cells)
     adata = ad.AnnData(
         X,
-        obs=pd.DataFrame(dict(obs or {}), index=pd.Index([str(cell) for cell in cells])),
-        var=pd.DataFrame(dict(var or {}), index=pd.Index([str(gene) for gene in genes])),
+        obs=pd.DataFrame(_columns(obs), index=pd.Index([str(cell) for cell in cells])),
+        var=pd.DataFrame(_columns(var), index=pd.Index([str(gene) for gene in genes])),
         obsm={key: np.asarray(value) for key, value in (obsm or {}).items()},
     )
-    steps = list(source["steps"])
+    steps = list(source.get("steps", []))
     if drop_empty_cells:
         filled = np.diff(X.indptr) > 0
         if not filled.all():
@@ -80,8 +80,15 @@ def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop
     for key in ("label", "batch"):
         if key in adata.obs:
             adata.obs[key] = as_categories(adata.obs[key], key)
-    adata.uns["source"] = {**source, "steps": steps}
+    adata.uns["source"] = {"sha256": {}, **source, "steps": steps}
     return check_dataset(adata, counts=False)  # checked above
+
+
+def _columns(table):
+    """Columns as they stand: those of a frame must not be matched to the cells by its index."""
+    return (
+        {key: column.array for key, column in table.items()} if isinstance(table, pd.DataFrame) else dict(table or {})
+    )
 
 
 def as_categories(values, key):

@@ -1,9 +1,12 @@
 """The folder ``conf/dataset`` is the list of datasets: what they are called, and how each is loaded."""
 
+import importlib
+import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
-from hydra.utils import get_method
-from omegaconf import OmegaConf
+import yaml
 
 from .base import InvalidDataset
 from .io.fetch import data_folder
@@ -21,15 +24,28 @@ def preset(name, data_dir=None, **overrides):
     path = CONF / f"{name}.yaml"
     if not path.is_file():
         raise InvalidDataset(f"There is no dataset {name!r}; there are: {', '.join(names())}.")
-    block = OmegaConf.load(path)
+    block = yaml.safe_load(path.read_text())
     unknown = sorted(set(overrides) - set(block))
     if unknown:
         raise InvalidDataset(f"The dataset {name!r} has no setting {unknown[0]!r}; it has: {', '.join(block)}.")
-    config = OmegaConf.create({"dataset": OmegaConf.merge(block, overrides), "data_dir": str(data_folder(data_dir))})
-    return OmegaConf.to_container(config, resolve=True)["dataset"]
+    block |= overrides
+    return _resolved(block, {"dataset": block, "data_dir": str(data_folder(data_dir))})
+
+
+def _resolved(value, config):
+    """``value`` with what it takes from elsewhere, e.g. ``${dataset.path}``, put in, as Hydra does it for a run."""
+    if isinstance(value, dict):
+        return {key: _resolved(inner, config) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(inner, config) for inner in value]
+    while isinstance(value, str) and (reference := re.search(r"\$\{([\w.]+)\}", value)):
+        there = _resolved(reduce(getitem, reference[1].split("."), config), config)
+        value = there if reference[0] == value else value.replace(reference[0], str(there))
+    return value
 
 
 def load(name, data_dir=None, **overrides):
     """Load a dataset by its name, e.g. ``load("cortex", n_genes=100)``; returns an AnnData."""
     arguments = preset(name, data_dir, **overrides)["loader"]
-    return get_method(arguments.pop("_target_"))(**arguments)  # instantiate() would wrap the errors in its own
+    module, _, function = arguments.pop("_target_").rpartition(".")
+    return getattr(importlib.import_module(module), function)(**arguments)

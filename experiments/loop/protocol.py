@@ -15,9 +15,7 @@ from .provenance import ROOT
 
 WRITTEN, RUN = "as_written", "as_run"
 EVERY = "every data set below"  # of paper/data_sets.yaml
-NOT_IN_QUESTION = re.compile(
-    r"\$\{(?:oc\.select:[\w.]+|paper:\w+,[\w.]+),(.*)\}"
-)  # what a scale or a data set may have
+REPLACEABLE = re.compile(r"\$\{(?:oc\.select:[\w.]+|paper:\w+,[\w.]+),(.*)\}")  # by a scale, or by a data set
 
 
 class Choice(NamedTuple):
@@ -44,11 +42,12 @@ OmegaConf.register_new_resolver("paper", of_the_paper, replace=True)
 
 def _entries(dataset):
     """The blocks of paper/data_sets.yaml that a data set takes its values from, its own first."""
-    table, treated_as = _paper("data_sets"), dataset.get("treated_as")
+    table, treated_as = dict(_paper("data_sets")), dataset.get("treated_as")
+    every = table.pop(EVERY)
     if treated_as is not None and str(treated_as) not in table:
         raise ValueError(f"dataset.treated_as={treated_as} is no data set of the paper: choose {', '.join(table)}.")
     name = str(treated_as or dataset.get("published_as"))
-    return [table[name], table[EVERY]] if name in table else []
+    return [table[name], every] if name in table else []
 
 
 def choices(protocol):
@@ -66,18 +65,14 @@ def _of_data_sets(protocol, choice):
             for key, chosen in entry.get(side, {}).items():
                 if re.split("[ .]", key)[: choice.count(".") + 1] == choice.split("."):
                     part = key[len(choice) :].strip(" .")  # "in imputation", or "train" of the choice "split"
-                    yield (
-                        name,
-                        f"{part}: {_text(chosen['value'])}" if part else _text(chosen["value"]),
-                        chosen["source"],
-                    )
+                    yield name, f"{part}: " * bool(part) + _text(chosen["value"]), chosen["source"]
 
 
 def _text(value):
     if isinstance(value, dict):
         return ", ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "{}"
     if isinstance(value, str):
-        while inner := NOT_IN_QUESTION.fullmatch(value):
+        while inner := REPLACEABLE.fullmatch(value):
             value = inner[1]
         return value
     return yaml.safe_dump(value, default_flow_style=True).removesuffix("\n...\n").strip()

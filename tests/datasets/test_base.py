@@ -160,3 +160,13 @@ def test_the_hash_survives_a_file(tmp_path):
 )
 def test_the_hash_sees_every_change(change):
     assert content_hash(toy(**change)) != content_hash(toy())
+
+
+def test_a_frame_is_taken_as_it_stands_and_a_source_may_be_short():
+    frame = pd.DataFrame({"label": ["a", "b"], "depth": [1.5, 2.5]}, index=["no", "cells"])
+    adata = make_dataset(
+        [[1, 0], [0, 2]], cells=["x", "y"], genes=["g", "h"], obs=frame, source={"name": "n", "origin": "Made here."}
+    )
+    assert adata.obs["label"].tolist() == ["a", "b"]
+    assert adata.obs["depth"].tolist() == [1.5, 2.5]
+    assert adata.uns["source"] == {"name": "n", "origin": "Made here.", "sha256": {}, "steps": []}

@@ -1,5 +1,6 @@
 """Protocols as lists of choices, and what each choice moves."""
 
+import functools
 import json
 import os
 import re
@@ -12,11 +13,11 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from experiments.loop.config import resolve
-from experiments.loop.protocol import EVERY, RUN, WRITTEN, check, choices, flip
+from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
 from experiments.loop.provenance import ROOT
 from experiments.report import deviations
 
+CONF = ROOT / "conf"
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "exp").glob("*.yaml"))
 DATA_SETS = yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "data_sets.yaml").read_text())
 
@@ -34,12 +35,33 @@ DATASETS = sorted(
 )
 
 
+@functools.cache
+def composed(experiment):
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(CONF)):
+        return hydra.compose("config", [f"+exp={experiment}"])
+
+
+def configured(experiment, dataset, side, *overrides):
+    """The configuration of an experiment on a data set (a name, or the path of a yaml) under a protocol."""
+    config = composed(experiment).copy()
+    OmegaConf.set_struct(config, False)
+    config.dataset = OmegaConf.load(CONF / "dataset" / f"{dataset}.yaml")  # a path of its own stays as it is
+    config.protocol = protocol(side)
+    for key, _, value in (override.partition("=") for override in overrides):
+        OmegaConf.update(config, key, yaml.safe_load(value), force_add=True)
+    flip(config)
+    return config
+
+
+def resolved(*arguments, keep=("protocol", "methods")):
+    config = configured(*arguments)
+    return [OmegaConf.to_container(config[name], resolve=True) for name in keep]
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("name", [WRITTEN, RUN])
 def test_every_dataset_runs_under_both_protocols(dataset, name):
-    with hydra.initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
-        config = hydra.compose("config", ["+exp=technical", f"dataset={dataset}", f"protocol={name}"])
-    check(config)
+    check(configured("technical", dataset, name))
 
 
 def leaves(block, key=""):
@@ -84,13 +106,6 @@ def test_a_block_with_a_source_is_one_choice():
     assert choices(RUN)["imputation.scored"].value == "chosen"
 
 
-def resolved(*overrides, keep=("protocol", "methods")):
-    """The configuration of a run as the run gets it."""
-    with hydra.initialize_config_dir(version_base=None, config_dir=str(ROOT / "conf")):
-        config = resolve(hydra.compose("config", list(overrides)))
-    return [config[name] for name in keep]
-
-
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [  # shares, rates and lengths as the paper and the authors' notebooks have them
@@ -107,7 +122,7 @@ def resolved(*overrides, keep=("protocol", "methods")):
         ("scalability simulated as_run", {"scvi.n_epochs": 120, "scvi.lr": 1e-3, "scvi.use_batch": True}),
         ("imputation h5ad as_run", {"scvi.n_epochs": 250, "scvi.use_batch": True, "split.train": 0.75}),
         ("imputation h5ad as_run dataset.treated_as=PBMC", {"scvi.n_epochs": 300, "scvi.use_batch": False}),
-        ("imputation cortex as_run scale=smoke", {"scvi.n_epochs": 3, "likelihood.tuning_epochs": 3}),
+        ("imputation cortex as_run scale.n_epochs=3", {"scvi.n_epochs": 3, "likelihood.tuning_epochs": 3}),
         ("imputation cortex as_run protocol.scvi.n_epochs=50", {"scvi.n_epochs": 50}),
         ("imputation cortex as_written protocol.split.train=0.5", {"split.train": 0.5, "split.test": 0.3}),
         ("imputation pbmc as_written flip=[scvi.n_epochs]", {"scvi.n_epochs": 300, "scvi.use_batch": True}),
@@ -115,8 +130,8 @@ def resolved(*overrides, keep=("protocol", "methods")):
     ],
 )
 def test_what_is_chosen_for_a_data_set(overrides, expected):
-    experiment, dataset, side, *others = overrides.split()
-    made, methods = resolved(f"+exp={experiment}", f"dataset={dataset}", f"protocol={side}", *others)
+    experiment, *arguments = overrides.split()
+    made, methods = resolved(experiment, *arguments)
     found = dict(leaves(made))
     assert {key: found[key] for key in expected} == expected
     if experiment != "stability" and "scvi" in methods:
@@ -124,16 +139,16 @@ def test_what_is_chosen_for_a_data_set(overrides, expected):
 
 
 def test_nothing_but_values_is_in_the_protocol_of_a_record():
-    """Records are keyed by it: a word in a source computes nothing anew."""
-    (made,) = resolved("+exp=technical", "dataset=pbmc", keep=["protocol"])
-    sources = {source for choice in choices(WRITTEN).values() for source in [choice.source, *choice.data_sets]}
+    """Records are keyed by it: a word in a source must compute nothing anew."""
+    (made,) = resolved("technical", "pbmc", RUN, keep=["protocol"])
+    assert dict(leaves(made)).keys() == dict(leaves(OmegaConf.to_container(protocol(RUN)))).keys()
+    sources = {chosen["source"] for entry in DATA_SETS.values() for side in entry.values() for chosen in side.values()}
     assert not sources & {str(value) for _, value in leaves(made)}
-    assert set(dict(leaves(made))) == set(dict(leaves(OmegaConf.to_container(protocol(WRITTEN)))))
 
 
 def test_a_data_set_of_the_paper_that_there_is_not_is_named():
-    with pytest.raises(ValueError, match=rf"treated_as=PMBC is no data set of the paper: choose {EVERY}, CORTEX, PBMC"):
-        resolved("+exp=imputation", "dataset=h5ad", "dataset.treated_as=PMBC")
+    with pytest.raises(ValueError, match=r"treated_as=PMBC is no data set of the paper: choose CORTEX, PBMC, RETINA"):
+        resolved("imputation", "h5ad", RUN, "dataset.treated_as=PMBC")
 
 
 @pytest.fixture
@@ -146,7 +161,7 @@ def newcomer(tmp_path):
         "def load():\n"
         "    counts = np.random.default_rng(0).poisson(2, size=(60, 20))\n"
         "    names = [[f'{kind}{i}' for i in range(n)] for kind, n in zip(('cell', 'gene'), counts.shape)]\n"
-        "    source = {'name': 'toy', 'origin': 'Drawn here.', 'steps': []}\n"
+        "    source = {'name': 'toy', 'origin': 'Drawn here.'}\n"
         "    return make_dataset(counts, cells=names[0], genes=names[1], source=source)\n"
     )
     (tmp_path / "conf" / "dataset" / "toy.yaml").write_text("name: toy\nloader: {_target_: toy_counts.load}\n")
@@ -155,10 +170,8 @@ def newcomer(tmp_path):
 
 @pytest.mark.parametrize("side", [WRITTEN, RUN])
 def test_a_new_data_set_needs_no_key_of_its_own_for_any_experiment(newcomer, side):
-    own = f"hydra.searchpath=[file://{newcomer / 'conf'}]"
     for experiment in EXPERIMENTS:
-        sizes = ["+dataset.n_cells=60", "+dataset.n_genes=20"] if experiment.startswith("scalability") else []
-        made, methods = resolved(own, f"+exp={experiment}", "dataset=toy", f"protocol={side}", *sizes)
+        made, methods = resolved(experiment, newcomer / "conf" / "dataset" / "toy", side)
         found = dict(leaves(made))
         assert (found["split.train"], found["scvi.n_epochs"], found["scvi.lr"]) == (0.75, 250, 4e-4)
         assert found["differential.size_factors"] == "poscounts"
@@ -167,7 +180,7 @@ def test_a_new_data_set_needs_no_key_of_its_own_for_any_experiment(newcomer, sid
 
 
 def test_a_new_data_set_works_at_the_first_run(newcomer):
-    arguments = ["-m", "+exp=imputation", "dataset=toy", f"protocol={WRITTEN},{RUN}", "scale=smoke", "seeds=[0]"]
+    arguments = ["-m", "+exp=imputation", "dataset=toy", f"protocol={WRITTEN},{RUN}", "seeds=[0]"]
     left_out = [f"~methods.{name}" for name in ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]]
     done = subprocess.run(
         [sys.executable, "-m", "experiments.run", "--config-dir", str(newcomer / "conf"), *arguments, *left_out],
