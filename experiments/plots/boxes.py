@@ -8,7 +8,7 @@ from matplotlib.cbook import boxplot_stats
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from .style import SuiteFigure, fold, in_style
+from .style import COLUMN, SuiteFigure, fold, in_style
 
 
 class Boxes(NamedTuple):
@@ -40,7 +40,8 @@ def box_panels(
     log_beyond : float, optional
         The axis is linear up to here and logarithmic beyond, on both sides of zero.
     """
-    figure = SuiteFigure(columns * (side[0] + 0.6), title=title, caption=caption)
+    columns = min(columns, len(panels))
+    figure = SuiteFigure(max(COLUMN, columns * (side[0] + 0.6)), title=title, caption=caption)
     axes = figure.panels([panel.name for panel in panels], columns, sharey=panels[0].diagonal)
     for ax, panel in zip(axes, panels, strict=True):
         _panel(ax, panel, colours, whiskers)

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from sklearn.metrics import pairwise_distances
 
-from .scatter import Categories
+from .scatter import Categories, dots
 from .style import SuiteFigure, across, in_style
 from .words import span, title_of
 
@@ -59,7 +59,7 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
             edge.set_axis_off()
         ax.set_title(ax.get_title(), pad=9)
     if by_category:
-        figure.key(colour.handles())
+        figure.key(dots(colour), handlelength=0.8)
     data = pd.concat([_as_frame(panel.label, image) for panel, image in zip(panels, images, strict=True)])
     return figure.finish(_words(panels, spaces, colour, what), data)
 

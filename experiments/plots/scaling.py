@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ..metrics.registry import METRICS
-from .style import PAGE, SOFT, SuiteFigure, colour, in_style
+from .style import PAGE, SOFT, SuiteFigure, colour, fold, in_style
 from .words import short, span
 
 KNOWN = "published (BRAIN-LARGE; i7, K80)"  # section 2.3: the machine
@@ -67,7 +67,9 @@ def scaling_panels(lines, published, records, like=""):
         dense = LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(4)
         ax.yaxis.set_major_locator(LogLocator() if high > 100 * low else dense)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    handles = [Line2D([], [], color=ink[key[0]], label=_entry(key[0], rows.iloc[0]), **OURS) for key, rows in methods]
+    handles = [
+        Line2D([], [], color=ink[key[0]], label=fold(_entry(key[0], rows.iloc[0]), 46), **OURS) for key, rows in methods
+    ]
     if len(shown):
         handles.append(Line2D([], [], color=SOFT, label=KNOWN, **THEIRS))
     if lines[list(scores.values())].notna().any(axis=None):

@@ -12,12 +12,6 @@ from .style import SuiteFigure, across, fold, in_style
 from .words import span, title_of
 
 
-def _dots(names, colours):
-    """Entries of a legend."""
-    dot = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "linestyle": "none"}
-    return [Line2D([], [], color=tint, label=fold(name, 60), **dot) for name, tint in zip(names, colours, strict=True)]
-
-
 class Categories(NamedTuple):
     """Cells coloured by what they are."""
 
@@ -37,9 +31,6 @@ class Categories(NamedTuple):
             return cmap(np.arange(len(self.names)) % cmap.N)
         return cmap(np.linspace(0, 1, len(self.names)))  # of two batches one is blue, one green, the ends of brg
 
-    def handles(self):
-        return _dots(self.names, self.colours)
-
 
 class Overlay(NamedTuple):
     """Cells coloured by several probabilities, one layer each, as opaque as the cell is probable (Fig 16)."""
@@ -51,9 +42,6 @@ class Overlay(NamedTuple):
     @property
     def values(self):
         return self.names[self.shares.argmax(axis=1)]
-
-    def handles(self):
-        return _dots(self.names, self.colours)
 
 
 class Continuous(NamedTuple):
@@ -101,12 +89,19 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
             word.set_va(va)
         bar.ax.tick_params(length=0)
     else:
-        figure.key(colours[0].handles(), handlelength=0.8)
+        figure.key(dots(colours[0]), handlelength=0.8)
     frames = [
         pd.DataFrame({"label": panel.label, "x": plane[:, 0], "y": plane[:, 1], what: colour.values})
         for panel, plane, colour in zip(panels, planes, colours, strict=True)
     ]
     return figure.finish(_words(panels, colours, what, drawn), pd.concat(frames, ignore_index=True).round(3))
+
+
+def dots(colour):
+    """The entries of a legend, one per name of ``Categories`` or ``Overlay``."""
+    dot = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "linestyle": "none"}
+    named = zip(colour.names, colour.colours, strict=True)
+    return [Line2D([], [], color=tint, label=fold(name, 60), **dot) for name, tint in named]
 
 
 def _points(ax, plane, colour):

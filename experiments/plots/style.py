@@ -186,6 +186,10 @@ class SuiteFigure(Figure):
         self.set_layout_engine("none")  # where everything stands is the same in every file from here on
         return self
 
+    def draw(self, renderer):
+        with in_style():  # which ticks there are depends on their size
+            super().draw(renderer)
+
     def savefig(self, fname, *, format, metadata=None, **options):
         names = {"png": ("Title", "Description"), "pdf": ("Title", "Subject")}[format]
         metadata = dict(zip(names, (self.title, f"{self.alt} {self.caption}"), strict=True)) | (metadata or {})
