@@ -57,8 +57,8 @@ def _two_batches(rng, n=300, genes=60):
 
 def test_batches_mix_and_cell_types_stay():
     X, batch, cell_type = _two_batches(np.random.default_rng(1))
-    before = ComBat(n_latent=5).latent(X)
-    after = ComBat(n_latent=5).latent(X, batch)
+    before = ComBat(n_latent=5).fit(X).latent(X)
+    after = ComBat(n_latent=5).fit(X, batch).latent(X, batch)
     assert silhouette_score(before, batch) > 0.15
     assert abs(silhouette_score(after, batch)) < 0.03
     assert silhouette_score(after, cell_type) > max(0.4, silhouette_score(before, cell_type))
@@ -77,7 +77,7 @@ def test_genes_constant_within_a_batch_are_left_alone():
     X, batch, _ = _two_batches(np.random.default_rng(2))
     X[:, 0] = 0
     X[batch == "first", 1] = 0
-    method = ComBat()
+    method = ComBat().fit(X, batch)
     uncorrected = np.log1p(X / (X.sum(axis=1, keepdims=True) / np.median(X.sum(axis=1))))
     corrected = method.correct(X, batch)
     np.testing.assert_allclose(corrected[:, :2], uncorrected[:, :2], rtol=1e-12)
@@ -88,8 +88,8 @@ def test_genes_constant_within_a_batch_are_left_alone():
 
 def test_reference_stays_and_single_samples_are_centred():
     X, batch, _ = _two_batches(np.random.default_rng(3))
-    uncorrected = ComBat().correct(X, np.zeros(len(X)))
-    corrected = ComBat(reference="second").correct(X, batch)
+    uncorrected = ComBat().fit(X).correct(X, np.zeros(len(X)))
+    corrected = ComBat(reference="second").fit(X).correct(X, batch)
     np.testing.assert_array_equal(corrected[batch == "second"], uncorrected[batch == "second"])
     alone = np.array(["alone" if row == 0 else "rest" for row in range(len(X))])
     np.testing.assert_allclose(
@@ -119,10 +119,10 @@ def test_blocks_of_genes_change_nothing(monkeypatch):
 def test_says_what_is_wrong():
     X, batch, _ = _two_batches(np.random.default_rng(5))
     with pytest.raises(ValueError, match="'third' does not occur"):
-        ComBat(reference="third").correct(X, batch)
+        ComBat(reference="third").fit(X).correct(X, batch)
     with pytest.raises(ValueError, match="cannot be told apart"):
         combat(X, batch=batch, covariates=(batch == "first")[:, None])
     with pytest.raises(ValueError, match="at least two genes"):
         combat(X[:, :1], batch=batch)
     with pytest.raises(ValueError, match="choose 1 to 60"):
-        ComBat(n_latent=70).latent(X, batch)
+        ComBat(n_latent=70).fit(X).latent(X, batch)

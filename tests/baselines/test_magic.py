@@ -8,6 +8,7 @@ import pytest
 import scipy.sparse as sp
 
 from baselines import magic
+from baselines.base import Skip
 from baselines.controls import GeneMean
 from baselines.magic import MAGIC, diffuse, markov_matrix, rescale
 from baselines.magic3 import MAGIC3, size_factors
@@ -127,6 +128,6 @@ def test_magic_3_equals_its_package(case, parameters):
 
 def test_magic_3_without_its_package_is_skipped(monkeypatch):
     monkeypatch.setitem(sys.modules, "magic", None)
-    with pytest.raises(ImportError, match=r'MAGIC 3 needs the extra "magic": pip install "\.\[magic\]"') as error:
+    with pytest.raises(Skip, match=r'MAGIC 3 needs the extra "magic": pip install "\.\[magic\]"') as error:
         MAGIC3().fit(COUNTS)
     assert error.value.skip
