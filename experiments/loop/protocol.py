@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from .provenance import ROOT
 
 WRITTEN, RUN = "as_written", "as_run"
-EVERY = "every data set below"  # of paper/data_sets.yaml
+EVERY = "other data sets of the paper"  # of paper/data_sets.yaml
 REPLACEABLE = re.compile(r"\$\{(?:oc\.select:[\w.]+|paper:\w+,[\w.]+),(.*)\}")  # by a scale, or by a data set
 
 
