@@ -57,9 +57,9 @@ def quality(records, names, alignment, parts):
     row, n_seeds = next(records.itertuples()), records["seed"].nunique()
     caption = (
         f"{row.dataset}, protocol {row.protocol}, n\xa0= {span(records['n_groups'])} subpopulations × {n_seeds} "
-        f"{'seed' if n_seeds == 1 else 'seeds'}. Box: quartiles; whiskers: 5 and 95%. Correlation, over the cells of a "
-        "subpopulation, of a quality metric with the logit of a zero probability, averaged over genes. The axis is "
-        "linear within ±1, logarithmic beyond."
+        f"{'seed' if n_seeds == 1 else 'seeds'}. Box: quartiles; whiskers: to the last values within 5 and 95%. "
+        "Correlation, over the cells of a subpopulation, of a quality metric with the logit of a zero probability, "
+        "averaged over genes. The axis is linear within ±1, logarithmic beyond."
     )
     return box_panels(
         panels,

@@ -78,7 +78,7 @@ def _caption(records, table, values, published):
     text = (
         f"{first['dataset']}, protocol {first['protocol']}. Each box: n\xa0= "
         f"{span([found.size for found in values.values() if found.size])} draws of {cells} cells, "
-        f"seeds {span(records['seed'].tolist())}. Line: median; whiskers: 5% to 95%."
+        f"seeds {span(records['seed'].tolist())}. Line: median; whiskers: to the last draws within 5% and 95%."
     )
     if undefined:
         text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."

@@ -318,7 +318,7 @@ def test_bars_have_the_colours_of_their_methods():
     assert drawn == [*map(style.colour, ("scVI", "FA", "PCA")), *3 * [style.CONTROL]]
 
 
-@pytest.mark.parametrize(("word", "fits"), [("x" * 90, 30), ("神经元" * 30, 15)])  # those letters are twice as wide
+@pytest.mark.parametrize(("word", "fits"), [("x" * 90, 30), ("神经元" * 30, 15)], ids=["narrow", "twice as wide"])
 def test_fold_keeps_every_letter_within_the_width(word, fits):
     lines = style.fold(f"a caption with {word} one word that is far too long", 30).split("\n")
     assert "".join(lines).replace(" ", "") == f"acaptionwith{word}onewordthatisfartoolong"
