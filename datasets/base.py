@@ -86,9 +86,9 @@ def make_dataset(X, *, cells, genes, source, obs=None, var=None, obsm=None, drop
 
 def _columns(table):
     """Columns as they stand: those of a frame must not be matched to the cells by its index."""
-    return (
-        {key: column.array for key, column in table.items()} if isinstance(table, pd.DataFrame) else dict(table or {})
-    )
+    if isinstance(table, pd.DataFrame):
+        return {key: column.array for key, column in table.items()}
+    return dict(table or {})
 
 
 def as_categories(values, key):
