@@ -196,6 +196,7 @@ def test_what_the_data_lack_is_skipped(adata):
     assert NoSuchStudy.skip
 
 
+@pytest.mark.slow
 def test_figures(adata):
     rows, arrays = [], []
     for label, method, role in (
