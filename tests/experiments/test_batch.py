@@ -156,6 +156,7 @@ def test_a_latent_space_that_is_none_is_refused(adata, bad):
         batch.evaluate(Broken(), adata, PROTOCOL, SEEDS)
 
 
+@pytest.mark.slow
 def test_figures_show_every_method_by_type_and_by_batch(adata):
     records, arrays = [], []
     for label, method in {"scVI": Spy(), "PCA": PCA(n_latent=3), "batch latent": BatchLatent()}.items():

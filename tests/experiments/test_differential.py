@@ -198,6 +198,7 @@ def test_what_the_data_lack_is_skipped(adata):
     assert Skip.skip
 
 
+@pytest.mark.slow
 def test_figures(adata):
     rows, arrays = [], []
     for label, method, role in (

@@ -106,6 +106,7 @@ def test_the_errors_of_the_marginal_are_those_of_the_cells(bare):
     assert facts["marginal_error"] == pytest.approx(np.sqrt(np.sum(np.arange(60) ** 2)) / 10 / 60)
 
 
+@pytest.mark.slow
 def test_tuning_moves_the_encoder_alone(bare):
     fitted = SCVI(**TINY)
     scores, arrays, facts = likelihood.evaluate(fitted, bare, PROTOCOL, SEEDS, n_train_cells="all")
@@ -115,6 +116,7 @@ def test_tuning_moves_the_encoder_alone(bare):
     assert facts["marginal_error"] > 0
 
 
+@pytest.mark.slow
 def test_the_authors_tuning_moves_the_whole_model(bare):
     protocol = PROTOCOL | {"likelihood": PROTOCOL["likelihood"] | {"tuned_part": "model"}}
     scores, _, facts = likelihood.evaluate(SCVI(**TINY), bare, protocol, SEEDS, n_train_cells="all")
@@ -122,6 +124,7 @@ def test_the_authors_tuning_moves_the_whole_model(bare):
     assert scores["loglik_tuned"] != scores["loglik"]
 
 
+@pytest.mark.slow
 def test_the_probability_of_the_counts_is_that_of_the_fitted_model_whatever_is_tuned(bare):
     """Sampled from the encoder as fitted it was more than 50 nats lower on CORTEX, with a standard error of one."""
     found = set()

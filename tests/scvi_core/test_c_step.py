@@ -356,6 +356,7 @@ def test_without_a_compiler_training_is_plain(environment, monkeypatch, tmp_path
         SCVI(n_epochs=1, engine="fused").fit(X, batch)
 
 
+@pytest.mark.slow
 def test_two_processes_compile_at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     command = [sys.executable, "-c", "from scvi_core.engines.c.compile import load; load('kernels.c').adam"]

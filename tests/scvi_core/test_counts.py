@@ -128,6 +128,7 @@ assert counts.check_counts(X).data.base is not None
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of the address space is Linux's")
 def test_a_file_is_checked_in_less_memory_than_it_takes(tmp_path):
     """80 MB on disk, 40 MB to spare: a copy does not fit."""

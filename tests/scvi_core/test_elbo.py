@@ -145,6 +145,7 @@ def test_importance_weighted_equals_quadrature(library):
     assert 0.8 < deviations.std() < 1.25  # the standard error is of the right size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["latent", "observed"])
 def test_adapted_marginal_equals_quadrature_from_an_encoder_that_is_far_off(library):
     """q is moved by 4 and shrunk to a standard deviation below 0.1: what it draws says nothing of the integral."""

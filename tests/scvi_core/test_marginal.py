@@ -46,6 +46,7 @@ def assert_within_errors(sampled, exact):
     assert abs(deviation.mean()) < 0.4
 
 
+@pytest.mark.slow
 def test_factor_analysis_exact_and_sampled(counts):
     method = FA(3).fit(counts)
     exact = method.loglik(counts)
@@ -69,6 +70,7 @@ def test_pca_is_its_probabilistic_model(counts):
     np.testing.assert_allclose(exact, multivariate_normal(y.mean(0), covariance).logpdf(y) - y.sum(1), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_zifa_exact_and_sampled(counts):
     """A zero given z: the integral over x of N(x; m, s^2) exp(-decay x^2) is exp(-decay m^2 / c) / sqrt(c)."""
     method = ZIFA(3, max_iter=10).fit(counts)
@@ -90,6 +92,7 @@ def test_zifa_exact_and_sampled(counts):
     assert_within_errors((loglik - y.sum(1), error), exact)
 
 
+@pytest.mark.slow
 def test_one_of_two_proposals_is_enough(counts):
     """Weighed by the mixture, draws from a place where the posterior is not do not move the estimate."""
     method = FA(3).fit(counts)
@@ -103,6 +106,7 @@ def test_one_of_two_proposals_is_enough(counts):
     assert error.max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_proposal_finds_the_posterior_of_a_factor_analysis(counts):
     """From seven deviations away and three times too narrow it ends at the mean and covariance in closed form."""
     method = FA(3).fit(counts)

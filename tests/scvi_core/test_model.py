@@ -99,6 +99,17 @@ def test_without_use_of_the_batch_the_labels_change_nothing(engine):
         small(use_batch=False).fit(X, BATCH[:5])
 
 
+@pytest.mark.parametrize("engine", ["plain", "auto"])
+def test_what_differs_between_batches_is_told_by_their_labels(engine):
+    """Batches of the same cells, but for one gene that is ten times as frequent in the second."""
+    rng = np.random.default_rng(0)
+    mean = np.where((np.arange(160) < 80)[:, None] | (np.arange(12) > 0), 3.0, 30.0)
+    X, batch = rng.poisson(mean) + 1, np.repeat(["a", "b"], 80)
+    model = small(n_epochs=60, lr=0.02, engine=engine).fit(X, batch)
+    first, second = (model.normalized(X, batch, label)[:, 0].mean() for label in "ab")
+    assert 0.06 < first < 0.11 < 0.3 < second < 0.5  # of all counts: 4 / 48 and 31 / 75
+
+
 def test_constructor_only_stores():
     parameters = {name: object() for name in inspect.signature(SCVI).parameters}
     model = SCVI(**parameters)
