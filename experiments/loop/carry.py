@@ -154,7 +154,7 @@ def carry(store, old, sample, tolerance=0.0):
         "method_config": job.config,
         "protocol_config": job.protocol,
         "method_code": code_version(module_of(job.config["_target_"])),
-        "experiment_code": code_version(job.module),
+        "experiment_code": code_version(job.module, "evaluate"),
         "carried_from": carried,
     }
     store.write(record | now, store.arrays(record))

@@ -4,7 +4,7 @@ import importlib
 
 from ..loop.declared import declared
 from ..loop.provenance import ROOT
-from ..scores import Score as Metric
+from ..scores import Score
 
 METRICS = {}
 
@@ -23,4 +23,4 @@ def register(module):
 for path in sorted((ROOT / "conf" / "exp").glob("*.yaml")):
     if (ROOT / "experiments" / path.name).with_suffix(".py").exists():  # scalability_10k is a setting of scalability
         scores = getattr(importlib.import_module(f"experiments.{path.stem}"), "SCORES", {})
-        METRICS |= {name: score._replace(published=None) for name, score in scores.items() if isinstance(score, Metric)}
+        METRICS |= {name: score._replace(published=None) for name, score in scores.items() if isinstance(score, Score)}

@@ -29,7 +29,7 @@ def results(tmp_path):
     for folder in ("runs", "tables", "figures"):
         (tmp_path / folder).mkdir()
     (tmp_path / "runs" / f"{PLAIN}.json").write_text(json.dumps({"source": SOURCE}))
-    table().to_csv(tmp_path / "tables" / f"{PLAIN}_cells.csv", index=False)
+    table().to_csv(tmp_path / "tables" / f"{PLAIN}_jobs.csv", index=False)
     return tmp_path
 
 
@@ -54,9 +54,9 @@ def test_what_a_run_does_not_have_any_more_is_not_lost(results):
 
 
 def test_what_was_not_finished_before_is_not_lost(results):
-    table(fa_0="failed").to_csv(results / "tables" / f"{PLAIN}_cells.csv", index=False)
+    table(fa_0="failed").to_csv(results / "tables" / f"{PLAIN}_jobs.csv", index=False)
     assert called(results, table(fa_0="timeout")) == (PLAIN, [])
-    (results / "tables" / f"{PLAIN}_cells.csv").write_bytes(b"\xff\xfe\x00broken")
+    (results / "tables" / f"{PLAIN}_jobs.csv").write_bytes(b"\xff\xfe\x00broken")
     assert called(results, table(fa_0="timeout")) == (PLAIN, [])
 
 
@@ -87,4 +87,4 @@ def test_what_stood_beside_unfinished_goes_once_all_is_finished(results):
     (results / "tables" / f"{PLAIN}_seeds=0,unfinished.csv").touch()
     clear_unfinished(results, NAMES, [])
     left = {path.name for path in (results / "tables").iterdir()}
-    assert left == {f"{PLAIN}_cells.csv", f"{PLAIN}_seeds=0,unfinished.csv"}
+    assert left == {f"{PLAIN}_jobs.csv", f"{PLAIN}_seeds=0,unfinished.csv"}

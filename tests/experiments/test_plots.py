@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 from tidy import assert_tidy
 
-from experiments.metrics.registry import METRICS, Metric
+from experiments.metrics.registry import METRICS
 from experiments.plots import boxes, style
 from experiments.plots.bar_panels import CUT
 from experiments.plots.bars import score_bars
@@ -24,6 +24,7 @@ from experiments.plots.points import score_points
 from experiments.plots.scatter import Categories, plane_panels
 from experiments.plots.sheet import sheet
 from experiments.report import table
+from experiments.scores import Score
 
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
@@ -175,7 +176,7 @@ def test_counts_are_whole_numbers_where_all_are(seeds, drawn):
 
 @pytest.mark.parametrize(("better", "expected"), [("lower", ["a", "b", "c"]), ("higher", ["b", "a", "c"])])
 def test_best_first_then_what_failed_then_controls(better, expected, monkeypatch):
-    monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
+    monkeypatch.setitem(METRICS, "median_l1", Score("score (counts)", better))
     rows = summary(means={"c": 1.0, "b": 3.0, "a": 2.0, "k": 2.5}, failed=("c",), controls=("k",))
     figure = score_bars(rows, "median_l1")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
@@ -183,7 +184,7 @@ def test_best_first_then_what_failed_then_controls(better, expected, monkeypatch
 
 @pytest.mark.parametrize(("better", "expected"), [("lower", ["a", "b", "c"]), ("higher", ["b", "a", "c"])])
 def test_best_first_then_what_failed_then_controls_of_points(better, expected, monkeypatch):
-    monkeypatch.setitem(METRICS, "median_l1", Metric("score (counts)", better))
+    monkeypatch.setitem(METRICS, "median_l1", Score("score (counts)", better))
     rows = summary(means={"k": 2.5, "c": 1.0, "b": 3.0, "a": 2.0}, failed=("c",), controls=("k",))
     figure = score_points(rows, {"median_l1": ("o", "score")}, unit="counts")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*expected, "k"]
