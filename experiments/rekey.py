@@ -4,6 +4,7 @@ The key of a record holds the code behind it, so after a change of code every jo
 a sample of the jobs of each method and experiment, compares it with their records, and where all of it comes out equal
 writes the other records under their new keys, each with where it came from. Where something differs, it says what, and
 carries nothing of that method and experiment. What it computes are records like any other; the same command resumes.
+Scores that measure time or memory never come out equal: their experiments are to be run anew.
 """
 
 import argparse
@@ -41,11 +42,10 @@ def main(arguments=None):
     if not folders:
         parser.error(f"There are no records in {options.results}: name the folder with --results.")
     rows = [row for name in folders if name in (options.experiment or folders) for row in rekey(name, options)]
-    print(
-        pd.DataFrame(rows, columns=COLUMNS).to_string(index=False, justify="left")
-        if rows
-        else "There is nothing to do."
-    )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    for name in ("method", "outcome") if rows else ():
+        table[name] = table[name].str.ljust(table[name].str.len().max())
+    print(table.to_string(index=False, justify="left") if rows else "There is nothing to carry over.")
     return 1 if any(row["outcome"].startswith(FAULTS) for row in rows) else 0
 
 

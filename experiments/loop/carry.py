@@ -50,11 +50,8 @@ def today_of(record, settings):
     axes = now["experiment"].get("axes") or {}
     if set(record["axes"]) - {"peer"} != set(axes) - {"peer"}:
         raise NotMapped(f"Its axes are {', '.join(record['axes'])}, today's {', '.join(axes)}.")
-    dataset, targets = (
-        record["dataset_config"],
-        [block["loader"]["_target_"] for block in (now["dataset"], record["dataset_config"])],
-    )
-    if now["dataset"]["name"] == record["dataset"] or targets[0] == targets[1]:  # else of a loader of the user's own
+    dataset, loader = record["dataset_config"], now["dataset"]["loader"]["_target_"]
+    if now["dataset"]["name"] == record["dataset"] or loader == dataset["loader"]["_target_"]:  # else not ours
         dataset, *_ = _into(now["dataset"], dataset)
     protocol, gone, new = _into(now["protocol"], record["protocol_config"], "protocol.")
     where = f"methods.{record['method']}."
