@@ -209,9 +209,9 @@ def test_whatever_a_sweep_sets_is_in_the_names_of_its_tables(tmp_path, small_h5a
     params = "hydra: {sweeper: {params: {dataset.label_key: 'cell_type,donor'}}}\n"
     (conf / "keys.yaml").write_text(f"# @package _global_\n{params}")
     own = ["--config-dir", str(conf.parent), "+sweep=keys", "dataset=h5ad", f"dataset.path={small_h5ad}"]
-    done = command("-m", *own, "+exp=tables", "seeds=[0],[1]", cwd=tmp_path)
+    done = command("-m", *own, "+exp=tables", "seeds=[1]", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     tags = {
         json.loads(path.read_text())["tag"].split(", ", 1)[1] for path in (tmp_path / "results/runs").glob("*.json")
     }
-    assert tags == {f"dataset.label_key={key}, seeds={n}, sweep=keys" for key in ("cell_type", "donor") for n in (0, 1)}
+    assert tags == {f"dataset.label_key={key}, seeds=1, sweep=keys" for key in ("cell_type", "donor")}
