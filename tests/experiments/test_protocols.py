@@ -111,7 +111,7 @@ def test_a_block_with_a_source_is_one_choice():
     [  # shares, rates and lengths as the paper and the authors' notebooks have them
         ("imputation cortex as_written", {"split.train": 0.6, "split.test": 0.3, "scvi.n_epochs": 250}),
         ("imputation cortex as_run", {"split.train": 0.75, "scvi.n_epochs": 200, "scvi.use_batch": False}),
-        ("clustering standin/cortex as_run", {"split.test": 0.25, "scvi.n_epochs": 250, "scvi.lr": 4e-4}),
+        ("clustering cortex as_run", {"split.test": 0.25, "scvi.n_epochs": 250, "scvi.lr": 4e-4}),
         ("technical standin/pbmc as_run", {"scvi.n_epochs": 100, "technical.left_out": ["Other"]}),
         ("differential pbmc as_run", {"scvi.n_epochs": 125, "differential.size_factors": "ratio"}),
         ("batch standin/retina as_run", {"scvi.lr": 5e-4, "scvi.use_batch": True}),
