@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
 from experiments import run
 
@@ -38,6 +39,7 @@ def command(*arguments, cwd, path=()):
         patch.setattr(sys, "argv", ["experiments.run", *arguments])
         patch.setattr(multiprocessing.process, "ORIGINAL_DIR", str(cwd))  # where the processes of cells begin
         patch.setattr(run, "failures", [], raising=False)
+        patch.setattr(GlobalHydra.instance(), "hydra", None)  # a fixture of the caller's may hold one
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             try:
                 code = run.main()

@@ -29,6 +29,9 @@ from experiments.scores import Score
 LABELS = ["scVI", "FA", "PCA", "ZIFA", "MAGIC", "ZINB-WaVE", "SIMLR", "BISCUIT", "DCA", "scVI (NB)", "MNN", "theirs"]
 
 
+pytestmark = pytest.mark.slow  # a minute of drawing
+
+
 def summary(*, means, controls=(), spread=0.02, published=None, seeds=5, failed=()):
     """Rows of table.summarise for given means: one seed lies far above each, the others as much below together."""
     around = np.r_[np.full(seeds - 1, -1 / (seeds - 1)), 1] if seeds > 1 else np.zeros(1)
