@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from experiments import parity, peers, speed
 from experiments.cell import Seeds
 from scvi_core import SCVI
-from scvi_core.bench.cpu import simulate
+from scvi_core.bench.counts import simulate
 from scvi_core.networks import Architecture, Network
 
 SEEDS = Seeds(1, 2, 3)
