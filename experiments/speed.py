@@ -6,7 +6,7 @@ same epochs is measured by the very training that is timed.
 
 import statistics
 
-from scvi_core.bench.cpu import simulate
+from scvi_core.bench.counts import simulate
 
 from . import peers
 from .scores import ELBO, Score

@@ -17,7 +17,7 @@ from ..engines.cuda.check import TOLERANCE, disagreement
 from ..engines.plain import StepOptions
 from ..networks import Architecture
 from ..training import train
-from .cpu import simulate, start
+from .counts import simulate, start
 
 BATCH_SIZE = 128
 CHECKED = (  # options, each with a path of its own through the kernels
@@ -136,3 +136,9 @@ def _seconds(function, device, repeats=10):
         torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - begin)
     return best
+
+
+if __name__ == "__main__":
+    from .__main__ import main
+
+    main(["--device", "cuda", *sys.argv[1:]])

@@ -20,7 +20,7 @@ from ..data.on_disk import StoredCounts
 from ..elbo import bound_of_cells
 from ..engines.choose import make_step
 from ..engines.plain import StepOptions
-from .cpu import simulate, start
+from .counts import simulate, start
 
 ORDERS = ("shuffle", "16:8192", "64:8192", "256:8192", "256:2048", "256:256")
 

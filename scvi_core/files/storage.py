@@ -1,9 +1,7 @@
 """Saving and loading: tensors and one JSON string in a file that can hold no code."""
 
-import contextlib
 import io
 import json
-import os
 import platform
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import torch
 
 from ..data.genes import matched
 from ..networks import Architecture, Network
+from .atomic import replace
 
 FORMAT = "scvi_core 1"
 
@@ -124,24 +123,6 @@ def _save(model, path):
     whole = io.BytesIO()
     torch.save(content, whole)
     replace(path, whole.getbuffer())
-
-
-def replace(path, content):
-    """Write bytes to a file so that at every moment, even when the machine stops, the old or the new one is whole."""
-    path = Path(os.path.realpath(path))  # what a link points to
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(new, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError as error:
-        kept = "what was there before is whole" if path.exists() else "nothing was written"
-        raise OSError(error.errno, f"{path} could not be written ({error.strerror}): {kept}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            new.unlink()
 
 
 def read(content, path):

@@ -14,7 +14,7 @@ from experiments import parity, peers, speed
 from experiments.figures import speed as drawing
 from experiments.loop.job import Seeds
 from scvi_core import SCVI
-from scvi_core.bench.cpu import simulate
+from scvi_core.bench.counts import simulate
 from scvi_core.networks import Architecture, Network
 
 SEEDS = Seeds(1, 2, 3)

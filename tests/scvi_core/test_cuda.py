@@ -3,6 +3,7 @@
 import copy
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 import scipy.sparse as sp
 import torch
 
-from scvi_core import SCVI
-from scvi_core.bench import cpu as bench
+from scvi_core import SCVI, engines
+from scvi_core.bench.__main__ import main
 from scvi_core.data.minibatch import Cells
 from scvi_core.engines.choose import make_step
 from scvi_core.engines.cuda import check as cuda_check
@@ -48,6 +49,21 @@ def test_kernels_and_step_in_the_interpreter():
     assert done.returncode == 0, done.stdout[-5000:]
     assert "passed" in done.stdout
     assert "skipped" not in done.stdout
+
+
+def test_both_fast_engines_have_the_same_polynomials():
+    """Written twice, in C and for Triton, with the powers in the same order."""
+    folder = Path(engines.__file__).parent
+    number, function = r"p = (?:p \* \w+ )?([+-]? ?[\d.e-]+\d)f?\b", r"(?:static inline \w+|def) (\w+?)_?\("
+    found = []
+    for name in ("c/kernels.c", "cuda/zinb.py"):
+        parts = re.split(function, (folder / name).read_text())
+        each = zip(parts[1::2], parts[2::2], strict=True)
+        found.append({k: [float(x.replace(" ", "")) for x in re.findall(number, text)] for k, text in each})
+    in_c, in_triton = found
+    for name, terms in {"log1p": 8, "expm1_ratio": 5, "stirling": 7, "stirling_slope": 9}.items():
+        assert in_c[name] == in_triton[name]
+        assert len(in_c[name]) == terms
 
 
 P, L, W = "*fp32", "*i64", "*i32"  # pointers to floats, int64, int32
@@ -127,7 +143,7 @@ def test_without_triton_there_is_the_plain_step(monkeypatch):
 
 @pytest.mark.slow
 def test_nothing_of_it_is_loaded_on_a_cpu():
-    code = "import sys, scvi_core.bench, scvi_core.engines.choose; sys.exit('triton' in sys.modules)"
+    code = "import sys, scvi_core.bench.__main__; sys.exit('triton' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     code = "import sys, scvi_core.bench.cuda; sys.exit('sklearn' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -136,7 +152,7 @@ def test_nothing_of_it_is_loaded_on_a_cpu():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_benchmark_says_that_there_is_no_gpu():
     with pytest.raises(SystemExit, match="no NVIDIA GPU"):
-        bench.main(["--device", "cuda"])
+        main(["--device", "cuda"])
 
 
 @needs_gpu

@@ -210,7 +210,7 @@ import torch
 sys.path.insert(0, sys.argv[2])
 from scvi_core import SCVI, StoredCounts
 from scvi_core.data import minibatch
-from scvi_core.bench.cpu import simulate
+from scvi_core.bench.counts import simulate
 
 minibatch.in_blocks = functools.partial(minibatch.in_blocks, buffer_size=1024)
 torch.set_num_threads(1)
