@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 SUITE = Path("tests", "baselines", "test_conformance.py")
 
 
+@pytest.mark.slow
 def test_the_method_of_the_readme_passes_the_suite(tmp_path):
     section = re.search(r"^## Add your method.*?(?=^## )", (ROOT / "README.md").read_text(), re.M | re.S).group()
     code, config = (re.search(rf"```{kind}\n(.*?)```", section, re.S).group(1) for kind in ("python", "yaml"))

@@ -154,6 +154,7 @@ def unchanged(versions):
     return versions()
 
 
+@pytest.mark.slow
 def test_the_command_says_which_line_is_missing(copy):
     call = ["-m", "experiments.run", "+exp=imputation", "dataset=simulated", "results_dir=out"]
     done = copy(call, "imputation.py", 'scores = {"median_l1":', 'scores = {"mean_l1": 0.0, "median_l1":')
@@ -165,6 +166,7 @@ def test_the_command_says_which_line_is_missing(copy):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
@@ -187,6 +189,7 @@ def test_words_and_published_names_are_no_part_of_a_key(file, old, new, versions
     assert versions(file, old, new) == unchanged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "old", "new", "concerned"),
     [

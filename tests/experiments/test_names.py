@@ -97,6 +97,7 @@ def test_a_name_says_what_a_run_has_otherwise_than_the_plain_one(named, override
     assert named("+exp=imputation", *overrides) == expected
 
 
+@pytest.mark.slow
 def test_runs_of_other_jobs_have_other_names(named, run):
     """The judge is the list of jobs: what differs there must differ in the name, with the same file name or not."""
     lines = [[], ["seeds=[0]"], ["seeds=[0,1]"], ["~methods.pca"], ["~methods.fa"], ["methods.pca.n_latent=2"]]
@@ -124,6 +125,7 @@ def test_the_dataset_of_the_yaml_is_the_plain_one(named):
     assert named("+exp=scalability_10k", "seeds=[0]") == "scalability_10k_simulated_as_written"
 
 
+@pytest.mark.slow
 def test_which_changes_leave_the_jobs_of_the_plain_run_as_they_are(run):
     def alters(*overrides):
         return {change.word.split("=")[0]: change.alters for change in run("+exp=imputation", *overrides)[1].changes}
@@ -160,6 +162,7 @@ def test_all_methods_are_one_change(run, monkeypatch):
     assert words == ["methods.pca.n_latent=3", "methods=all"]
 
 
+@pytest.mark.slow
 def test_a_part_of_a_run_leaves_the_whole_as_it_is(tmp_path, small_h5ad):
     own = ["+exp=imputation", "dataset=h5ad", f"dataset.path={small_h5ad}", *QUICK]
     own += ["experiment.axes.corruption=[uniform]", "~methods.oracle"]
@@ -177,6 +180,7 @@ def test_a_part_of_a_run_leaves_the_whole_as_it_is(tmp_path, small_h5ad):
     assert all(run["tag"] in page for run in runs)
 
 
+@pytest.mark.slow
 def test_two_samples_of_one_name_do_not_collide_and_the_page_knows_them(tmp_path, small_h5ad):
     paths = [tmp_path / sample / "filtered_feature_bc_matrix.h5ad" for sample in ("sample1", "sample2")]
     for path, n_cells in zip(paths, (80, 60), strict=True):
@@ -195,6 +199,7 @@ def test_two_samples_of_one_name_do_not_collide_and_the_page_knows_them(tmp_path
         assert run["file"] in page
 
 
+@pytest.mark.slow
 def test_whatever_a_sweep_sets_is_in_the_names_of_its_tables(tmp_path, small_h5ad):
     conf = tmp_path / "a=b" / "sweep"  # hydra takes such a folder
     conf.mkdir(parents=True)

@@ -179,6 +179,7 @@ def test_a_new_data_set_needs_no_key_of_its_own_for_any_experiment(newcomer, sid
         assert methods
 
 
+@pytest.mark.slow
 def test_a_new_data_set_works_at_the_first_run(newcomer):
     arguments = ["-m", "+exp=imputation", "dataset=toy", f"protocol={WRITTEN},{RUN}", "seeds=[0]"]
     left_out = [f"~methods.{name}" for name in ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]]

@@ -76,6 +76,7 @@ def rekeyed(tmp_path_factory):
     return {"call": call, "records": records, "before": before, "torn": torn, "first": first, "after": after}
 
 
+@pytest.mark.slow
 def test_what_comes_out_the_same_is_carried_and_says_so(rekeyed):
     before, torn = rekeyed["before"], rekeyed["torn"]
     new = {key: record for key, record in rekeyed["after"].items() if key not in before and record["method"] == "kept"}
@@ -96,6 +97,7 @@ def test_what_comes_out_the_same_is_carried_and_says_so(rekeyed):
     assert before.keys() <= rekeyed["after"].keys()  # nothing is removed
 
 
+@pytest.mark.slow
 def test_what_comes_out_otherwise_is_refused(rekeyed):
     done = rekeyed["first"]
     assert done.returncode == 1, done.stderr
@@ -107,11 +109,13 @@ def test_what_comes_out_otherwise_is_refused(rekeyed):
     assert "carried_from" not in new[0]
 
 
+@pytest.mark.slow
 def test_a_torn_record_is_named_and_left(rekeyed):
     assert f"damaged: {rekeyed['torn']}.json" in rekeyed["first"].stdout
     assert rekeyed["after"][rekeyed["torn"]] is None
 
 
+@pytest.mark.slow
 def test_a_run_finds_what_was_carried_and_a_second_call_has_nothing_to_compute(rekeyed):
     done = rekeyed["call"]("rekey", "--sample", "1", "--method", "kept", "--remove-old")
     assert "to compute again" not in done.stdout
