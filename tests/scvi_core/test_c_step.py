@@ -284,8 +284,8 @@ def test_training_equals_plain_training(options):
     (losses, state, moments), (fused_losses, fused_state, fused_moments) = steps
     np.testing.assert_allclose(fused_losses, losses, rtol=1e-4)
     # Rounding, which depends on the order in which BLAS adds, puts an entry of a hidden unit near zero on one side of
-    # the ReLU or on the other, and the weights of this unit take another way: hundredths of the 2e-2 that all moved, and
-    # of the largest gradients.
+    # the ReLU or on the other, and the weights of this unit take another way: by hundredths of the 2e-2 that all have
+    # moved, and of the largest gradients.
     for name in state:
         np.testing.assert_allclose(fused_state[name], state[name], atol=5e-4, err_msg=name)
     assert fused_moments["n_steps"] == moments["n_steps"] == 20
