@@ -65,7 +65,9 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("engine", ["plain", "auto"])
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: ",".join(f"{k}={v}" for k, v in o.items())[:60])
+@pytest.mark.parametrize(
+    "options", OPTIONS, ids=lambda o: ",".join(f"{k}={getattr(v, '__name__', v)}" for k, v in o.items())[:60]
+)
 def test_every_option_trains_and_answers(options, engine):
     X = counts()
     model = small(n_epochs=1, engine=engine, **options).fit(X, BATCH)
