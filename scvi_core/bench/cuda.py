@@ -4,6 +4,7 @@ Two floors are measured in the same run: what a recorded kernel that does nothin
 a step, and what moving the bytes of a step costs at the speed of a large copy.
 """
 
+import runpy
 import statistics
 import sys
 import time
@@ -139,6 +140,5 @@ def _seconds(function, device, repeats=10):
 
 
 if __name__ == "__main__":
-    from .__main__ import main
-
-    main(["--device", "cuda", *sys.argv[1:]])
+    sys.argv += ["--device", "cuda"]
+    runpy.run_module("scvi_core.bench", run_name="__main__")

@@ -32,11 +32,7 @@ def make_step(engine, network, cells, generator, options):
     ValueError
         The engine is not there or does not serve the options.
     """
-    named = {kind.name: kind for kind in (*STEPS, DistributedStep)}  # the last never by itself: it waits for others
-    if engine not in ("auto", *named):
-        known = ", ".join(map(repr, named))
-        raise ValueError(f"SCVI(engine={engine!r}) is not known: choose 'auto' or one of {known}.")
-    kinds = STEPS if engine == "auto" else (named[engine],)
+    kinds = STEPS if engine == "auto" else (_named(engine),)
     return _first(engine, kinds, network, cells, options)(network, cells, generator, options)
 
 
@@ -46,10 +42,20 @@ def make_answers(engine, network, cells):
     Raises
     ------
     ValueError
-        The engine does not serve the network or the cells.
+        The engine is not there or does not serve the network or the cells.
     """
+    if engine != "auto":
+        _named(engine)
     kinds = [kind for kind in ANSWERS if kind.name == engine] or ANSWERS
     return _first(engine, kinds, network, cells)(network, cells)
+
+
+def _named(engine):
+    kinds = {kind.name: kind for kind in (*STEPS, DistributedStep)}  # the last never by itself: it waits for others
+    if engine not in kinds:
+        known = ", ".join(map(repr, kinds))
+        raise ValueError(f"SCVI(engine={engine!r}) is not known: choose 'auto' or one of {known}.")
+    return kinds[engine]
 
 
 def _first(engine, kinds, *given):

@@ -163,10 +163,12 @@ def test_bad_input_is_named(fitted):
         fitted.latent(X, np.where(np.arange(70) == 3, "z", BATCH))
     with pytest.raises(InvalidCounts, match="not seen in fit"):
         fitted.latent(X)
-    with pytest.raises(ValueError, match=r"likelihood='poisson'.*'zinb', 'nb'"):
-        small(likelihood="poisson").fit(X)
+    with pytest.raises(ValueError, match=r"likelihood='gauss'.*'zinb', 'nb', 'poisson'"):
+        small(likelihood="gauss").fit(X)
     with pytest.raises(ValueError, match="'plain'"):
         small(engine="steam").fit(X)
+    with pytest.raises(ValueError, match="'steam'"):
+        copy.deepcopy(fitted).set_params(engine="steam").latent(X, BATCH)
     with pytest.raises(ValueError, match="batch_size"):
         small(batch_size=1).fit(X)
     with pytest.raises(ValueError, match="not fitted"):
