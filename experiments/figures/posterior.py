@@ -25,8 +25,8 @@ def figure(table, records):
         panels,
         title=f"{panel_of('Fig 7a–c', row.dataset)}: posterior draws of randomly selected entries",
         caption=f"{seed}, n\xa0= {row.n_entries:,} entries with {row.n_draws} draws each, up to {PER_BOX:,} in a box. "
-        "Box: quartiles; whiskers: to the last values within 5 and 95%; dashed: equality. 90%: share of entries inside the "
-        "central 90% of their draws.",
+        "Box: quartiles; whiskers: to the last values within 5 and 95%; dashed: equality. 90%: share of entries inside "
+        "the central 90% of their draws.",
         colours={"draws": "#9ecae1"},
         x_label="observed count",
         columns=3,
