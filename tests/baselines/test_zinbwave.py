@@ -315,7 +315,7 @@ class TestOtherCells:
         cells = X[100:105]
         draws = method.sample(cells, n_samples=4000, random_state=1)
         assert draws.dtype == np.int64
-        refitted = method._refit(cells)
+        refitted = method._refit(csr_matrix(cells))
         mean, pi = method.impute(cells), expit(linear_predictors(refitted)[1].numpy())
         theta = np.exp(method.zeta_)
         np.testing.assert_allclose(draws.mean(0), (1 - pi) * mean, rtol=0.15, atol=0.1)

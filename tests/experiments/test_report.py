@@ -178,9 +178,9 @@ def test_a_value_that_two_runs_took_from_the_same_records_counts_once(tmp_path):
 
 def test_of_the_parts_of_a_run_the_fullest_speaks_where_there_is_no_whole():
     def run(tag, n_done, alters=False, data="a"):
-        cells = [{"status": "done"}] * n_done + [{"status": "failed"}] * 9
+        jobs = [{"status": "done"}] * n_done + [{"status": "failed"}] * 9
         same = {"experiment": "imputation", "dataset": "cortex", "protocol": "as_written", "flip": []}
-        return same | {"tag": tag, "alters": alters, "data": data, "cells": cells}
+        return same | {"tag": tag, "alters": alters, "data": data, "jobs": jobs}
 
     parts = [run("seeds=0", 3), run("without=pca", 5), run("seeds=1", 4), run("methods.pca.n_latent=2", 9, alters=True)]
     assert [run["tag"] for run in report.fullest(parts)] == ["without=pca"]
