@@ -83,10 +83,14 @@ def _with_checked_arguments(function):
             given.arguments[counts] = X
             if given.arguments.get("batch") is not None:
                 given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
-            answer = function(*given.args, **given.kwargs)
-        if fits:
-            self.n_features_in_ = X.shape[1]
-        return answer
+            if not fits:
+                return function(*given.args, **given.kwargs)
+            self.n_features_in_ = X.shape[1]  # so that a fit may ask its own answers
+            try:
+                return function(*given.args, **given.kwargs)
+            except BaseException:
+                del self.n_features_in_  # half fitted is not fitted
+                raise
 
     return checked
 

@@ -33,8 +33,8 @@ def _row(name, block, data_dir):
         "size": _size(sizes) if files else "-",
         "hash known": f"{known} of {len(files)}" if files else "-",
         "here": _here(name, files, block, data_dir),
-        "licence": block["licence"],
-        "source": block["source"],
+        "licence": block.get("licence", "not stated"),
+        "source": block.get("source", "not stated"),
     }
 
 

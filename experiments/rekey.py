@@ -1,9 +1,9 @@
 """Carry records over to the keys of today's code: ``python -m experiments.rekey``.
 
 The key of a record holds the code behind it, so after a change of code every job would be computed again. This computes
-a sample of the jobs of each method and experiment, compares it with their records, and where all of it comes out equal
+a sample of the jobs of each method, data set and protocol, compares it with their records, and where all of it comes out equal
 writes the other records under their new keys, each with where it came from. Where something differs, it says what, and
-carries nothing of that method and experiment. What it computes are records like any other; the same command resumes.
+carries nothing of these. What it computes are records like any other; the same command resumes.
 Scores that measure time or memory never come out equal: their experiments are to be run anew.
 """
 
@@ -29,7 +29,9 @@ def main(arguments=None):
     parser.add_argument("--results", default="results", help="folder with the records (results)")
     parser.add_argument("--experiment", action="append", help="only this one (may be given several times)")
     parser.add_argument("--method", action="append", help="only this one, by its name in the runs")
-    parser.add_argument("--sample", type=int, default=2, help="jobs to compute again of each method and experiment (2)")
+    parser.add_argument(
+        "--sample", type=int, default=2, help="jobs to compute again of each method, data set and protocol (2)"
+    )
     parser.add_argument("--tolerance", type=float, default=0.0, help="share by which numbers may differ (0)")
     parser.add_argument("--config-dir", help="configuration of your own, as for experiments.run")
     parser.add_argument("--n-jobs", default="auto", help="jobs at once (auto)")
@@ -49,7 +51,7 @@ def main(arguments=None):
     return 1 if any(row["outcome"].startswith(FAULTS) for row in rows) else 0
 
 
-COLUMNS = ["experiment", "method", "records", "sample", "carried", "outcome"]
+COLUMNS = ["experiment", "method", "dataset", "protocol", "records", "sample", "carried", "outcome"]
 FAULTS = ("differs", "damaged")
 
 
@@ -70,7 +72,7 @@ def rekey(experiment, options):
 
 
 def _units(store, options):
-    """{(method, its settings that there are no more): [Old, …]}, each job once; and rows on what is none of these."""
+    """{(method, data, protocol, settings that there are no more): [Old, …]}, each job once; and rows on the others."""
     units, rows, found = {}, [], {}
     settings = functools.partial(_settings, folder=options.config_dir)
     for path in tqdm(sorted(store.folder.glob("*.json")), desc=store.folder.name, unit="record", disable=None):
@@ -81,18 +83,19 @@ def _units(store, options):
             store.arrays(record)
             old = today_of(record, settings)
         except NotMapped as error:
-            what = record["method"], f"stays: {error}"
+            what = record["method"], record["dataset"], record["protocol"], f"stays: {error}"
             found[what] = found.get(what, 0) + 1
             continue
         except Exception as error:  # of a file that was torn, nearly anything
-            found["", f"damaged: {path.name} ({error})"] = 1
+            found["", "", "", f"damaged: {path.name} ({error})"] = 1
             continue
         if old.job.key != record["key"]:
-            newest = units.setdefault((record["method"], old.dropped), {})
+            what = record["method"], record["dataset"], record["protocol"], old.dropped
+            newest = units.setdefault(what, {})
             before = newest.get(old.job.key)
             if before is None or before.record["written"] < record["written"]:
                 newest[old.job.key] = old
-    rows = [_row(store, method, n, outcome=outcome) for (method, outcome), n in found.items()]
+    rows = [_row(store, of, n, outcome=outcome) for (*of, outcome), n in found.items()]
     return {what: list(newest.values()) for what, newest in units.items()}, rows
 
 
@@ -117,7 +120,7 @@ def _sample(store, unit, n):
 
 def _judge(store, what, unit, sample, options):
     """Compare the sample of a unit, carry the rest of it where all of it is equal, and return its row."""
-    method, dropped = what
+    *of, dropped = what
     waiting = [old for old in unit if not store.is_final(old.job.key)]
     note = [f"without {dropped}"] if dropped else []
     note += [f"with {added}"] if (added := "; ".join(sorted({old.added for old in unit} - {""}))) else []
@@ -130,19 +133,19 @@ def _judge(store, what, unit, sample, options):
             where = ", ".join(map(str, [*old.record["axes"].values(), f"seed {old.record['seed']}"]))
             found.append(f"{old.record['dataset']}, {where}: {', '.join(phrases)}")
     if found:
-        return _row(store, method, len(unit), len(sample), 0, "differs: " + "; ".join([*found, *note]))
+        return _row(store, of, len(unit), len(sample), 0, "differs: " + "; ".join([*found, *note]))
     keys = [old.job.key for old in sample]
-    for old in tqdm(waiting, desc=f"{store.folder.name}, {method}", unit="record", disable=None):
+    for old in tqdm(waiting, desc=f"{store.folder.name}, {of[0]}", unit="record", disable=None):
         carry(store, old, keys, options.tolerance)
     if options.remove_old:
         for old in unit:
             for suffix in (".npz", ".json"):
                 store.path(old.record["key"], suffix).unlink(missing_ok=True)
-    return _row(store, method, len(unit), len(sample), len(waiting), "; ".join(["equal", *note]))
+    return _row(store, of, len(unit), len(sample), len(waiting), "; ".join(["equal", *note]))
 
 
-def _row(store, method, records, sample=0, carried=0, outcome=""):
-    return dict(zip(COLUMNS, [store.folder.name, method, records, sample, carried, outcome], strict=True))
+def _row(store, of, records, sample=0, carried=0, outcome=""):
+    return dict(zip(COLUMNS, [store.folder.name, *of, records, sample, carried, outcome], strict=True))
 
 
 if __name__ == "__main__":

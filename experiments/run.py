@@ -29,7 +29,7 @@ from .loop.provenance import ROOT
 from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
 from .metrics.registry import register
-from .report import page, table
+from .report import drawing, page, table
 from .scores import published
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -40,7 +40,7 @@ ROOM = 2**20  # bytes that a results folder must take: some records, a table, a 
 
 
 def execute(config, identity=PLAIN):
-    """Run one resolved configuration; return the number of cells that failed.
+    """Run one resolved configuration; return the number of jobs that failed.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _draw(config, records, store, source, identity):
     published_as = config["dataset"].get("published_as") if whole else None
     summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
     called = [config[block]["name"] for block in ("experiment", "dataset", "protocol")]
-    changes, lost = place(results_dir, called, identity, source, jobs, axes)
+    changes, lost = place(results_dir, called, identity, source, _distinct(records, "dataset_hash"), jobs, axes)
     if lost:
         which = "; ".join([*lost[:3], *["…"][: len(lost) - 3]])
         print(
@@ -144,9 +144,7 @@ def _draw(config, records, store, source, identity):
             content.to_csv(file, index=False)
     done = jobs.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
-    figures = _save_figures(
-        _figures(module.__name__, summary, done) if len(done) else {}, results_dir / "figures", stem
-    )
+    figures, is_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
@@ -171,9 +169,9 @@ def _draw(config, records, store, source, identity):
     for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
         print(f"skipped: {', '.join(rows['label'].unique())}: {reason}")
     failed = jobs[jobs["status"].isin(["failed", "timeout"])]
-    for row in failed.drop_duplicates(["method", "reason"]).itertuples():
-        print(f"{row.status}: {row.label}: {row.reason}", file=sys.stderr)
-    return len(failed) + len(differing)
+    for (status, reason), rows in failed.groupby(["status", "reason"], sort=False):
+        print(f"{status}: {', '.join(rows['label'].unique())}: {reason}", file=sys.stderr)
+    return len(failed) + len(differing) + (not is_drawn)
 
 
 def _for_report(config):
@@ -190,35 +188,6 @@ def _distinct(records, name):
         if record.get(name) is not None and record[name] not in values:
             values.append(record[name])
     return values
-
-
-def _figures(experiment, summary, done):
-    """What the module of its name in the folder figures/ beside an experiment draws; nothing where there is none."""
-    package, _, name = experiment.rpartition(".")
-    folder = f"{package}.figures".lstrip(".")
-    try:
-        found = importlib.util.find_spec(f"{folder}.{name}")
-    except ModuleNotFoundError:  # there is no such folder either
-        found = None
-    if found is None:
-        print(f"Figure: none, there is no module {folder}.{name}.")
-        return {}
-    return importlib.import_module(f"{folder}.{name}").figure(summary, done)
-
-
-def _save_figures(figures, folder, stem):
-    files = []
-    for name, figure in figures.items():
-        files.append(f"{stem}_{names.as_file_name(name)}")
-        for suffix, options in (
-            (".png", {"dpi": 200, "metadata": {"Software": None}}),
-            (".pdf", {"dpi": 300, "metadata": {"CreationDate": None}}),  # of what is not vector: crowded points, images
-        ):
-            with atomic(folder / f"{files[-1]}{suffix}", "wb") as file:
-                figure.savefig(file, format=suffix[1:], **options)
-        with atomic(folder / f"{files[-1]}.csv", "w") as file:
-            figure.data.to_csv(file, index=False)
-    return files
 
 
 def _require_writable(folder):

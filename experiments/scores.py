@@ -49,6 +49,6 @@ def published(scores, found):
         if "{" not in known:
             addresses[known] = score.published
         for match in filter(None, map(template(known).fullmatch, found if "{" in known else ())):
-            address = {key: value.format(**match.groupdict()) for key, value in score.published.items()}
-            addresses[match.string] = address
+            filled = {key: value.format(**match.groupdict()) for key, value in (score.published or {}).items()}
+            addresses[match.string] = filled or None
     return addresses

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import datasets
@@ -40,6 +41,27 @@ def test_imports_run_one_way():
         wrong[str(path.relative_to(ROOT))] = set(imported(path)) & set(PACKAGES) - {package} - MAY_IMPORT[package]
     assert len(wrong) > 100  # the folders were found
     assert {path: packages for path, packages in wrong.items() if packages} == {}
+
+
+@functools.cache
+def names_of(folder):
+    """The words of a module of ours, by its path without the ending; None where there is no such module."""
+    files = [folder.with_suffix(".py"), folder / "__init__.py"]
+    return next((set(re.findall(r"\w+", file.read_text())) for file in files if file.is_file()), None)
+
+
+def test_every_import_of_ours_leads_somewhere():
+    """Those inside functions as well: some run only where there is a GPU, R or a cluster."""
+    astray = []
+    for path in SOURCES:
+        for node in nodes(path):
+            if isinstance(node, ast.ImportFrom) and (node.level or node.module.split(".")[0] in PACKAGES):
+                base = path.parents[node.level - 1] if node.level else ROOT
+                base = base.joinpath(*(node.module or "").split("."))
+                for alias in node.names:
+                    if alias.name not in (names_of(base) or ()) and names_of(base / alias.name) is None:
+                        astray.append(f"{path.relative_to(ROOT)}:{node.lineno} {alias.name}")
+    assert astray == []
 
 
 def test_only_the_bridge_imports_rpy2():

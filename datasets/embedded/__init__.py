@@ -30,7 +30,7 @@ def load(file, name, stand_in_for, comparisons=None, expect=None):
     Returns
     -------
     anndata.AnnData
-        The slots that :func:`write` was given.
+        The slots that :func:`datasets.embedded.write.arrays_of` was given.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read(file):
     if not path.is_file():
         raise InvalidDataset(f"{path} is missing: restore it (git checkout -- {file}) or install the package again.")
     digest = sha256_of(path)
-    if digest != known[file]:
+    if digest != known.get(file):
         raise InvalidDataset(
             f"{path} is damaged (its sha256 is not the one in SHA256SUMS): restore it (git checkout -- {file}) or "
             "install the package again."

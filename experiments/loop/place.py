@@ -15,7 +15,7 @@ from .names import Change, data_word, stem
 UNFINISHED = Change("unfinished", alters=False)
 
 
-def place(results_dir, names, identity, source, jobs, axes):
+def place(results_dir, names, identity, source, hashes, jobs, axes):
     """What a run is called among those that are there.
 
     Parameters
@@ -26,6 +26,8 @@ def place(results_dir, names, identity, source, jobs, axes):
     identity : experiments.loop.config.Identity
     source : dict
         ``uns["source"]`` of the data.
+    hashes : list of str
+        Content hashes of the data in the records, one unless a file changed under way.
     jobs : pandas.DataFrame
         One row per job (experiments.report.table.frame).
     axes : list of str
@@ -40,7 +42,7 @@ def place(results_dir, names, identity, source, jobs, axes):
     """
     found = list(identity.changes)
     found += [Change(f"{axis}=missing", alters=False) for axis in axes if set(jobs[axis]) == {"missing"}]  # of a peer
-    if identity.own_file or _is_of_other_data(results_dir / "runs" / f"{stem(names, found)}.json", source):
+    if identity.own_file or _is_of_other_data(results_dir / "runs" / f"{stem(names, found)}.json", hashes):
         found.append(Change(data_word(source), alters=False))
     found.sort()
     before = _finished(results_dir / "tables" / f"{stem(names, found)}_jobs.csv", axes)
@@ -58,9 +60,9 @@ def clear_unfinished(results_dir, names, found):
                 path.unlink()
 
 
-def _is_of_other_data(path, source):
+def _is_of_other_data(path, hashes):
     try:
-        return json.loads(path.read_text())["source"]["sha256"] != json.loads(json.dumps(source["sha256"]))
+        return not set(json.loads(path.read_text())["provenance"]["dataset_hash"]) & set(hashes)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 

@@ -1,6 +1,7 @@
 """Every score there is, by name: what it is called and which direction is better, as its experiments declare it."""
 
 import importlib
+import sys
 
 from ..loop.declared import declared
 from ..loop.provenance import ROOT
@@ -22,5 +23,9 @@ def register(module):
 
 for path in sorted((ROOT / "conf" / "exp").glob("*.yaml")):
     if (ROOT / "experiments" / path.name).with_suffix(".py").exists():  # scalability_10k is a setting of scalability
-        scores = getattr(importlib.import_module(f"experiments.{path.stem}"), "SCORES", {})
+        try:
+            scores = getattr(importlib.import_module(f"experiments.{path.stem}"), "SCORES", {})
+        except Exception as error:  # of an experiment that somebody is writing; it is none of the others' business
+            print(f"experiments.{path.stem} cannot be imported ({error}): its scores are not known.", file=sys.stderr)
+            continue
         METRICS |= {name: score._replace(published=None) for name, score in scores.items() if isinstance(score, Score)}

@@ -29,7 +29,7 @@ SAME = 1e-4  # of the largest latent coordinate: rounding is below 1e-5
 
 
 class PeerMissing(RuntimeError):
-    """There is no other program here: a cell that needs one is skipped."""
+    """There is no other program here: a job that needs one is skipped."""
 
     skip = True
 

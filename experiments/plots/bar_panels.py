@@ -24,7 +24,7 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what="
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``experiments.table.summarise`` for one value of each axis.
+        Rows of ``experiments.report.table.summarise`` for one value of each axis.
     panels : dict of str to list of str
         The scores of each panel by the score that names its axis, all keys of ``METRICS``. Where a panel has several,
         each method has that many bars; the last one of the first panel ranks the methods.

@@ -12,7 +12,7 @@ def score_bars(table, score, like="", note=""):
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``experiments.table.summarise`` for one value of each axis.
+        Rows of ``experiments.report.table.summarise`` for one value of each axis.
     score : str
         A key of ``METRICS``.
     like : str

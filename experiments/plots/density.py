@@ -15,7 +15,7 @@ def density_panels(panels, *, limit, x, y, score, like=""):
     Parameters
     ----------
     panels : list of namedtuple
-        Rows of ``experiments.table.frame`` for one value of each axis and one seed, with ``arrays``: ``density``
+        Rows of ``experiments.report.table.frame`` for one value of each axis and one seed, with ``arrays``: ``density``
         (grid, grid) indexed [x, y], ``slope`` of the line through the origin, ``n_shown``.
     limit : float
         What the densities go up to, from 0. The axes do, or end sooner where that leaves out at most a tenth of each.

@@ -20,7 +20,7 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     Parameters
     ----------
     panels : list of namedtuple
-        Rows of ``experiments.table.frame`` for one seed.
+        Rows of ``experiments.report.table.frame`` for one seed.
     spaces : list of array, shape (n_cells, n_latent)
         Latent spaces; distances are Euclidean.
     order : array of int, shape (n_cells,)

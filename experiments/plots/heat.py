@@ -15,7 +15,7 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
     Parameters
     ----------
     panels : list of namedtuple
-        Rows of ``experiments.table.frame`` with ``arrays``: ``heat`` indexed [x, y] and ``edges``, in counts.
+        Rows of ``experiments.report.table.frame`` with ``arrays``: ``heat`` indexed [x, y] and ``edges``, in counts.
     x, y : str
         What the axes show, with the unit.
     """

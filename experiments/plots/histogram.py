@@ -13,7 +13,7 @@ def share_histograms(panels, key, edges, *, x_label, y_label, title, caption):
     Parameters
     ----------
     panels : list of namedtuple
-        Rows of ``experiments.table.frame`` with ``arrays[key]``, the share in each bin.
+        Rows of ``experiments.report.table.frame`` with ``arrays[key]``, the share in each bin.
     edges : array
     """
     frames = [

@@ -19,7 +19,7 @@ def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``experiments.table.summarise`` for one value of each axis.
+        Rows of ``experiments.report.table.summarise`` for one value of each axis.
     marks : dict
         Score -> (marker, what it is). The first orders the rows; all rank in the same direction.
     unit : str

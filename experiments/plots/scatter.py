@@ -59,7 +59,7 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
     Parameters
     ----------
     panels : list of namedtuple
-        Rows of ``experiments.table.frame`` for one seed.
+        Rows of ``experiments.report.table.frame`` for one seed.
     planes : list of array, shape (n_cells, 2)
     colours : list of Categories, of Overlay or of Continuous
         One per panel; their names are the same in all panels.

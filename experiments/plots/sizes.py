@@ -14,7 +14,7 @@ def size_lines(table, scores, *, x, like=""):
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``experiments.table.summarise`` with a column ``size``.
+        Rows of ``experiments.report.table.summarise`` with a column ``size``.
     scores : list of str
         Keys of ``METRICS``.
     x : str

@@ -24,7 +24,7 @@ def panel_of(figure, dataset):
 
 
 def title_of(row, like, what=""):
-    """The experiment, its axes (columns between protocol and method or, of a cell, key and status), what is shown."""
+    """The experiment, its axes (columns between protocol and method or, of a job, key and status), what is shown."""
     row = row._asdict()
     names = list(row)
     start, end = ("key", "status") if "key" in row else ("protocol", "method")

@@ -29,7 +29,7 @@ def fresh(*arguments, cwd, path=()):
 def command(*arguments, cwd, path=()):
     """The same through the same ``main()`` without starting Python and importing everything twice once more.
 
-    The processes of cells are still their own: they come from one server, which this process starts at the first call.
+    The processes of jobs are still their own: they come from one server, which this process starts at the first call.
     """
     output, errors = io.StringIO(), io.StringIO()
     handler = signal.getsignal(signal.SIGTERM)
@@ -37,7 +37,7 @@ def command(*arguments, cwd, path=()):
         for folder in path:
             patch.syspath_prepend(folder)
         patch.setattr(sys, "argv", ["experiments.run", *arguments])
-        patch.setattr(multiprocessing.process, "ORIGINAL_DIR", str(cwd))  # where the processes of cells begin
+        patch.setattr(multiprocessing.process, "ORIGINAL_DIR", str(cwd))  # where the processes of jobs begin
         patch.setattr(run, "failures", [], raising=False)
         patch.setattr(GlobalHydra.instance(), "hydra", None)  # a fixture of the caller's may hold one
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):

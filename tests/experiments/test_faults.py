@@ -101,7 +101,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_pa
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
+def test_two_runs_at_once_share_the_jobs(tmp_path, small_h5ad):
     tally = tmp_path / "tally"
     conf = planted(tmp_path, f"_target_: planted.Tallied\ntally: {tally}\n")
     arguments = [f"dataset.path={small_h5ad}", "+method@methods.planted=planted"]
@@ -114,7 +114,7 @@ def test_two_runs_at_once_share_the_cells(tmp_path, small_h5ad):
     assert len(tally.read_text().split()) == 6
     assert not list((tmp_path / "results").rglob("*.damaged"))
     assert not list((tmp_path / "results").rglob("*.tmp"))
-    (path,) = (path for path in (tmp_path / "results/tables").iterdir() if "_cells" not in path.name)
+    (path,) = (path for path in (tmp_path / "results/tables").iterdir() if "_jobs" not in path.name)
     table = pd.read_csv(path)
     assert (table["n_seeds"] == 6).all()
     assert (table["n_missing"] == 0).all()

@@ -12,7 +12,7 @@ from experiments.loop.place import UNFINISHED, clear_unfinished, place
 
 NAMES = ("imputation", "cortex", "as_written")
 PLAIN = "imputation_cortex_as_written"
-SOURCE = {"sha256": "ab" * 32}
+SOURCE, HASH = {"sha256": "ab" * 32}, "12" * 32
 
 
 def table(**status):
@@ -28,13 +28,13 @@ def results(tmp_path):
     """What the plain run left, all of it finished."""
     for folder in ("runs", "tables", "figures"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "runs" / f"{PLAIN}.json").write_text(json.dumps({"source": SOURCE}))
+    (tmp_path / "runs" / f"{PLAIN}.json").write_text(json.dumps({"provenance": {"dataset_hash": [HASH]}}))
     table().to_csv(tmp_path / "tables" / f"{PLAIN}_jobs.csv", index=False)
     return tmp_path
 
 
-def called(results, cells, identity=NO_CHANGE, source=SOURCE):
-    changes, lost = place(results, NAMES, identity, source, cells, ["p"])
+def called(results, jobs, identity=NO_CHANGE, source=SOURCE, data=HASH):
+    changes, lost = place(results, NAMES, identity, source, [data], jobs, ["p"])
     return stem(NAMES, changes), lost
 
 
@@ -49,8 +49,8 @@ def test_a_run_that_finished_less_is_told_what(results, status):
 
 
 def test_what_a_run_does_not_have_any_more_is_not_lost(results):
-    cells = table()
-    assert called(results, cells[cells["method"] == "fa"]) == (PLAIN, [])  # the yaml has one method less
+    jobs = table()
+    assert called(results, jobs[jobs["method"] == "fa"]) == (PLAIN, [])  # the yaml has one method less
 
 
 def test_what_was_not_finished_before_is_not_lost(results):
@@ -60,12 +60,13 @@ def test_what_was_not_finished_before_is_not_lost(results):
     assert called(results, table(fa_0="timeout")) == (PLAIN, [])
 
 
-def test_the_same_settings_on_another_file_stand_beside(results):
-    other = {"sha256": {"counts": "cd" * 32}}
-    name, _ = called(results, table(), source=other)
+def test_the_same_settings_on_other_data_stand_beside(results):
+    one, other = ({"sha256": {"counts": letters * 32}} for letters in ("cd", "ce"))
+    name, _ = called(results, table(), source=one, data="34" * 32)
     assert name.startswith(f"{PLAIN}_data=")
-    assert name != called(results, table(), source={"sha256": {"counts": "ce" * 32}})[0]
+    assert name != called(results, table(), source=other, data="56" * 32)[0]
     assert called(results, table()) == (PLAIN, [])
+    assert called(results, table(), source=one) == (PLAIN, [])  # another file with the same in it
 
 
 def test_a_file_of_the_users_own_has_its_content_in_the_name(results):
@@ -74,8 +75,8 @@ def test_a_file_of_the_users_own_has_its_content_in_the_name(results):
 
 
 def test_a_missing_peer_is_in_the_name(results):
-    cells = table().assign(peer="missing")
-    changes, _ = place(results, NAMES, NO_CHANGE, SOURCE, cells, ["p", "peer"])
+    jobs = table().assign(peer="missing")
+    changes, _ = place(results, NAMES, NO_CHANGE, SOURCE, [HASH], jobs, ["p", "peer"])
     assert changes == [Change("peer=missing", alters=False)]
 
 

@@ -123,7 +123,7 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
     tables = sorted(
         path.name
         for path in (tmp_path / "results/tables").glob("*,methods.pca.n_latent=?,seeds=*")
-        if "_cells" not in path.name
+        if "_jobs" not in path.name
     )
     assert len(tables) == 2
     two, five = (pd.read_csv(tmp_path / "results/tables" / name).set_index(["method", "corruption"]) for name in tables)
@@ -131,7 +131,7 @@ def test_a_sweep_keeps_the_tables_apart(tmp_path, small_h5ad):
 
 
 @pytest.mark.slow
-def test_why_cells_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
+def test_why_jobs_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     others = ("scvi", "fa", "pca", "zifa", "zinbwave", "simlr", "dca", "random_latent")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *(f"~methods.{name}" for name in others)]
     done = command("+exp=protein", *own, cwd=tmp_path)

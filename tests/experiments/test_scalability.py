@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from sklearn.base import BaseEstimator
 from test_run import command
 
-from baselines.controls import GeneMean
 from baselines.pca import PCA
 from experiments import scalability
 from experiments.figures import scalability as drawing
@@ -23,11 +23,11 @@ PROTOCOL = {"split": {"train": 0.75, "test": 0.25, "random_state": None}}
 SEEDS = Seeds(1, 2, 3)
 
 
-class Spy(GeneMean):
+class Spy(BaseEstimator):  # no Method, whose fit is handed a checked copy
     def fit(self, X, batch=None):
         self.X_ = X
         time.sleep(0.2)
-        return super().fit(X)
+        return self
 
     def impute(self, X, batch=None):
         return np.zeros(X.shape)

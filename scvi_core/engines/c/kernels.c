@@ -1,4 +1,4 @@
-/* Kernels of the training step in fused.py, single precision. likelihood.py explains the formulas of the counts.
+/* Kernels of the training step in step.py, single precision. likelihood.py explains the formulas of the counts.
  *
  * Matrices are stored by rows. Loops over genes or hidden units are free of branches and calls, so that the compiler
  * turns them into vector instructions. Every sum runs in an order that depends on the number of threads alone: the

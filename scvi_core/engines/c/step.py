@@ -2,8 +2,8 @@
 
 The networks are fixed, so that nothing has to be recorded for differentiation; the encoders read the sparse counts as
 they are, and what is dense is read and written as seldom as the products allow. The large products go to PyTorch's
-BLAS, all else to kernels.c. Every option of the plain step is served; with the same noise the result is the same up to
-rounding, and with the same seed and number of threads the same to the bit.
+BLAS, all else to kernels.c. What is served stands in written_out/served.py; with the same noise the result is that of
+the plain step up to rounding, and with the same seed and number of threads the same to the bit.
 """
 
 import math

@@ -123,10 +123,10 @@ class DenseMinibatch(Minibatch):
     """
 
     def __init__(self, step, n):
-        from . import triton_layers, triton_zinb
+        from . import layers, zinb  # Triton is asked for no earlier
 
         self.n, self.arch, self.step = n, step.network.arch, step
-        self.kernels, self._likelihood, self._one_hots = triton_layers, triton_zinb.count_loss, []
+        self.kernels, self._likelihood, self._one_hots = layers, zinb.count_loss, []
         self.rows, self.codes = torch.zeros(n, dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
         self.log_library, self.counts = torch.empty(n), torch.empty(n, self.arch.n_genes)
         self.inputs, _ = self.buffer(self.arch.n_genes, self.arch.n_covariates if self.arch.encode_batch else 0)

@@ -1,4 +1,4 @@
-"""The layers of the networks for one minibatch size, forth and back, each with its buffers; see fused.py.
+"""The layers of the networks for one minibatch size, forth and back, each with its buffers; see c/step.py.
 
 A layer's result has columns behind it for what the next layer reads as well: the one-hot batch, and a one for the bias.
 The kernels are bound to the buffers once; what changes from step to step is passed last.

@@ -5,6 +5,7 @@ from dataclasses import fields
 from ...likelihood import LIKELIHOODS, NegativeBinomial, ZeroInflatedNegativeBinomial
 
 ANY = object()  # a size, a rate: the value is passed on
+LIKELIHOOD_CLASSES = {"zinb": ZeroInflatedNegativeBinomial, "nb": NegativeBinomial}
 SERVED = {
     "n_genes": ANY,
     "n_batches": ANY,
@@ -13,7 +14,7 @@ SERVED = {
     "n_layers": ANY,
     "dropout": ANY,
     "dropout_on": ("hidden", "input"),
-    "likelihood": ("zinb", "nb"),
+    "likelihood": tuple(LIKELIHOOD_CLASSES),
     "dispersion": ("gene", "gene-batch", "gene-cell"),
     "library": ("latent", "observed", "none"),
     "library_encoder": ("free", "prior", "offset"),
@@ -22,7 +23,6 @@ SERVED = {
     "batch_norm_momentum": ANY,
     "batch_norm_eps": ANY,
 }
-LIKELIHOOD_CLASSES = {"zinb": ZeroInflatedNegativeBinomial, "nb": NegativeBinomial}
 
 
 def unknown(arch):

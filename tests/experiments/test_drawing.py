@@ -1,0 +1,70 @@
+"""The figures of a run: saved in the place of the earlier ones, and what cannot be drawn takes nothing else with it."""
+
+import json
+import sys
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from experiments.plots.style import SuiteFigure
+from experiments.report import drawing
+
+NAMES = ("theirs", "theirs.figures", "theirs.figures.sizes")
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Draw with a ``figure`` of somebody's; returns what `drawing.draw` does, and the names of the files there are."""
+    modules = {name: ModuleType(name) for name in NAMES}
+    for name, module in modules.items():
+        module.__path__, module.__spec__ = [], __import__("importlib").machinery.ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "figures").mkdir()
+
+    def call(figure):
+        modules[NAMES[-1]].figure = figure
+        files, is_whole = drawing.draw("theirs.sizes", None, pd.DataFrame({"x": [1]}), tmp_path, "sizes_mine")
+        (tmp_path / "runs" / "sizes_mine.json").write_text(json.dumps({"figures": files}))
+        return files, is_whole, {path.name for path in (tmp_path / "figures").iterdir()}
+
+    return call
+
+
+def good(*names):
+    def figure(table, records):
+        figures = {}
+        for name in names:
+            figures[name] = SuiteFigure(3, title=name, caption="A caption.")
+            figures[name].panels([name])
+            figures[name].finish("words", pd.DataFrame({"a": [1]}), height=1)
+        return figures
+
+    return figure
+
+
+def files(*names):
+    return {f"sizes_mine_{name}{ending}" for name in names for ending in (".png", ".pdf", ".csv")}
+
+
+def test_figures_of_a_later_run_replace_those_of_the_earlier(draw):
+    assert draw(good("a", "b")) == (["sizes_mine_a", "sizes_mine_b"], True, files("a", "b"))
+    assert draw(good("b")) == (["sizes_mine_b"], True, files("b"))
+
+
+def test_what_cannot_be_drawn_is_said_with_its_place(draw, capsys):
+    def broken(table, records):
+        raise KeyError("zero_share")
+
+    draw(good("a"))
+    assert draw(broken) == ([], False, set())  # no picture of an earlier run beside the newer table
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "error: the figures of theirs.sizes cannot be drawn: KeyError: 'zero_share' (test_drawing.py, line"
+    )
+
+
+def test_a_figure_that_was_not_finished_is_refused_before_it_is_saved(draw, capsys):
+    assert draw(lambda table, records: {"a": __import__("matplotlib").figure.Figure()}) == ([], False, set())
+    assert "the figure 'a' has no data: end with return figure.finish(alt, data)" in capsys.readouterr().err
