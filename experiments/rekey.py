@@ -1,7 +1,7 @@
 """Carry records over to the keys of today's code: ``python -m experiments.rekey``.
 
 The key of a record holds the code behind it, so after a change of code every job would be computed again. This computes
-a sample of the jobs of each method, data set and protocol, compares it with their records, and where all of it comes out equal
+a sample of the jobs of each method, data set and protocol, compares it with their records, and where it comes out equal
 writes the other records under their new keys, each with where it came from. Where something differs, it says what, and
 carries nothing of these. What it computes are records like any other; the same command resumes.
 Scores that measure time or memory never come out equal: their experiments are to be run anew.
@@ -29,9 +29,7 @@ def main(arguments=None):
     parser.add_argument("--results", default="results", help="folder with the records (results)")
     parser.add_argument("--experiment", action="append", help="only this one (may be given several times)")
     parser.add_argument("--method", action="append", help="only this one, by its name in the runs")
-    parser.add_argument(
-        "--sample", type=int, default=2, help="jobs to compute again of each method, data set and protocol (2)"
-    )
+    parser.add_argument("--sample", type=int, default=2, help="jobs to compute again of each of these (2)")
     parser.add_argument("--tolerance", type=float, default=0.0, help="share by which numbers may differ (0)")
     parser.add_argument("--config-dir", help="configuration of your own, as for experiments.run")
     parser.add_argument("--n-jobs", default="auto", help="jobs at once (auto)")
