@@ -89,7 +89,7 @@ def _with_checked_arguments(function):
             try:
                 return function(*given.args, **given.kwargs)
             except BaseException:
-                del self.n_features_in_  # half fitted is not fitted
+                vars(self).pop("n_features_in_", None)  # half fitted is not fitted
                 raise
 
     return checked

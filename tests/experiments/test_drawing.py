@@ -1,6 +1,7 @@
 """The figures of a run: saved in the place of the earlier ones, and what cannot be drawn takes nothing else with it."""
 
 import json
+import re
 import sys
 from types import ModuleType
 
@@ -68,3 +69,22 @@ def test_what_cannot_be_drawn_is_said_with_its_place(draw, capsys):
 def test_a_figure_that_was_not_finished_is_refused_before_it_is_saved(draw, capsys):
     assert draw(lambda table, records: {"a": __import__("matplotlib").figure.Figure()}) == ([], False, set())
     assert "the figure 'a' has no data: end with return figure.finish(alt, data)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("experiment", ["experiments.parity", "their_experiment"])
+def test_an_experiment_that_draws_nothing_says_so(experiment, capsys):
+    assert drawing._figures(experiment, None, None) == {}
+    where = "experiments.figures.parity" if "." in experiment else "figures.their_experiment"
+    assert capsys.readouterr().out == f"Figure: none, there is no module {where}.\n"
+
+
+def test_points_that_are_not_vectors_are_sharp_in_print(tmp_path):
+    figure = SuiteFigure(3.5, title="t", caption="c")
+    (ax,) = figure.panels([""])
+    ax.scatter([0, 1], [0, 1], rasterized=True)
+    ax.set_axis_off()
+    ax.margins(0)
+    figure.finish("", pd.DataFrame(), 2.0)
+    assert drawing._save(figure, tmp_path, "stem_panel") == "stem_panel"
+    pixels = re.findall(rb"/Width (\d+)", (tmp_path / "stem_panel.pdf").read_bytes())
+    assert max(map(int, pixels)) >= 300 * 3.5 * 0.9  # what journals ask for; the points end before the frame

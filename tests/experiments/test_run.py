@@ -8,9 +8,6 @@ import pandas as pd
 import pytest
 from command_line import command, fresh
 
-from experiments import run
-from experiments.plots.style import SuiteFigure
-
 ROOT = Path(__file__).parents[2]
 SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
 QUICK = ["seeds=[0,1]", *(f"~methods.{name}" for name in SLOW)]
@@ -151,7 +148,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
     done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
     assert done.returncode == 1
-    assert "timeout: scVI" in done.stderr
+    assert re.search(r"timeout: .*\bscVI\b.*: stopped after", done.stderr)
     (summary,) = (tmp_path / "results/runs").glob("imputation_small_as_written_*methods=all,seeds=0.json")
     run = json.loads(summary.read_text())
     assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
@@ -181,22 +178,3 @@ def test_a_mistake_is_said_in_one_message_without_a_traceback(tmp_path, argument
     assert re.search(said, done.stderr, flags=re.S), done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.glob("results/records/*/*.json"))
-
-
-@pytest.mark.parametrize("experiment", ["experiments.parity", "their_experiment"])
-def test_an_experiment_that_draws_nothing_says_so(experiment, capsys):
-    assert run._figures(experiment, None, None) == {}
-    where = "experiments.figures.parity" if "." in experiment else "figures.their_experiment"
-    assert capsys.readouterr().out == f"Figure: none, there is no module {where}.\n"
-
-
-def test_points_that_are_not_vectors_are_sharp_in_print(tmp_path):
-    figure = SuiteFigure(3.5, title="t", caption="c")
-    (ax,) = figure.panels([""])
-    ax.scatter([0, 1], [0, 1], rasterized=True)
-    ax.set_axis_off()
-    ax.margins(0)
-    figure.finish("", pd.DataFrame(), 2.0)
-    assert run._save_figures({"panel": figure}, tmp_path, "stem") == ["stem_panel"]
-    pixels = re.findall(rb"/Width (\d+)", (tmp_path / "stem_panel.pdf").read_bytes())
-    assert max(map(int, pixels)) >= 300 * 3.5 * 0.9  # what journals ask for; the points end before the frame
