@@ -45,7 +45,7 @@ smoke: $(VENV)/.base ## every experiment from data to figures on a few simulated
 PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 quick test: OMP_NUM_THREADS := 1
 
-quick: $(VENV)/.dev ## the tests to run before a commit: a minute, without R, clusters and whole runs
+quick: $(VENV)/.dev ## the tests to run before a commit: without R, clusters and whole runs
 	$(PYTEST) -m 'not slow and not r and not cluster' $(ARGS)
 
 test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need, R included where that is possible, and run them
