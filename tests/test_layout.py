@@ -5,10 +5,11 @@ import functools
 import re
 from pathlib import Path
 
-import datasets
+import networkx
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("scvi_core", "baselines", "datasets", "experiments", "r_env")
+import datasets
+from tests.arrows import PACKAGES, ROOT, SOURCES, graph, nodes
+
 MAY_IMPORT = {
     "scvi_core": set(),
     "datasets": {"scvi_core"},
@@ -16,13 +17,6 @@ MAY_IMPORT = {
     "r_env": set(),
     "experiments": {"datasets", "baselines", "scvi_core", "r_env"},
 }
-SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-
-
-@functools.cache
-def nodes(path):
-    """The syntax of a file, whole."""
-    return list(ast.walk(ast.parse(path.read_text())))
 
 
 def imported(path):
@@ -41,6 +35,11 @@ def test_imports_run_one_way():
         wrong[str(path.relative_to(ROOT))] = set(imported(path)) & set(PACKAGES) - {package} - MAY_IMPORT[package]
     assert len(wrong) > 100  # the folders were found
     assert {path: packages for path, packages in wrong.items() if packages} == {}
+
+
+def test_no_import_runs_in_a_circle():
+    assert graph().number_of_edges() > 300
+    assert list(networkx.simple_cycles(graph())) == []
 
 
 @functools.cache
