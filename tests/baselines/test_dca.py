@@ -27,6 +27,7 @@ def trained(simulated):
     return DCA(n_epochs=40).fit(simulated[0])
 
 
+@pytest.mark.slow
 def test_inputs_are_size_normalised_logged_and_scored(simulated, trained):
     X, _ = simulated
     counts = sp.csr_matrix(X)

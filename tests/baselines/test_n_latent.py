@@ -13,7 +13,11 @@ from r_env.bridge import RUnavailable
 ROOT = Path(__file__).parents[2]
 TARGETS = {yaml.safe_load(path.read_text()).get("_target_") for path in (ROOT / "conf" / "method").glob("*.yaml")}
 CLASSES = [get_class(target) for target in sorted(filter(None, TARGETS))]
-LATENT = [cls for cls in CLASSES if "n_latent" in inspect.signature(cls).parameters]
+LATENT = [
+    pytest.param(cls, id=cls.__name__, marks=[pytest.mark.r] if cls.__module__.endswith("_r") else [])
+    for cls in CLASSES
+    if "n_latent" in inspect.signature(cls).parameters
+]
 BATCH = np.array(list("ab") * 10)
 
 
@@ -24,7 +28,7 @@ def counts():
 
 
 @pytest.mark.parametrize("n_latent", [0, 6, 7, 21])
-@pytest.mark.parametrize("cls", LATENT, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", LATENT)
 def test_a_dimension_that_cannot_be_is_refused_in_a_sentence(cls, n_latent):
     few = {name: 2 for name in ("n_epochs", "max_iter") if name in inspect.signature(cls).parameters}
     said = None

@@ -39,6 +39,7 @@ def test_rectangles_of_the_normal_distribution(method, counts):
     assert 0 < error.max() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [None, 0.5])
 def test_all_counts_together_have_probability_one(decay):
     every = np.arange(400)[:, None]

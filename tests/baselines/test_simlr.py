@@ -56,6 +56,7 @@ def test_number_of_clusters_equals_the_package():
     np.testing.assert_allclose(found["K2"], GOLDEN["K2"], atol=1e-8)
 
 
+@pytest.mark.slow
 def test_finds_the_eleven_clusters_of_the_paper_where_there_is_nothing():
     """The random data of Fig 3 and 15, drawn as the authors drew it: SIMLR reports eleven clusters."""
     rng = np.random.RandomState(0)  # the authors' generator: another gives other cells

@@ -128,6 +128,7 @@ class TestAgainstQuadrature:
             assert log_density[cell] == pytest.approx(np.log(evidence), abs=1e-8)
             assert method.loglik(one)[0] == pytest.approx(score - y.sum(), abs=1e-7)
 
+    @pytest.mark.slow
     def test_probability_of_counts(self):
         loglik, error = as_fitted(self.parameters).marginal_loglik(self.counts, n_samples=4000)
         assert error.max() < 0.01

@@ -280,6 +280,7 @@ def values_in(node):
             yield from values_in(node[key])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damage_to_what_a_run_left_breaks_the_page(results, data):

@@ -63,6 +63,7 @@ odd = [None, -1, 0, 3, 1.5, float("nan"), float("inf"), "", "x", "no", "../../x"
 values = st.sampled_from([*odd, "${nothing}", "${..}", "auto"]) | st.text(max_size=5) | st.floats() | st.integers(-9, 9)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), values)
 def test_any_value_for_any_setting_is_taken_or_refused_in_a_sentence(composed, prepared, data, value):

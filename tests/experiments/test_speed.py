@@ -120,6 +120,7 @@ def test_parity_is_the_difference_in_percent_and_in_clustering(stand_ins):
         parity.evaluate(SCVI(), adata, SPLIT, SEEDS, peer="missing")
 
 
+@pytest.mark.slow
 def test_without_the_other_program_our_numbers_are_real(monkeypatch):
     """Training in turns is training: the bound is that of `SCVI.fit` in one go."""
     monkeypatch.setattr(speed, "ROUNDS", 1)

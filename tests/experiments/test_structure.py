@@ -164,6 +164,7 @@ def drawn(adata, methods):
     return summary, drawing.figure(summary, cells.assign(arrays=arrays)), arrays
 
 
+@pytest.mark.slow
 def test_figures_of_types_a_coordinate_and_fates(adata):
     methods = {"PCA": PCA(n_latent=3), "SIMLR": Clusterer(), "random latent": RandomLatent()}
     summary, figures, _ = drawn(adata, methods)
@@ -189,6 +190,7 @@ def test_figures_of_types_a_coordinate_and_fates(adata):
     assert published["SIMLR", "n_clusters"] == 11  # of the random data
 
 
+@pytest.mark.slow
 def test_distance_matrices_are_means_over_blocks_in_the_order_of_the_paper(adata):
     _, figures, arrays = drawn(adata, {"PCA": PCA(n_latent=3)})
     rank = {name: i for i, name in enumerate(CORTEX_ORDER)}
@@ -212,6 +214,7 @@ def test_types_with_leading_numbers_are_in_the_order_of_the_numbers():
     assert list(known.values) == ["10GMP", "1Ery", "2Ery", "1Ery"]
 
 
+@pytest.mark.slow
 def test_figures_of_noise_are_by_library_size_and_by_the_clusters_of_simlr(noise):
     _, figures, arrays = drawn(noise, {"SIMLR": Clusterer(), "PCA": PCA(n_latent=3)})
     assert {"tsne_library_size", "graph_library_size", "tsne_simlr_cluster", "distances"} < set(figures)

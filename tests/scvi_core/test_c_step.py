@@ -223,6 +223,7 @@ def check_counts(x, rate, log_theta, log_l=None, logit=None):
             assert a is None or (a.double() - b).abs().max() < OF_TERMS * size, target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theta", [1e-4, 1e-2, 0.3, 1.0, 3.0, 100.0, 1e4, 1e6, None])
 @pytest.mark.parametrize("largest", [0, 8, 10**6])
 @pytest.mark.parametrize("n_cells", [1, 40])

@@ -205,6 +205,7 @@ def test_library_encoder_starts():
     np.testing.assert_allclose(start["offset"] - start["free"], log_size, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_expectations_agree_with_draws(fitted):
     """The answers of `impute`, `normalized`, `library_size`, ... are the means of what `sample` draws from."""
     X = counts()
@@ -288,6 +289,7 @@ def test_importance_weighting_raises_the_bound(fitted):
         fitted.loglik(X, BATCH, return_error=True)
 
 
+@pytest.mark.slow
 def test_the_marginal_likelihood_comes_closer_than_the_importance_weighted_bound(fitted):
     """Fifty draws of q are biased downwards by about half their variance; far more draws of q are the judge."""
     X = counts()
@@ -336,6 +338,7 @@ def test_cells_of_every_chunk_have_draws_of_their_own(fitted, monkeypatch):
     assert np.abs(estimate - estimate.mean()).max() < 4.5 * error.max()
 
 
+@pytest.mark.slow
 def test_the_marginal_likelihood_survives_an_encoder_that_says_nonsense(fitted):
     """The deviation of q overflows in one dimension and vanishes in the other."""
     X = counts()
@@ -398,6 +401,7 @@ def test_anndata(fitted):
         SCVI.from_anndata(adata, layer="counts")
 
 
+@pytest.mark.slow
 def test_first_epoch_loads_little_beside_pytorch():
     """What a user waits for at the first import and the first epoch."""
     code = (
