@@ -28,6 +28,7 @@ OPTIONS = {
     "library_prior": ("per_batch", "pooled"),
     "library_encoder": ("free", "prior", "offset"),
     "init": ("torch", "authors"),
+    "framework": ("torch", "tensorflow"),
     "dropout_on": ("hidden", "input"),
     "sampling": ("shuffle", "blocks", "replacement"),
     "kl_warmup_of": ("all", "z"),
@@ -86,6 +87,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
     n_epochs, batch_size : int
     lr, adam_eps : float
         Step size and epsilon of Adam.
+    framework : {"torch", "tensorflow"}
+        Whose form two things have that the frameworks compute differently: the epsilon of Adam, beside the root of the
+        second moment after its correction for the start at zero or before it (an epsilon of 0.01 is then one of 0.3 at
+        the first step, of 0.03 at the hundredth), and the running variance of batch normalisation, with n - 1 or n.
+        "tensorflow" is version 1, as in the authors' code.
     sampling : {"shuffle", "blocks", "replacement"}
         An epoch is a pass over the cells in random order; one in the order of
         `scvi_core.data.minibatch.in_blocks`, which reads counts on disk a block at a time; or floor(n / batch_size) - 1
@@ -157,6 +163,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         batch_size=128,
         lr=4e-4,
         adam_eps=0.01,
+        framework="torch",
         sampling="shuffle",
         kl_warmup_epochs=None,
         kl_warmup_of="all",
@@ -193,6 +200,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.batch_size = batch_size
         self.lr = lr
         self.adam_eps = adam_eps
+        self.framework = framework
         self.sampling = sampling
         self.kl_warmup_epochs = kl_warmup_epochs
         self.kl_warmup_of = kl_warmup_of

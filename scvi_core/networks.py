@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn.functional import log_softmax, one_hot
+from torch.nn.functional import batch_norm, log_softmax, one_hot
 
 from .likelihood import LIKELIHOODS, Decoded
 from .mmd import draw_features
@@ -35,6 +35,7 @@ class Architecture:
     log_input: bool = True
     batch_norm_momentum: float = 0.01
     batch_norm_eps: float = 1e-3
+    framework: str = "torch"
 
     @property
     def n_covariates(self):
@@ -75,13 +76,38 @@ class Linear(nn.Linear):
         """Nothing: PyTorch would draw them from its global generator, and `skip_init` loads 500 modules to avoid it."""
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation whose running variance is PyTorch's or TensorFlow's.
+
+    The running variance of PyTorch is that of the minibatch as an estimate of the cells', its squares over n - 1
+    (``correction`` 1); TensorFlow's is the variance of the minibatch itself (0).
+    """
+
+    def __init__(self, width, arch):
+        super().__init__(width, eps=arch.batch_norm_eps, momentum=arch.batch_norm_momentum)
+        self.correction = 1 if arch.framework == "torch" else 0
+
+    def forward(self, h):
+        if self.correction == 1 or not self.training:
+            return super().forward(h)
+        self.track(h.mean(dim=0), h.var(dim=0, correction=0), len(h))
+        return batch_norm(h, None, None, self.weight, self.bias, training=True, eps=self.eps)
+
+    @torch.no_grad()
+    def track(self, mean, var, n):
+        """Move the running statistics to the mean and the (plain) variance of a minibatch of n cells."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(var * n / (n - self.correction), self.momentum)
+        self.num_batches_tracked += 1
+
+
 class Hidden(nn.Module):
     """[h, s] -> dense -> batch normalisation -> ReLU."""
 
     def __init__(self, n_in, n_out, arch):
         super().__init__()
         self.linear = Linear(n_in, n_out)
-        self.norm = nn.BatchNorm1d(n_out, eps=arch.batch_norm_eps, momentum=arch.batch_norm_momentum)
+        self.norm = BatchNorm(n_out, arch)
         self.dropout_first = arch.dropout_on == "input"
 
     def forward(self, h, s, mask=None):

@@ -153,10 +153,7 @@ def _normalise(norm, n, h):
     mean = total(h.sum(dim=0)) / n
     centred = h - mean
     var = total(centred.square().sum(dim=0)) / n
-    with torch.no_grad():
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(var * n / (n - 1), norm.momentum)
-        norm.num_batches_tracked += 1
+    norm.track(mean, var, n)
     return centred * (var + norm.eps).rsqrt() * norm.weight + norm.bias
 
 

@@ -43,7 +43,7 @@ class PlainStep:
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
         self.parts = [network] if parts is None else parts
         parameters = [p for part in self.parts for p in part.parameters()]
-        self.optimiser = Adam(parameters, options.lr, options.adam_eps)
+        self.optimiser = Adam(parameters, options.lr, options.adam_eps, network.arch.framework)
 
     @staticmethod
     def refuses(network, cells, options):

@@ -101,7 +101,7 @@ OPTIONS = [
     {"encode_batch": False},
     {"log_input": False},
     {"dropout": 0.0},
-    {"dropout_on": "input"},
+    {"dropout_on": "input", "framework": "tensorflow"},
     {"n_layers": 2},
     {"n_layers": 3, "dropout": 0.4},
     {"n_hidden": 30, "n_latent": 3},

@@ -27,7 +27,10 @@ PARAMETERS = {"n_hidden": 8, "n_latent": 2, "batch_size": 12, "kl_warmup_epochs"
 STEPS = [
     ({}, {}),
     ({}, {"mmd_weight": 1.0}),
-    ({"n_layers": 2, "dispersion": "gene-cell", "dropout_on": "input"}, {"mmd_weight": 1.0, "mmd_kernel": "rbf"}),
+    (
+        {"n_layers": 2, "dispersion": "gene-cell", "dropout_on": "input", "framework": "tensorflow"},
+        {"mmd_weight": 1.0, "mmd_kernel": "rbf"},
+    ),
     ({"likelihood": "nb", "library": "none", "dispersion": "gene-batch"}, {}),
 ]
 FITS = [

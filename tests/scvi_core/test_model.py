@@ -50,7 +50,7 @@ OPTIONS = [
     {"n_layers": 3, "dropout_on": "input", "dispersion": "gene-batch"},
     {"dropout": 0.0},
     {"log_input": False},
-    {"init": "authors"},
+    {"init": "authors", "framework": "tensorflow"},
     {"batch_norm_momentum": 0.1, "batch_norm_eps": 1e-5},
     {"sampling": "replacement"},
     {"kl_warmup_of": "z", "kl_warmup_epochs": 400},
@@ -371,6 +371,20 @@ def test_both_encoders_are_tuned(fitted):
     for name in ("encoder_z", "encoder_l"):
         before, after = (getattr(model.network_, name).mean.weight for model in (fitted, tuned))
         assert not torch.equal(before, after), name
+
+
+def test_an_encoder_is_tuned_with_the_epsilon_of_the_framework():
+    """At its first step Adam moves a weight by lr g / (|g| + eps), with TensorFlow's epsilon by root(1000) as much."""
+    lr, eps, moved = 1e-4, 0.1, {}
+    for framework in ("torch", "tensorflow"):
+        model = small(framework=framework, n_epochs=0, batch_size=128).fit(counts(), BATCH)
+        tuned = model.tune_encoder(counts(seed=3), BATCH, n_epochs=1, lr=lr, adam_eps=eps)
+        before, after = (m.network_.encoder_l.mean.weight.detach().double() for m in (model, tuned))
+        moved[framework] = before - after
+    gradient = moved["torch"] * eps / (lr - moved["torch"].abs())
+    expected = lr * gradient / (gradient.abs() + eps * 1000**0.5)
+    assert gradient.abs().max() > eps
+    torch.testing.assert_close(moved["tensorflow"], expected, rtol=0.05, atol=1e-7)
 
 
 def test_warm_start_continues_to_the_same_bits():

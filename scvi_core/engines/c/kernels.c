@@ -526,11 +526,12 @@ void one_hot(int64_t n, int64_t stride, int64_t start, int64_t n_batches, const 
 }
 
 /* Batch normalisation over n cells, ReLU, dropout: a (n, width) becomes the normalised value, out (n, stride) the
- * result. inverse_sd (width); the running mean and variance move by `momentum`; mask (n, width) or NULL. */
-void norm_forward(int64_t n, int64_t width, int64_t stride, float eps, float momentum, float *restrict a,
-                  const float *restrict weight, const float *restrict bias, float *restrict running_mean,
-                  float *restrict running_var, int64_t *n_tracked, float *restrict inverse_sd, float *restrict out,
-                  const float *mask) {
+ * result. inverse_sd (width); the running mean and variance, squares over n - correction, move by `momentum`; mask
+ * (n, width) or NULL. */
+void norm_forward(int64_t n, int64_t width, int64_t stride, float eps, float momentum, int64_t correction,
+                  float *restrict a, const float *restrict weight, const float *restrict bias,
+                  float *restrict running_mean, float *restrict running_var, int64_t *n_tracked,
+                  float *restrict inverse_sd, float *restrict out, const float *mask) {
     double *restrict mean = calloc(2 * width, sizeof(double)), *restrict var = mean + width;
     *n_tracked += 1;
     for (int64_t i = 0; i < n; i++) {
@@ -547,7 +548,7 @@ void norm_forward(int64_t n, int64_t width, int64_t stride, float eps, float mom
     }
     for (int64_t k = 0; k < width; k++) {
         running_mean[k] += momentum * ((float)mean[k] - running_mean[k]);
-        running_var[k] += momentum * ((float)(var[k] / (n - 1)) - running_var[k]);
+        running_var[k] += momentum * ((float)(var[k] / (n - correction)) - running_var[k]);
         inverse_sd[k] = (float)(1.0 / sqrt(var[k] / n + eps));
     }
     for (int64_t i = 0; i < n; i++) {

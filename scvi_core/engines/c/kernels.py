@@ -15,7 +15,7 @@ SIGNATURES = {  # of the functions in kernels.c, one letter of `TYPES` per argum
     "one_hot": "qqqqpp",
     "sparse_forward": "iqqqqppppppp" + "p",
     "sparse_backward": "iqqqqppppp" + "p",
-    "norm_forward": "qqqffpppppppp" + "p",
+    "norm_forward": "qqqffqpppppppp" + "p",
     "norm_backward": "qqqppppppp" + "p",
     "gaussian_forward": "qqqpppppp" + "p",
     "gaussian_backward": "qqqppppp" + "pf",

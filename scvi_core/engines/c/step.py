@@ -42,7 +42,9 @@ class FusedStep:
 
     def _place_parameters(self):
         vector = self.parameters = ParameterVector(self.network)
-        adam = self.optimiser = Adam(self.network.parameters(), self.options.lr, self.options.adam_eps)
+        adam = self.optimiser = Adam(
+            self.network.parameters(), self.options.lr, self.options.adam_eps, self.network.arch.framework
+        )
         mean, square = torch.zeros_like(vector.values), torch.zeros_like(vector.values)
         adam.mean, adam.square = ([vector.part(moment, p) for p in adam.parameters] for moment in (mean, square))
         self.finite = torch.ones(1, dtype=torch.int32)
@@ -60,7 +62,8 @@ class FusedStep:
             self._passes[n] = Pass(self, Minibatch(self, n))
         loss = self._passes[n].loss_and_gradient(rows, weight_z, weight_l, noise)
         adam.n_steps += 1
-        self._move(adam.lr, 0.9, 0.999, adam.eps, 1 / (1 - 0.9**adam.n_steps), 1 / (1 - 0.999**adam.n_steps))
+        unbias = 1 / (1 - 0.9**adam.n_steps), 1 / (1 - 0.999**adam.n_steps)
+        self._move(adam.lr, 0.9, 0.999, adam.eps_of_step, *unbias)
         return loss if self.finite else loss * math.nan
 
     def counts_of(self, rows):

@@ -79,8 +79,8 @@ def take(rows, cells, x, inputs, codes, log_library, places, log_input, n_batche
 
 @triton.jit
 def _norm_forward(
-    a, weight, bias, running_mean, running_var, n_tracked, inverse_sd, out, mask, n, width, stride, eps, momentum,
-    PADDED: tl.constexpr, HAS_MASK: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    a, weight, bias, running_mean, running_var, n_tracked, inverse_sd, out, mask, n, width, stride, correction, eps,
+    momentum, PADDED: tl.constexpr, HAS_MASK: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     k = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     r = tl.arange(0, ROWS)
@@ -97,7 +97,7 @@ def _norm_forward(
     own = k < width
     old_mean, old_var = tl.load(running_mean + k, mask=own, other=0.0), tl.load(running_var + k, mask=own, other=0.0)
     tl.store(running_mean + k, old_mean + momentum * (mean - old_mean), mask=own)
-    tl.store(running_var + k, old_var + momentum * (var / (n - 1) - old_var), mask=own)
+    tl.store(running_var + k, old_var + momentum * (var / (n - correction) - old_var), mask=own)
     if tl.program_id(0) == 0:
         tl.store(n_tracked, tl.load(n_tracked) + 1)
     inverse = 1.0 / tl.sqrt(var / n + eps)
@@ -114,11 +114,13 @@ def _norm_forward(
         tl.store(out + i * stride + k[None, :], y, mask=inside)
 
 
-def norm_forward(n, width, stride, eps, momentum, a, weight, bias, mean, var, n_tracked, inverse_sd, out, mask):
+def norm_forward(
+    n, width, stride, eps, momentum, correction, a, weight, bias, mean, var, n_tracked, inverse_sd, out, mask
+):
     """Batch normalisation over n cells, ReLU, dropout; see kernels.c."""
     _norm_forward[(triton.cdiv(width, COLUMNS),)](
-        a, weight, bias, mean, var, n_tracked, inverse_sd, out, a if mask is None else mask, n, width, stride, eps,
-        momentum, PADDED=-(-n // ROWS) * ROWS, HAS_MASK=mask is not None, ROWS=ROWS, COLUMNS=COLUMNS,
+        a, weight, bias, mean, var, n_tracked, inverse_sd, out, a if mask is None else mask, n, width, stride,
+        correction, eps, momentum, PADDED=-(-n // ROWS) * ROWS, HAS_MASK=mask is not None, ROWS=ROWS, COLUMNS=COLUMNS,
     )  # fmt: skip
 
 
@@ -207,7 +209,7 @@ def _launch_gaussian(n, width, stride, heads, offset, priors, prior, value, by_v
 
 
 @triton.jit
-def _adam(gradient, mean, square, parameter, powers, loss, n, lr, eps, BLOCK: tl.constexpr):
+def _adam(gradient, mean, square, parameter, powers, loss, n, lr, eps, CORRECTED: tl.constexpr, BLOCK: tl.constexpr):
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = i < n
     unbias = 1.0 / (1.0 - tl.load(powers)).to(tl.float32)
@@ -216,6 +218,8 @@ def _adam(gradient, mean, square, parameter, powers, loss, n, lr, eps, BLOCK: tl
     v, p = tl.load(square + i, mask=inside, other=0.0), tl.load(parameter + i, mask=inside, other=0.0)
     m += 0.1 * (g - m)
     v = 0.999 * v + 0.001 * g * g
+    if not CORRECTED:
+        eps *= tl.sqrt(unbias_square)
     p -= lr * unbias * m / (tl.sqrt(v * unbias_square) + eps)
     tl.store(mean + i, m, mask=inside)
     tl.store(square + i, v, mask=inside)
@@ -224,12 +228,14 @@ def _adam(gradient, mean, square, parameter, powers, loss, n, lr, eps, BLOCK: tl
     tl.store(loss, float("nan"), mask=n_bad > 0)
 
 
-def adam(gradient, mean, square, parameter, powers, loss, lr, eps):
+def adam(gradient, mean, square, parameter, powers, loss, lr, eps, corrected):
     """One step of Adam over all parameters, vectors of one length.
+
+    ``corrected``: whether ``eps`` stands beside the corrected root of ``square`` (see `scvi_core.engines.adam.Adam`).
 
     ``powers``: 0.9^t and 0.999^t, double precision. The first element of ``loss`` becomes nan where a parameter is not
     finite.
     """
     n = len(parameter)
     vectors = gradient, mean, square, parameter
-    _adam[(triton.cdiv(n, PARAMETERS),)](*vectors, powers, loss, n, lr, eps, BLOCK=PARAMETERS)
+    _adam[(triton.cdiv(n, PARAMETERS),)](*vectors, powers, loss, n, lr, eps, CORRECTED=corrected, BLOCK=PARAMETERS)

@@ -69,7 +69,7 @@ class CudaStep:
             self.mean, self.square = torch.zeros_like(vector.values), torch.zeros_like(vector.values)
             self.decays = torch.tensor([0.9, 0.999], dtype=torch.float64)
             self.powers = torch.ones_like(self.decays)  # of the decays, to the number of steps
-        adam = self.optimiser = Adam(network.parameters(), options.lr, options.adam_eps)
+        adam = self.optimiser = Adam(network.parameters(), options.lr, options.adam_eps, network.arch.framework)
         adam.mean, adam.square = ([vector.part(m, p) for p in adam.parameters] for m in (self.mean, self.square))
 
     def current(self):
@@ -258,7 +258,9 @@ class RecordedPass(Pass):
         self.encoder_z.backward(noise.masks_z, noise.eps_z, self.weights[1])
         self._join()
         vectors = (step.parameters.gradient, step.mean, step.square, step.parameters.values)
-        self.batch.kernels.adam(*vectors, step.powers, self.losses, step.options.lr, step.options.adam_eps)
+        adam = step.optimiser
+        corrected = adam.framework == "torch"
+        self.batch.kernels.adam(*vectors, step.powers, self.losses, adam.lr, adam.eps, corrected)
 
     @contextlib.contextmanager
     def _beside(self):

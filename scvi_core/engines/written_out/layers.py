@@ -119,6 +119,7 @@ class Hidden:
             *shape,
             norm.eps,
             norm.momentum,
+            norm.correction,
             self.normalised,
             *parameters,
             *running,

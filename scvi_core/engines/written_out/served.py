@@ -22,6 +22,7 @@ SERVED = {
     "log_input": (True, False),
     "batch_norm_momentum": ANY,
     "batch_norm_eps": ANY,
+    "framework": ("torch", "tensorflow"),
 }
 
 
