@@ -64,7 +64,7 @@ def seeds_of(table):
 def spread_of(table, mark):
     """What ``mark`` ("Bar", "Point") and the line across it stand for."""
     if table["n_seeds"].max() > 1:
-        return f"{mark}: mean over seeds; line: its 95% bootstrap interval."
+        return f"{mark}: mean over seeds; line: its 95% interval."
     return f"{mark}: a single seed, which has no interval."
 
 

@@ -1,13 +1,18 @@
 """The paper's statements about scVI beside other methods, held against the differences that runs have measured."""
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import yaml
 
 from ..loop.provenance import ROOT
 from ..metrics.registry import METRICS
+from .intervals import LEVEL, holm, interval, p_above
 from .numbers import to_float
-from .table import REFERENCE, interval
+from .table import REFERENCE
+
+FEWEST_ALIKE = 5  # seeds that can decide anything where all have the same value: the exact p is then 1/32
 
 
 def read():
@@ -16,7 +21,8 @@ def read():
     Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``datasets``.
     Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with, or
     the row of it that ``of`` names; ``value`` has the ``label`` of one method and a bound that its score lies ``above``
-    or ``below``. ``control`` is the label of one that knows nothing, of which a statement should not hold.
+    or ``below``. ``control`` is the label of one that knows nothing: a statement holds only if it is seen not to hold
+    of that.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
@@ -27,8 +33,8 @@ def answered(runs):
     Parameters
     ----------
     runs : list of dict
-        Those that speak for the settings as they stand: ``experiment``, ``dataset``, ``axes`` and the two tables,
-        ``table`` and ``jobs``, numbers as text.
+        Those that speak for the settings as they stand: ``experiment``, ``dataset``, ``axes`` and ``jobs``, the table
+        with one row per job, numbers as text.
 
     Returns
     -------
@@ -40,11 +46,9 @@ def answered(runs):
         answers = []
         for run in runs:
             concerned = not claim.get("datasets") or run["dataset"].removeprefix("standin_") in claim["datasets"]
-            concerned &= "of" not in claim or claim["of"] in {row["label"] for row in run["table"]}
+            concerned &= "of" not in claim or claim["of"] in {job["label"] for job in run["jobs"]}
             if run["experiment"] == claim["experiment"] and concerned:
-                rows, axes = run["table"], run["axes"]
-                rows = against(rows, run["jobs"], claim["of"], axes) if "of" in claim else rows
-                verdict, words = judge(claim, rows, axes)
+                verdict, words = judge(claim, run["jobs"], run["axes"])
                 answers.append({"run": run, "verdict": verdict, "words": words})
         statements.append(claim | {"answers": answers})
     return statements
@@ -56,110 +60,125 @@ def over_all(answers):
     return "mixed" if len(verdicts) > 1 or "undecided" in verdicts else verdicts.pop() if verdicts else "not run"
 
 
-def judge(claim, rows, axes=()):
+def judge(claim, jobs, axes=()):
     """Whether a statement holds in one run.
 
     Parameters
     ----------
     claim : dict
         One of ``read()``.
-    rows : list of dict
-        The run's table (experiments.report.table.summarise), one dict per line, numbers as text; of `against` for a
-        statement about another row than the reference.
+    jobs : list of dict
+        The run's jobs, numbers as text.
     axes : sequence of str
         Columns of settings; what is found at several of them says at which.
 
     Returns
     -------
     verdict : str
-        "holds" if it holds against every method that was run, "contradicted" if it is contradicted for one,
-        "undecided" if an interval leaves it open or if it would hold of the control as well, "not run" if no method
-        named was run with scVI.
+        "holds" if it holds, each at the 5% level, against every method that was run; "contradicted" if it is
+        contradicted for one of them, at a level of 5% for all of them together (Holm); "undecided" if the seeds leave
+        it open, if there is a single one, or if it would hold of the control as well; "not run" if no method named was
+        run with scVI.
     words : list of str
         What was found for each method named.
     """
     (side,) = {"better", "worse", "like", "value"} & set(claim)
     labels = [claim["value"]["label"]] if side == "value" else claim[side]
-    control, name = claim.get("control"), claim.get("of", REFERENCE)
-    rows = [row for row in rows if row["score"] == claim["score"] and row["label"] in (*labels, control)]
-    rows = [row for row in rows if all(row.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
-    axes = [axis for axis in axes if len({row[axis] for row in rows}) > 1]
-    verdicts, words, telling = [], [], True
-    for row in rows:
-        bound = side == "value"
-        margin = 0.0 if row["label"] == control else claim.get("margin", 0.0)  # ahead of a control is ahead of it
-        verdict, what = _bounded(row, **claim["value"]) if bound else _compare(row, side, margin, name)
-        where = ", ".join(["control"] * (row["label"] == control) + [row[axis] for axis in axes])
-        words.append(f"{row['label']}{where and f' ({where})'}: {what}")
-        if row["label"] != control:
-            verdicts.append(verdict)
-        elif (verdict == "holds") == bound:  # the control keeps the bound, or scVI is not ahead of it
-            telling = False
-    words += [f"{label}: not run" for label in labels if label not in {row["label"] for row in rows}]
+    found = [_found(claim, side, *each) for each in _settings(claim, jobs, [*labels, claim.get("control")], axes)]
+    own, controls = [f for f in found if not f.is_control], [f for f in found if f.is_control]
+    against = dict(zip(map(id, own), holm([f.against for f in own]), strict=True))
+    verdicts = ["contradicted" if against[id(f)] <= LEVEL else f.verdict for f in own]
+    words = [f.words for f in found]
+    words += [f"{label}: not run" for label in labels if label not in {f.label for f in found}]
     verdict = next((v for v in ("contradicted", "undecided", "holds") if v in verdicts), "not run")
-    return "undecided" if verdict == "holds" and not telling else verdict, words
+    told = [f.against <= LEVEL if side == "value" else f.verdict == "holds" for f in controls]
+    blind = not all(told)  # the control may keep the bound too, or scVI is not ahead of it: the score cannot tell
+    return "undecided" if verdict == "holds" and blind else verdict, words
 
 
-def against(rows, jobs, label, axes=()):
-    """The table of a run with differences from the method of another label in ``vs_scvi`` and its interval.
+class Found(NamedTuple):
+    """What the seeds say to a statement about one method at one setting."""
 
-    Parameters
-    ----------
-    rows, jobs : list of dict
-        The run's two tables, numbers as text.
-    label : str
-        What is subtracted, seed by seed.
-    axes : sequence of str
+    label: str
+    is_control: bool
+    verdict: str  # holds, undecided or not run
+    against: float  # p of "it is not contradicted", for this comparison alone
+    words: str
 
-    Returns
-    -------
-    list of dict
-    """
-    done = {}  # by label and setting: {seed: job}
+
+def _settings(claim, jobs, labels, axes):
+    """Each of the labels at each setting that the statement is about: (label, its name in words, own jobs, scVI's)."""
+    jobs = [job for job in jobs if all(job.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
+    settings = {}
     for job in jobs:
-        if job["status"] == "done":
-            done.setdefault((job["label"], *(job[axis] for axis in axes)), {})[job["seed"]] = job
-    rebased = []
-    for row in rows:
-        setting = tuple(row[axis] for axis in axes)
-        own, other = done.get((row["label"], *setting), {}), done.get((label, *setting), {})
-        pairs = [to_float(own[s].get(row["score"])) - to_float(other[s].get(row["score"])) for s in own if s in other]
-        pairs = [pair for pair in pairs if math.isfinite(pair)]
-        low, high = interval(pairs)
-        mean = sum(pairs) / len(pairs) if pairs else math.nan
-        rebased.append(row | {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high})
-    return rebased
+        if job["label"] in (*labels, claim.get("of", REFERENCE)):
+            settings.setdefault(tuple(job[axis] for axis in axes), {}).setdefault(job["label"], []).append(job)
+    told = [n for n in range(len(axes)) if len({setting[n] for setting in settings}) > 1]
+    for setting, groups in settings.items():
+        for label in [label for label in groups if label in labels]:
+            where = ["control"] * (label == claim.get("control")) + [setting[n] for n in told]
+            name = label + (f" ({', '.join(where)})" if where else "")
+            yield label, name, groups[label], groups.get(claim.get("of", REFERENCE), [])
 
 
-def _compare(row, side, margin, name):
-    """Verdict and words on one method, from its difference to scVI (called ``name``) and the interval of that."""
-    mean, low, high = (to_float(row[name]) for name in ("vs_scvi", "vs_scvi_low", "vs_scvi_high"))
-    if not math.isfinite(mean):
-        return "not run", row["status"] if row["status"] != "done" else f"{name} was not run on the same seeds"
-    sign = 1 if METRICS[row["score"]].better == "lower" else -1  # ahead: how far scVI is the better of the two
-    ahead, ends = sign * mean, sorted((sign * low, sign * high))
-    words = f"{name} {'ahead' if ahead > 0 else 'behind'} by {abs(ahead):.3g}"
-    if not all(map(math.isfinite, ends)):
-        return "undecided", f"{words} (one seed, no interval)"
-    low, high = ends if ahead > 0 else (-ends[1], -ends[0])  # of what the word before it says: so much behind
-    words += f" ({_short(low)} to {_short(high)})"
-    if side == "worse":
-        ends = [-ends[1], -ends[0]]
-    if ends[0] > -margin:
-        return "holds", words
-    return ("contradicted" if ends[1] < -margin else "undecided"), words
+def _found(claim, side, label, name, own, reference):
+    """What the jobs of one method (and, beside them, those of scVI) say."""
+    is_control = label == claim.get("control")
+    values = _scores(own, claim["score"])
+    if side == "value":
+        bounds = {end: claim["value"][end] for end in ("above", "below") if end in claim["value"]}
+        return _bounded(label, is_control, name, list(values.values()), _reason(own), **bounds)
+    scvi = claim.get("of", REFERENCE)
+    other = _scores(reference, claim["score"])
+    sign = 1 if METRICS[claim["score"]].better == "lower" else -1  # ahead: how far scVI is the better of the two
+    ahead = np.array([sign * (values[seed] - other[seed]) for seed in values if seed in other])
+    if not ahead.size:
+        reason = f"{scvi} was not run on the same seeds" if values else _reason(own)
+        return Found(label, is_control, "not run", 1.0, f"{name}: {reason}")
+    mean = ahead.mean()
+    words = f"{name}: {scvi} {'ahead' if mean > 0 else 'behind'} by {_short(abs(mean))}"
+    words += _around(np.sign(mean) * ahead if mean else ahead)
+    ahead = -ahead if side == "worse" else ahead
+    margin = 0.0 if is_control else claim.get("margin", 0.0)  # ahead of a control is ahead of it
+    holds = p_above(ahead, -margin) <= LEVEL
+    return Found(label, is_control, "holds" if holds else "undecided", p_above(-ahead, margin), words)
 
 
-def _bounded(row, label, above=-math.inf, below=math.inf):
-    """Verdict and words on the score of one method, from its interval or, with one seed, from the score itself."""
-    mean, low, high = (to_float(row[name]) for name in ("mean", "ci_low", "ci_high"))
-    if not math.isfinite(mean):
-        return "not run", row["status"]
-    low, high = (low, high) if math.isfinite(low) else (mean, mean)
-    words = f"{_short(mean)} ({_short(low)} to {_short(high)})"
-    if above < low and high < below:
-        return "holds", words
-    return ("contradicted" if high <= above or low >= below else "undecided"), words
+def _bounded(label, is_control, name, values, reason, above=-math.inf, below=math.inf):
+    """What the scores of one method say of a bound above or below which they should lie."""
+    if not values:
+        return Found(label, is_control, "not run", 1.0, f"{name}: {reason}")
+    values = np.array(values)
+    words = f"{name}: {_short(values.mean())}{_around(values)}"
+    inside = [p_above(values, above)] if math.isfinite(above) else []
+    inside += [p_above(-values, -below)] if math.isfinite(below) else []
+    outside = [p_above(-values, -above)] if math.isfinite(above) else []
+    outside += [p_above(values, below)] if math.isfinite(below) else []
+    holds = max(inside) <= LEVEL
+    return Found(label, is_control, "holds" if holds else "undecided", min(1, len(outside) * min(outside)), words)
+
+
+def _scores(jobs, score):
+    """{seed: score} of the jobs that were done and have it."""
+    found = {job["seed"]: to_float(job.get(score)) for job in jobs if job["status"] == "done"}
+    return {seed: value for seed, value in found.items() if math.isfinite(value)}
+
+
+def _reason(jobs):
+    """Why there is no score."""
+    undone = dict.fromkeys(f"{job['status']}: {job.get('reason', '')}" for job in jobs if job["status"] != "done")
+    return "; ".join(undone) or "no score"
+
+
+def _around(values):
+    """The interval of a mean in words, or why there is none."""
+    if values.size < 2:
+        return " (one seed, no interval)"
+    if np.ptp(values) == 0:
+        few = values.size < FEWEST_ALIKE
+        return f" (in all {values.size} seeds" + (f", too few to tell: it takes {FEWEST_ALIKE})" if few else ")")
+    low, high = interval(values)
+    return f" ({_short(low)} to {_short(high)})"
 
 
 def _short(value):

@@ -18,9 +18,9 @@ from ..loop.protocol import RUN, WRITTEN, choices
 from ..loop.provenance import ROOT
 from ..loop.store import atomic
 from ..metrics.registry import METRICS
+from .intervals import interval
 from .numbers import number
 from .page import fullest
-from .table import interval
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
 
@@ -81,7 +81,7 @@ HEAD = (
     "",
     "Written by `python -m experiments.deviations` from `conf/protocol/` and the runs on record. Each effect is the",
     "difference between runs that follow the text and runs that follow it in all but this one choice, seed by seed,",
-    "with its 95% bootstrap interval. Methods and scores that a choice leaves as they were are not listed.",
+    "with its 95% interval. Methods and scores that a choice leaves as they were are not listed.",
     "",
 )
 EFFECT_HEAD = (

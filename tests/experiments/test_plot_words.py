@@ -49,5 +49,5 @@ def test_a_figure_is_named_after_the_panel_that_shows_its_data(figure, dataset, 
 
 def test_one_seed_has_no_interval():
     several = pd.DataFrame({"n_seeds": [1, 3]})
-    assert spread_of(several, "Bar") == "Bar: mean over seeds; line: its 95% bootstrap interval."
+    assert spread_of(several, "Bar") == "Bar: mean over seeds; line: its 95% interval."
     assert spread_of(several[:1], "Bar") == "Bar: a single seed, which has no interval."
