@@ -29,7 +29,8 @@ class Store:
         return self.folder / f"{key}{suffix}"
 
     def write(self, record, arrays):
-        """Write arrays, then the record that makes them count; a reader never sees half of either."""
+        """Write arrays, then the record that makes them count and knows what is in them; nobody sees half of either."""
+        record = record | {"arrays": {name: _digest_of_array(array) for name, array in arrays.items()}}
         buffer_path = self.path(record["key"], ".npz")
         if arrays:
             with atomic(buffer_path, "wb") as file:
@@ -114,10 +115,17 @@ class Store:
         return failed
 
     def arrays(self, record):
+        """The arrays of a record; ValueError where they are not those that it was written with."""
         if not record["arrays"]:
             return {}
-        with open(self.path(record["key"], ".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in record["arrays"]}
+        path = self.path(record["key"], ".npz")
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in record["arrays"]}
+        if isinstance(record["arrays"], dict):  # records of earlier versions have the names alone
+            for name, array in arrays.items():
+                if _digest_of_array(array) != record["arrays"][name]:
+                    raise ValueError(f"{name} is not what the record was written with")
+        return arrays
 
 
 def _digest(record):
@@ -126,37 +134,10 @@ def _digest(record):
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-class Claims:
-    """Which jobs are being computed, by any run on the same results: the second to come leaves a job to the first.
-
-    A claim is a lock on one byte of a file; the system drops it when its holder ends, however that happens.
-    """
-
-    def __init__(self, results_dir):
-        path = Path(results_dir) / "records" / ".claims"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(path, "ab")  # noqa: SIM115 -- held as long as the claims
-
-    def take(self, key):
-        """Claim a job; return False where another run has it."""
-        try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError:  # a file system without locks: both may compute the job, to the same result
-            return True
-        return True
-
-    def release(self, key):
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _byte(key))
-
-    def close(self):
-        self.file.close()
-
-
-def _byte(key):
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
+def _digest_of_array(array):
+    """sha256 of type, shape and values."""
+    array = np.asarray(array)
+    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
 
 
 def sweep(results_dir, older_than=1.0):

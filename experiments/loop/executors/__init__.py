@@ -59,9 +59,9 @@ def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults
     defaults
         Of ``resources``.
     """
-    # Who claims a job (store.Claims)? Its node does, by computing it with the local executor; the submitter never: what
-    # it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file system
-    # has no locks between machines, two runs may compute one job, to the same result.
+    # Who claims a job (claims.Claims)? Its node does, by computing it with the local executor; the submitter never:
+    # what it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file
+    # system has no locks between machines, two runs may compute one job, to the same result.
     if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
         raise ValueError(f"executor.threads={defaults['threads']}, executor.n_jobs={n_jobs}: both must be at least 1.")
     asked = {job.key: resources(job, **defaults) for job in jobs}
@@ -105,8 +105,6 @@ def _recorded(job, results_dir):
     return store.read(job.key) is not None
 
 
-def record_failure(job, results_dir, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.0):
-    """The record of a job that could not write its own."""
-    outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": {"total": seconds}}
-    outcome |= {"traceback": log[-4000:], "peak_memory_mb": peak_memory_mb}
-    Store(results_dir, job.experiment).write(job_module.describe(job, threads) | outcome, {})
+def record_failure(job, results_dir, *outcome, **more):
+    """Write the record of a job that could not write its own; the arguments are those of `loop.job.failure`."""
+    Store(results_dir, job.experiment).write(job_module.failure(job, *outcome, **more), {})
