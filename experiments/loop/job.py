@@ -97,7 +97,7 @@ def module_of(target):
 
 
 def check_method(name, config):
-    """Raise ValueError in one sentence where the class of a method does not exist or does not know a parameter."""
+    """Raise ValueError in one sentence where the class of a method does not exist or a parameter will not do."""
     target = config.get("_target_")
     if not target:
         raise ValueError(f"methods.{name} has no _target_: name its class, e.g. _target_: baselines.fa.FA.")
@@ -106,7 +106,13 @@ def check_method(name, config):
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({reason}).") from error
-    check_values(f"methods.{name}", cls, {key: value for key, value in config.items() if not key.startswith("_")})
+    parameters = {key: value for key, value in config.items() if not key.startswith("_")}
+    check_values(f"methods.{name}", cls, parameters)
+    if hasattr(cls, "check_parameters"):
+        try:
+            cls(**parameters).check_parameters()
+        except Exception as error:
+            raise ValueError(f"methods.{name}: {error}") from error
 
 
 def load_dataset(config):

@@ -36,6 +36,8 @@ def check_values(where, function, values):
         is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
         if not isinstance(value, allowed) or is_switch or value != value:
             raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
+        if kind is int and key.startswith("n_") and (value < 0 or value % 1):  # a number of things, in any method
+            raise ValueError(f"{where}.{key}={value!r} will not do: choose a whole number that is not negative.")
 
 
 def check_file_names(config):

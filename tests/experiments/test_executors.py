@@ -167,8 +167,8 @@ def listens(*address):
 
 
 def kill_watcher(pid):
-    """kill -9 of the process that computes a job on its node: the grandparent, which has started the fork server."""
-    psutil.Process(pid).parent().parent().kill()
+    """kill -9 of the process that computes a job on its node: above the job are its guard, the fork server, and it."""
+    psutil.Process(pid).parent().parent().parent().kill()
 
 
 @pytest.fixture(scope="module")
