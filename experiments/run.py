@@ -27,6 +27,7 @@ from .loop.collect import collect
 from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
+from .loop.outcome import why
 from .loop.place import UNFINISHED, clear_unfinished, place
 from .loop.provenance import ROOT
 from .loop.settings import check_file_names, executor
@@ -136,8 +137,9 @@ def _draw(config, records, arrays, source, identity):
             content.to_csv(file, index=False)
     done = jobs.assign(arrays=arrays)
     done = done[done["status"] == "done"]
-    figures, is_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
+    figures, not_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
+    run["notes"] = not_drawn
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
     if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
@@ -156,7 +158,7 @@ def _draw(config, records, arrays, source, identity):
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {path}")
     differing = table.differing(jobs, axes)
-    for sentence in differing:
+    for sentence in [*not_drawn, *differing]:
         print(f"error: {sentence}", file=sys.stderr)
     for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
         print(f"skipped: {', '.join(rows['label'].unique())}: {reason}")
@@ -166,7 +168,7 @@ def _draw(config, records, arrays, source, identity):
     is_empty = not (jobs["status"] == "done").any()
     if is_empty and failed.empty:
         print("error: this run has no result: every job of it was skipped, for the reason above.", file=sys.stderr)
-    return len(failed) + len(differing) + (not is_drawn) + is_empty
+    return len(failed) + len(differing) + len(not_drawn) + is_empty
 
 
 def _for_report(config):
@@ -207,7 +209,7 @@ def _task(config: DictConfig):
     try:
         failures.append(execute(resolve(config), identify(config)))
     except FOR_PEOPLE as error:  # the other jobs of a sweep go on
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {why(error)}", file=sys.stderr)
         failures.append(1)
 
 

@@ -53,9 +53,11 @@ def plain(value):
 
 
 def why(error):
-    """The reason of a record whose job ended with this exception, in words."""
+    """What a run says of an exception: one sentence, without the words of Python where they are none for people."""
     if isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
         code = repr(error.code) if isinstance(error, SystemExit) else ""
         called = "called sys.exit" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
         return f"its code {called}({code}), which ends a program: let it raise an error that says what is wrong instead"
+    if isinstance(error, OSError) and error.filename is not None and str(error).startswith("[Errno "):
+        return f"{error.filename} cannot be read or written ({error.strerror}): make room there, or name another place."
     return f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

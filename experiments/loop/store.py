@@ -1,19 +1,17 @@
 """The record store: one atomic JSON per job, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
 
 import contextlib
-import errno
-import fcntl
+import fnmatch
 import hashlib
 import json
 import os
-import tempfile
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+from scvi_core.files import atomic as files
+
 ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
 
@@ -140,42 +138,21 @@ def _digest_of_array(array):
     return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
 
 
-def sweep(results_dir, older_than=1.0):
-    """Remove the temporary files of writers that were killed; one that is being written is locked and stays."""
-    for path in Path(results_dir).rglob(".*.tmp"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - path.stat().st_mtime > older_than:  # a younger one may be about to be locked
-                path.unlink()
+def sweep(results_dir):
+    """Remove the temporary files of writers that were killed; one that is being written stays."""
+    for folder, _, names in os.walk(results_dir):  # a folder that goes away meanwhile is no error
+        files.sweep(Path(folder, name) for name in fnmatch.filter(names, ".*.tmp"))
 
 
 @contextlib.contextmanager
 def atomic(path, mode):
-    """Open a temporary file beside ``path``; on success flush it to disk and rename it into place.
+    """Open a file that takes the place of ``path`` when the block ends without an error; make the folder for it.
 
     Raises
     ------
-    OSError
-        Names ``path`` where it cannot be written (a full disk, a quota, a folder that is read-only).
+    scvi_core.files.atomic.NotWritten
+        An OSError whose text is one sentence.
     """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(handle, 0o644)
-            yield file
-            file.flush()
-            os.fsync(handle)
-            os.replace(temporary, path)
-    except BaseException as error:
-        if temporary:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            reason = f"{path} cannot be written ({os.strerror(error.errno)}): make room there, or write elsewhere"
-            raise type(error)(error.errno, reason) from error
-        raise
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with files.writing(path, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+        yield file

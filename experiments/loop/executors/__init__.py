@@ -2,7 +2,8 @@
 
 ``local`` computes jobs on this machine. ``slurm`` and ``ray`` hand each job to a node that computes it by ``local``,
 so limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``,
-``why`` and ``cancel`` for ``supervise``, and one yaml.
+``why`` and ``cancel`` for ``supervise``, and one yaml. A module may have ``require()``, which raises OSError where
+something that it needs is missing; a run asks it before it reads anything.
 """
 
 import math
