@@ -10,6 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from scvi_core.data.counts import InvalidCounts, check_batch, check_counts
 
+from .answers import check_answer, check_table
+
 __all__ = ["Method", "Skip", "check_batch", "check_counts"]
 # What a fitted method is asked about counts; `compare` is not among them, it fits the two groups that it is given.
 ANSWERS = ("latent", "impute", "loglik", "marginal_loglik", "sample", "correct", "clusters", "embed")
@@ -29,7 +31,11 @@ class Method(BaseEstimator, ABC):
 
     What a subclass defines is called with checked arguments: ``X`` is a CSR matrix of integer counts without stored
     zeros and empty cells, to be read and not changed, ``batch`` an array of labels or None. A question before `fit`, or
-    about another number of genes, is refused before it gets there.
+    about another number of genes, is refused before it gets there. What it answers is checked as well: dense arrays of
+    finite real numbers of the shapes below (`baselines.answers`), and ``fit`` returns the method itself.
+
+    A class may have ``check_parameters()``, which raises ValueError where a parameter will not do; a run asks it before
+    anything is read.
 
     A capability is a method that is defined; what a method cannot do is left out, not stubbed:
 
@@ -63,11 +69,21 @@ class Method(BaseEstimator, ABC):
         super().__init_subclass__(**options)
         for name in ("fit", *ANSWERS):
             if name in vars(cls):
-                setattr(cls, name, _with_checked_arguments(vars(cls)[name]))
+                setattr(cls, name, _checked(vars(cls)[name]))
+        if "compare" in vars(cls):
+            cls.compare = _with_checked_table(cls.compare)
 
 
-def _with_checked_arguments(function):
-    """``fit``, or an answer of a fitted method, that sees the arguments described in `Method`."""
+def _with_checked_table(compare):
+    @functools.wraps(compare)
+    def checked(self, X, *arguments, **keywords):
+        return check_table(compare(self, X, *arguments, **keywords), X.shape[1])
+
+    return checked
+
+
+def _checked(function):
+    """``fit``, or an answer of a fitted method, that sees the arguments and returns what is described in `Method`."""
     signature, fits = inspect.signature(function), function.__name__ == "fit"
     counts = list(signature.parameters)[1]
 
@@ -76,7 +92,7 @@ def _with_checked_arguments(function):
         given = signature.bind(self, *arguments, **keywords)
         if not fits:
             check_is_fitted(self, "n_features_in_")
-        with _checked(given.arguments[counts]) as X:
+        with _counts(given.arguments[counts]) as X:
             if not fits and X.shape[1] != self.n_features_in_:
                 known = f"the model was fitted to {self.n_features_in_}"
                 raise InvalidCounts(f"There are {X.shape[1]} genes and {known}: pass the same genes.")
@@ -84,10 +100,12 @@ def _with_checked_arguments(function):
             if given.arguments.get("batch") is not None:
                 given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
             if not fits:
-                return function(*given.args, **given.kwargs)
+                return _answer(function.__name__, function(*given.args, **given.kwargs), X.shape)
             self.n_features_in_ = X.shape[1]  # so that a fit may ask its own answers
             try:
-                return function(*given.args, **given.kwargs)
+                if (fitted := function(*given.args, **given.kwargs)) is not self:
+                    raise ValueError(f"fit() returned {type(fitted).__name__}: end it with `return self`.")
+                return self
             except BaseException:
                 vars(self).pop("n_features_in_", None)  # half fitted is not fitted
                 raise
@@ -95,8 +113,16 @@ def _with_checked_arguments(function):
     return checked
 
 
+def _answer(name, answer, shape):
+    if name != "marginal_loglik":
+        return check_answer(name, answer, shape)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        raise ValueError(f"{name}() returned {type(answer).__name__}: return two arrays, (loglik, standard_error).")
+    return tuple(check_answer(name, part, shape) for part in answer)
+
+
 @contextlib.contextmanager
-def _checked(X):
+def _counts(X):
     """Counts, checked once: as long as a call lasts, what it hands on to other methods is known by a mark."""
     if getattr(X, "is_checked", False):
         yield X

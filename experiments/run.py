@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import hydra
@@ -21,9 +22,12 @@ from omegaconf.errors import OmegaConfBaseException
 from datasets.base import content_hash
 
 from .loop import names
+from .loop.claims import alone
+from .loop.collect import collect
 from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
+from .loop.outcome import why
 from .loop.place import UNFINISHED, clear_unfinished, place
 from .loop.provenance import ROOT
 from .loop.settings import check_file_names, executor
@@ -77,8 +81,8 @@ def execute(config, identity=PLAIN):
         else:
             run_jobs(todo, results_dir)
 
-    records = [record for job in jobs if (record := _as_now(store.read(job.key), job))]
-    n_failed = _draw(config, records, store, source, identity)
+    with alone(results_dir):
+        n_failed = _draw(config, *collect(store, jobs), source, identity)
     for record in kept:
         where = ", ".join(map(str, [record["label"], *record["axes"].values(), f"seed {record['seed']}"]))
         print(f"{record['status']}: {where}: {record['reason']} (its earlier record stays)", file=sys.stderr)
@@ -107,18 +111,7 @@ def enumerate_jobs(config, dataset_hash):
     ]
 
 
-def _as_now(record, job):
-    """A stored record under the name and label that the method has in this run."""
-    role = job.config.get("_role_", "method")
-    return record and record | {
-        "method": job.method,
-        "label": job.label,
-        "role": role,
-        "dataset": job.dataset["name"],
-    }
-
-
-def _draw(config, records, store, source, identity):
+def _draw(config, records, arrays, source, identity):
     """Table, figures, run summary and report from the records of this run; return how much failed."""
     experiment, results_dir = config["experiment"], Path(config["results_dir"])
     module = importlib.import_module(experiment["module"])
@@ -142,10 +135,11 @@ def _draw(config, records, store, source, identity):
     for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
-    done = jobs.assign(arrays=[store.arrays(record) for record in records])
+    done = jobs.assign(arrays=arrays)
     done = done[done["status"] == "done"]
-    figures, is_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
+    figures, not_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
+    run["notes"] = not_drawn
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
     if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
@@ -164,14 +158,17 @@ def _draw(config, records, store, source, identity):
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {path}")
     differing = table.differing(jobs, axes)
-    for sentence in differing:
+    for sentence in [*not_drawn, *differing]:
         print(f"error: {sentence}", file=sys.stderr)
     for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
         print(f"skipped: {', '.join(rows['label'].unique())}: {reason}")
     failed = jobs[jobs["status"].isin(["failed", "timeout"])]
     for (status, reason), rows in failed.groupby(["status", "reason"], sort=False):
         print(f"{status}: {', '.join(rows['label'].unique())}: {reason}", file=sys.stderr)
-    return len(failed) + len(differing) + (not is_drawn)
+    is_empty = not (jobs["status"] == "done").any()
+    if is_empty and failed.empty:
+        print("error: this run has no result: every job of it was skipped, for the reason above.", file=sys.stderr)
+    return len(failed) + len(differing) + len(not_drawn) + is_empty
 
 
 def _for_report(config):
@@ -193,13 +190,14 @@ def _distinct(records, name):
 def _require_writable(folder):
     """Fail before any training where results could not be kept."""
     try:
-        with atomic(folder / ".writable", "wb") as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:  # it has no name that another run could meet
             file.write(bytes(ROOM))
-        (folder / ".writable").unlink()
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise PermissionError(
-            f"Results cannot be written to {folder} ({os.strerror(error.errno)}): make room there or set "
-            "results_dir=FOLDER."
+            f"Results cannot be written to {folder} ({error.strerror}): make room there or set results_dir=FOLDER."
         ) from error
 
 
@@ -211,7 +209,7 @@ def _task(config: DictConfig):
     try:
         failures.append(execute(resolve(config), identify(config)))
     except FOR_PEOPLE as error:  # the other jobs of a sweep go on
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {why(error)}", file=sys.stderr)
         failures.append(1)
 
 

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from datasets.io.select import subsample
 
 from .declared import check_found
+from .outcome import check_outcome, plain, why
 from .provenance import code_version, git_commit, machine, versions
 from .settings import check_values
 from .store import Store
@@ -53,6 +54,10 @@ class Job:
     @property
     def label(self):
         return self.config.get("_label_", self.method)
+
+    @property
+    def role(self):
+        return self.config.get("_role_", "method")
 
     @property
     def parameters(self):
@@ -92,7 +97,7 @@ def module_of(target):
 
 
 def check_method(name, config):
-    """Raise ValueError in one sentence where the class of a method does not exist or does not know a parameter."""
+    """Raise ValueError in one sentence where the class of a method does not exist or a parameter will not do."""
     target = config.get("_target_")
     if not target:
         raise ValueError(f"methods.{name} has no _target_: name its class, e.g. _target_: baselines.fa.FA.")
@@ -101,7 +106,13 @@ def check_method(name, config):
     except Exception as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({reason}).") from error
-    check_values(f"methods.{name}", cls, {key: value for key, value in config.items() if not key.startswith("_")})
+    parameters = {key: value for key, value in config.items() if not key.startswith("_")}
+    check_values(f"methods.{name}", cls, parameters)
+    if hasattr(cls, "check_parameters"):
+        try:
+            cls(**parameters).check_parameters()
+        except Exception as error:
+            raise ValueError(f"methods.{name}: {error}") from error
 
 
 def load_dataset(config):
@@ -127,14 +138,14 @@ def run(job, results_dir, threads):
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(threads)
             arrays = _evaluate(job, outcome, details)
-    except Exception as error:
+    except BaseException as error:  # sys.exit() of a method, too, costs its own row and no other
         outcome["status"] = "skipped" if getattr(error, "skip", False) else "failed"
-        outcome["reason"] = f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+        outcome["reason"] = why(error)
         if outcome["status"] == "failed":
             details["traceback"] = traceback.format_exc()
     details["seconds"]["total"] = time.perf_counter() - started
     details["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    record = describe(job, threads=threads) | outcome | details | {"arrays": sorted(arrays)}
+    record = describe(job, threads=threads) | outcome | details
     Store(results_dir, job.experiment).write(record, arrays)
 
 
@@ -149,11 +160,12 @@ def _evaluate(job, outcome, details):
         parameters.setdefault("random_state", job.seeds.fit)
     method = cls(**parameters)
     adata = load_dataset(job.dataset)
-    details["dataset_source"] = json.loads(json.dumps(adata.uns["source"], default=_plain))
+    details["dataset_source"] = json.loads(json.dumps(adata.uns["source"], default=plain))
     clock = time.perf_counter()
-    scores, arrays, facts = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
+    returned = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
+    scores, arrays, facts = check_outcome(job.module, returned)
     check_found(experiment, scores)
     broken = [name for name, value in scores.items() if not math.isfinite(value)]
     outcome.update(scores=scores, facts=facts)
@@ -162,6 +174,12 @@ def _evaluate(job, outcome, details):
     else:
         outcome["status"] = "done"
     return arrays
+
+
+def failure(job, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.0):
+    """The record of a job that could not write its own."""
+    outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": {"total": seconds}}
+    return describe(job, threads) | outcome | {"traceback": log[-4000:], "peak_memory_mb": peak_memory_mb, "arrays": {}}
 
 
 def describe(job, threads):
@@ -175,7 +193,7 @@ def describe(job, threads):
         "dataset_config": job.dataset,
         "method": job.method,
         "label": job.label,
-        "role": job.config.get("_role_", "method"),
+        "role": job.role,
         "method_config": job.config,
         "method_code": code_version(module_of(job.config["_target_"])),
         "experiment_code": code_version(job.module, "evaluate"),
@@ -191,7 +209,6 @@ def describe(job, threads):
         "git_commit": git_commit(),
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "process": os.getpid(),
-        "arrays": [],
     }
 
 
@@ -199,7 +216,3 @@ def _r_session():
     """R's version and packages where this process has used R."""
     bridge = sys.modules.get("r_env.bridge")
     return bridge.session() if bridge else None
-
-
-def _plain(value):
-    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -36,6 +36,8 @@ def check_values(where, function, values):
         is_switch = isinstance(value, bool) and kind in (int, float)  # Python's true is an integer
         if not isinstance(value, allowed) or is_switch or value != value:
             raise ValueError(f"{where}.{key}={value!r} will not do: choose {said or 'a value'}.")
+        if kind is int and key.startswith("n_") and (value < 0 or value % 1):  # a number of things, in any method
+            raise ValueError(f"{where}.{key}={value!r} will not do: choose a whole number that is not negative.")
 
 
 def check_file_names(config):
@@ -69,7 +71,15 @@ def check_jobs(config):
 
 
 def executor(config):
-    """The function that computes jobs, as a file of conf/executor/ names it, with its options, which are checked."""
+    """The function that computes jobs, as a file of conf/executor/ names it, with its options, which are checked.
+
+    Raises
+    ------
+    ValueError
+        In one sentence, where an option will not do.
+    OSError
+        Something that the executor needs is missing.
+    """
     options = dict(config)
     target = options.pop("_target_", None)
     try:
@@ -85,4 +95,6 @@ def executor(config):
     for name in ("n_jobs", "memory_gb"):
         if options.get(name, "auto") != "auto" and not isinstance(options[name], int | float):
             raise ValueError(f"executor.{name}={options[name]!r} will not do: choose a number, or auto.")
+    if require := getattr(inspect.getmodule(run_jobs), "require", None):
+        require()
     return functools.partial(run_jobs, **options)

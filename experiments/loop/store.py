@@ -1,19 +1,17 @@
 """The record store: one atomic JSON per job, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
 
 import contextlib
-import errno
-import fcntl
+import fnmatch
 import hashlib
 import json
 import os
-import tempfile
-import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 
-UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
+from scvi_core.files import atomic as files
+
 ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
 
@@ -29,7 +27,8 @@ class Store:
         return self.folder / f"{key}{suffix}"
 
     def write(self, record, arrays):
-        """Write arrays, then the record that makes them count; a reader never sees half of either."""
+        """Write arrays, then the record that makes them count and knows what is in them; nobody sees half of either."""
+        record = record | {"arrays": {name: _digest_of_array(array) for name, array in arrays.items()}}
         buffer_path = self.path(record["key"], ".npz")
         if arrays:
             with atomic(buffer_path, "wb") as file:
@@ -114,10 +113,17 @@ class Store:
         return failed
 
     def arrays(self, record):
+        """The arrays of a record; ValueError where they are not those that it was written with."""
         if not record["arrays"]:
             return {}
-        with open(self.path(record["key"], ".npz"), "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in record["arrays"]}
+        path = self.path(record["key"], ".npz")
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in record["arrays"]}
+        if isinstance(record["arrays"], dict):  # records of earlier versions have the names alone
+            for name, array in arrays.items():
+                if _digest_of_array(array) != record["arrays"][name]:
+                    raise ValueError(f"{name} is not what the record was written with")
+        return arrays
 
 
 def _digest(record):
@@ -126,75 +132,27 @@ def _digest(record):
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-class Claims:
-    """Which jobs are being computed, by any run on the same results: the second to come leaves a job to the first.
-
-    A claim is a lock on one byte of a file; the system drops it when its holder ends, however that happens.
-    """
-
-    def __init__(self, results_dir):
-        path = Path(results_dir) / "records" / ".claims"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(path, "ab")  # noqa: SIM115 -- held as long as the claims
-
-    def take(self, key):
-        """Claim a job; return False where another run has it."""
-        try:
-            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _byte(key))
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError:  # a file system without locks: both may compute the job, to the same result
-            return True
-        return True
-
-    def release(self, key):
-        with contextlib.suppress(OSError):
-            fcntl.lockf(self.file, fcntl.LOCK_UN, 1, _byte(key))
-
-    def close(self):
-        self.file.close()
+def _digest_of_array(array):
+    """sha256 of type, shape and values."""
+    array = np.asarray(array)
+    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
 
 
-def _byte(key):
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
-
-
-def sweep(results_dir, older_than=1.0):
-    """Remove the temporary files of writers that were killed; one that is being written is locked and stays."""
-    for path in Path(results_dir).rglob(".*.tmp"):
-        with contextlib.suppress(OSError), open(path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if time.time() - path.stat().st_mtime > older_than:  # a younger one may be about to be locked
-                path.unlink()
+def sweep(results_dir):
+    """Remove the temporary files of writers that were killed; one that is being written stays."""
+    for folder, _, names in os.walk(results_dir):  # a folder that goes away meanwhile is no error
+        files.sweep(Path(folder, name) for name in fnmatch.filter(names, ".*.tmp"))
 
 
 @contextlib.contextmanager
 def atomic(path, mode):
-    """Open a temporary file beside ``path``; on success flush it to disk and rename it into place.
+    """Open a file that takes the place of ``path`` when the block ends without an error; make the folder for it.
 
     Raises
     ------
-    OSError
-        Names ``path`` where it cannot be written (a full disk, a quota, a folder that is read-only).
+    scvi_core.files.atomic.NotWritten
+        An OSError whose text is one sentence.
     """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(handle, 0o644)
-            yield file
-            file.flush()
-            os.fsync(handle)
-            os.replace(temporary, path)
-    except BaseException as error:
-        if temporary:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        if isinstance(error, OSError) and error.errno in UNWRITABLE:
-            reason = f"{path} cannot be written ({os.strerror(error.errno)}): make room there, or write elsewhere"
-            raise type(error)(error.errno, reason) from error
-        raise
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with files.writing(path, mode, **({} if "b" in mode else {"encoding": "utf-8"})) as file:
+        yield file

@@ -2,9 +2,10 @@
 
 import importlib
 import json
-import sys
 import traceback
 from pathlib import Path
+
+from scvi_core.files.atomic import NotWritten
 
 from ..loop.names import as_file_name
 from ..loop.store import atomic
@@ -18,8 +19,8 @@ FORMATS = (
 def draw(experiment, summary, done, results_dir, stem):
     """Draw and save the figures of a run in the place of those that it had before.
 
-    What cannot be drawn takes nothing else of the run with it: it is said in a sentence on standard error, and there
-    are no figures then.
+    A figure that cannot be drawn takes nothing else with it, no other figure and nothing of the run: a sentence stands
+    in its place.
 
     Parameters
     ----------
@@ -35,26 +36,35 @@ def draw(experiment, summary, done, results_dir, stem):
     -------
     files : list of str
         Names of the figures, without an ending.
-    is_whole : bool
-        Whether all was drawn.
+    failures : list of str
+        A sentence for each that there is not.
+
+    Raises
+    ------
+    scvi_core.files.atomic.NotWritten
+        The folder takes no file: then there is no place for anything else either.
     """
-    folder, files, is_whole = results_dir / "figures", [], True
+    folder, files, failures = results_dir / "figures", [], []
     before = _before(results_dir / "runs" / f"{stem}.json")
-    try:
-        figures = _figures(experiment, summary, done) if len(done) else {}
-        for name, figure in figures.items():
-            if not hasattr(figure, "data"):
-                raise TypeError(f"the figure {name!r} has no data: end with return figure.finish(alt, data)")
-        files = [_save(figure, folder, f"{stem}_{as_file_name(name)}") for name, figure in figures.items()]
-    except Exception as error:  # of the code of whoever wrote the figure, nearly anything
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
-        print(f"error: the figures of {experiment} cannot be drawn: {reason}.", file=sys.stderr)
-        files, is_whole = [], False
+
+    def attempt(what, call, *arguments):
+        try:
+            return call(*arguments)
+        except NotWritten:
+            raise
+        except (Exception, SystemExit) as error:  # of the code of whoever wrote the figure, nearly anything
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
+            failures.append(f"{what} of {experiment} cannot be drawn: {reason}.")
+
+    figures = (attempt("the figures", _figures, experiment, summary, done) if len(done) else None) or {}
+    for name, figure in figures.items():
+        files.append(attempt(f"the figure {name!r}", _save, figure, folder, f"{stem}_{as_file_name(name)}"))
+    files = [name for name in files if name]
     for name in set(before) - set(files):
         for suffix in (".png", ".pdf", ".csv"):
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
-    return files, is_whole
+    return files, failures
 
 
 def _before(path):
@@ -75,10 +85,12 @@ def _figures(experiment, summary, done):
     if found is None:
         print(f"Figure: none, there is no module {module}.")
         return {}
-    return importlib.import_module(module).figure(summary, done)
+    return dict(importlib.import_module(module).figure(summary, done))
 
 
 def _save(figure, folder, name):
+    if not hasattr(figure, "data"):
+        raise TypeError("it has no data, end with return figure.finish(alt, data)")
     for suffix, options in FORMATS:
         with atomic(folder / f"{name}{suffix}", "wb") as file:
             figure.savefig(file, format=suffix[1:], **options)

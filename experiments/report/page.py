@@ -106,7 +106,7 @@ def _summary(file, results_dir):
     if stem != file.stem or any(Path(name).name != name for name in run.get("figures") or []):
         raise ValueError("it speaks of files that are not its own")
     names = {key: str(config[key]["name"]) for key in ("experiment", "dataset", "protocol")}
-    notes, source = [], run.get("source") or {}
+    notes, source = list(run.get("notes") or []), run.get("source") or {}
     tag, flip = run.get("tag", ""), config.get("flip") or []
     run_id = _section(stem, **names, tag=tag, file=run.get("file"), stand_in_for=_stand_in(config, source))
     jobs, table = _table(results_dir, f"{stem}_jobs", JOBS, notes), _table(results_dir, stem, ROWS, notes)

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
+import threading
 import time
 
 import numpy as np
@@ -41,17 +41,53 @@ class Aborts(Identity):
         os.abort()
 
 
+def let_go():
+    """Start a process that ignores polite requests, in a session of its own, whose parent ends; return its id."""
+    script = "trap '' TERM; sleep 600 >/dev/null 2>&1 & echo $!"
+    return int(subprocess.check_output(["setsid", "sh", "-c", script]))
+
+
+class Leaves(Noise):
+    """Leaves a process and a thread behind, and is done."""
+
+    def __init__(self, pid_file="", random_state=0):
+        self.pid_file = pid_file
+        self.scale = 1.0
+        self.random_state = random_state
+
+    def fit(self, X, batch=None):
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        with open(self.pid_file, "w") as file:
+            file.write(str(let_go()))
+        return self
+
+
+class Exits(Identity):
+    def fit(self, X, batch=None):
+        raise SystemExit(3)
+
+
+class Quits(Identity):
+    def fit(self, X, batch=None):
+        os._exit(0)
+
+
+class Interrupts(Identity):
+    def fit(self, X, batch=None):
+        raise KeyboardInterrupt
+
+
 class Hangs(Identity):
-    """Starts a child that outlives a polite request, and waits for ever."""
+    """Starts a process that outlives a polite request, and waits for ever."""
 
     def __init__(self, pid_file=""):
         self.pid_file = pid_file
 
     def fit(self, X, batch=None):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        child = let_go()
         with open(self.pid_file, "w") as file:
-            file.write(f"{os.getpid()} {child.pid}")
+            file.write(f"{os.getpid()} {child}")
         time.sleep(600)
 
 

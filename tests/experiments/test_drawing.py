@@ -26,9 +26,9 @@ def draw(tmp_path, monkeypatch):
 
     def call(figure):
         modules[NAMES[-1]].figure = figure
-        files, is_whole = drawing.draw("theirs.sizes", None, pd.DataFrame({"x": [1]}), tmp_path, "sizes_mine")
+        files, failures = drawing.draw("theirs.sizes", None, pd.DataFrame({"x": [1]}), tmp_path, "sizes_mine")
         (tmp_path / "runs" / "sizes_mine.json").write_text(json.dumps({"figures": files}))
-        return files, is_whole, {path.name for path in (tmp_path / "figures").iterdir()}
+        return files, failures, {path.name for path in (tmp_path / "figures").iterdir()}
 
     return call
 
@@ -50,25 +50,30 @@ def files(*names):
 
 
 def test_figures_of_a_later_run_replace_those_of_the_earlier(draw):
-    assert draw(good("a", "b")) == (["sizes_mine_a", "sizes_mine_b"], True, files("a", "b"))
-    assert draw(good("b")) == (["sizes_mine_b"], True, files("b"))
+    assert draw(good("a", "b")) == (["sizes_mine_a", "sizes_mine_b"], [], files("a", "b"))
+    assert draw(good("b")) == (["sizes_mine_b"], [], files("b"))
 
 
-def test_what_cannot_be_drawn_is_said_with_its_place(draw, capsys):
+@pytest.mark.parametrize("error", [KeyError("zero_share"), SystemExit(3)])
+def test_what_cannot_be_drawn_is_said_with_its_place(draw, error):
     def broken(table, records):
-        raise KeyError("zero_share")
+        raise error
 
     draw(good("a"))
-    assert draw(broken) == ([], False, set())  # no picture of an earlier run beside the newer table
-    said = capsys.readouterr().err
-    assert said.startswith(
-        "error: the figures of theirs.sizes cannot be drawn: KeyError: 'zero_share' (test_drawing.py, line"
-    )
+    drawn, (said,), there = draw(broken)
+    assert (drawn, there) == ([], set())  # no picture of an earlier run beside the newer table
+    kind = type(error).__name__
+    assert said.startswith(f"the figures of theirs.sizes cannot be drawn: {kind}: {error} (test_drawing.py, line")
+    assert draw(lambda table, records: None)[1][0].startswith("the figures of theirs.sizes cannot be drawn: TypeError")
 
 
-def test_a_figure_that_was_not_finished_is_refused_before_it_is_saved(draw, capsys):
-    assert draw(lambda table, records: {"a": __import__("matplotlib").figure.Figure()}) == ([], False, set())
-    assert "the figure 'a' has no data: end with return figure.finish(alt, data)" in capsys.readouterr().err
+def test_one_figure_that_cannot_be_drawn_takes_no_other_with_it(draw):
+    def figure(table, records):
+        return good("a")(table, records) | {"b": __import__("matplotlib").figure.Figure()} | good("c")(table, records)
+
+    drawn, (said,), there = draw(figure)
+    assert (drawn, there) == (["sizes_mine_a", "sizes_mine_c"], files("a", "c"))
+    assert said.startswith("the figure 'b' of theirs.sizes cannot be drawn: TypeError: it has no data, end with return")
 
 
 @pytest.mark.parametrize("experiment", ["experiments.parity", "their_experiment"])

@@ -52,7 +52,8 @@ def test_what_cannot_be_asked_for_is_said(own):
 
 
 @pytest.mark.parametrize("name", ["local", "slurm", "ray"])
-def test_the_address_in_users_own_configurations_is_the_same_executor(name):
+def test_the_address_in_users_own_configurations_is_the_same_executor(name, monkeypatch):
+    monkeypatch.setattr(f"experiments.loop.executors.{name}.require", lambda: None, raising=False)
     found = executor({"_target_": f"experiments.executors.{name}.run_cells", "threads": 2})
     assert found.func is importlib.import_module(f"experiments.loop.executors.{name}").run_jobs
     assert found.keywords == {"threads": 2}
@@ -137,8 +138,11 @@ def test_what_is_missing_is_said_in_one_sentence(name, tmp_path, monkeypatch):
     package = {"slurm": "submitit", "ray": "ray"}[name]
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, package, None)
-        with pytest.raises(OSError, match=rf"executor={name} needs {package}, which is not installed: pip install"):
+        missing = rf"executor={name} needs {package}, which is not installed: pip install"
+        with pytest.raises(OSError, match=missing):
             run_jobs([job()], tmp_path)
+        with pytest.raises(OSError, match=missing):  # before anything is read
+            executor({"_target_": f"experiments.loop.executors.{name}.run_jobs"})
     if name == "slurm" and importlib.util.find_spec("submitit"):
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(OSError, match="executor=slurm needs Slurm's sbatch, which is not on this machine"):
@@ -167,8 +171,8 @@ def listens(*address):
 
 
 def kill_watcher(pid):
-    """kill -9 of the process that computes a job on its node: the grandparent, which has started the fork server."""
-    psutil.Process(pid).parent().parent().kill()
+    """kill -9 of the process that computes a job on its node: above the job are its guard, the fork server, and it."""
+    psutil.Process(pid).parent().parent().parent().kill()
 
 
 @pytest.fixture(scope="module")

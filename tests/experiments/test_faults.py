@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from command_line import command
 
+from experiments.loop.claims import Claims
 from experiments.loop.settings import check_file_names
-from experiments.loop.store import Claims, Store
+from experiments.loop.store import Store
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,9 +55,25 @@ def compute(tmp_path, small_h5ad):
     return compute
 
 
+def assert_ended(pid_file):
+    """No process of those in the file goes on, at the latest in a moment."""
+    pids = [int(pid) for pid in pid_file.read_text().split()]
+    assert pids
+    deadline = time.monotonic() + 5
+    while left := [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 def test_a_failure_costs_one_row(compute):
-    records = compute("Raises", "Aborts", "NotANumber", "Infinite", "CannotImpute", "Absent", "Noise")
+    odd = ("Exits", "Quits", "Interrupts")
+    records = compute("Raises", "Aborts", "NotANumber", "Infinite", "CannotImpute", "Absent", "Noise", *odd)
+    ended = {name: records.pop(name) for name in odd}
+    assert {record["status"] for record in ended.values()} == {"failed"}
+    assert ended["Exits"]["reason"].startswith("its code called sys.exit(3), which ends a program: let it raise")
+    assert ended["Interrupts"]["reason"].startswith("its code raised KeyboardInterrupt")
+    assert ended["Quits"]["reason"] == "the process ended without a result: exit code 0 (os._exit?)"
     assert {name: record["status"] for name, record in records.items()} == {
         "Raises": "failed",
         "Aborts": "failed",
@@ -101,8 +118,33 @@ def test_a_hang_ends_with_all_its_children(compute, tmp_path):
     assert time.monotonic() - started < 60
     assert record["status"] == "timeout"
     assert "executor.timeout_minutes" in record["reason"]
-    for pid in map(int, pids.read_text().split()):
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    assert_ended(pids)
+
+
+@pytest.mark.slow
+def test_what_a_finished_job_leaves_running_ends_with_it(compute, tmp_path):
+    record = compute("Leaves", pid_file=str(tmp_path / "pids"))["Leaves"]
+    assert record["status"] == "done"
+    assert record["seconds"]["total"] < 60  # it waits for no thread either
+    assert_ended(tmp_path / "pids")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["guard", "job"])
+def test_a_killed_process_of_a_job_leaves_nothing_running(compute, tmp_path, victim):
+    pids = tmp_path / "pids"
+
+    def strike():
+        while not (pids.exists() and len(pids.read_text().split()) == 2):
+            time.sleep(0.05)
+        time.sleep(0.5)  # in which the run looks at what there is
+        job = psutil.Process(int(pids.read_text().split()[0]))
+        (job.parent() if victim == "guard" else job).kill()
+
+    threading.Thread(target=strike, daemon=True).start()
+    record = compute("Hangs", pid_file=str(pids))["Hangs"]
+    assert record["reason"] == "the process died: signal SIGKILL"
+    assert_ended(pids)
 
 
 @pytest.mark.slow
@@ -123,7 +165,7 @@ def test_the_seed_of_a_method_comes_from_the_cell(compute):
 
 @pytest.fixture
 def interrupted(tmp_path, small_h5ad):
-    """The whole command, struck by a signal in the middle of a job; then the same command without that job."""
+    """The whole command, struck by a signal in the middle of its last job; what it had finished is on record."""
     here, pids, conf = Path(__file__).parent, tmp_path / "pids", tmp_path / "conf" / "method"
     conf.mkdir(parents=True)
     (conf / "hangs.yaml").write_text(f"_target_: planted.Hangs\npid_file: {pids}\n")
@@ -131,15 +173,12 @@ def interrupted(tmp_path, small_h5ad):
     command += ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", "experiment.axes.corruption=[uniform]"]
     command += ["~methods.scvi", "~methods.scvi_offset", "~methods.fa", "~methods.pca"]
     command += ["~methods.zifa", "~methods.zinbwave", "~methods.magic", "~methods.biscuit"]
-    command += [f"results_dir={tmp_path / 'results'}"]
+    command += ["+method@methods.hangs=hangs", "executor.n_jobs=1"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parents[1]), str(here)])}
-    options = {"cwd": tmp_path, "env": environment, "text": True}
+    options = {"cwd": tmp_path, "env": environment, "text": True, "start_new_session": True}
 
     def strike(number):
-        process = subprocess.Popen(
-            [*command, "+method@methods.hangs=hangs", "executor.n_jobs=1"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, **options,
-        )  # fmt: skip
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
         deadline = time.monotonic() + 240
         while not (pids.exists() and len(pids.read_text().split()) == 2):
             assert process.poll() is None, process.stderr.read()
@@ -147,26 +186,24 @@ def interrupted(tmp_path, small_h5ad):
             time.sleep(0.1)
         process.send_signal(number)
         _, errors = process.communicate(timeout=180)
-        for pid in map(int, pids.read_text().split()):
-            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-        again = subprocess.run(command, capture_output=True, check=False, **options)
-        assert again.returncode == 0, again.stderr
-        assert not list((tmp_path / "results").rglob("*.damaged"))
-        return process.returncode, errors, again.stdout
+        assert_ended(pids)
+        store = Store(tmp_path / "results", "imputation")
+        keys = [path.stem for path in store.folder.glob("*.json")]
+        assert len(keys) == 3
+        assert all(map(store.is_final, keys))
+        return process.returncode, errors
 
     return strike
 
 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_children_and_keeps_the_store(interrupted):
-    code, errors, again = interrupted(signal.SIGINT)
+    code, errors = interrupted(signal.SIGINT)
     assert code == 130
     assert "the same command resumes" in errors
-    assert "3 jobs, 3 on record, 0 to compute" in again
 
 
 @pytest.mark.slow
-def test_a_killed_run_takes_its_cells_with_it_and_keeps_what_is_finished(interrupted):
-    code, _, again = interrupted(signal.SIGKILL)
+def test_a_killed_run_takes_its_jobs_with_it_and_keeps_what_is_finished(interrupted):
+    code, _ = interrupted(signal.SIGKILL)
     assert code == -signal.SIGKILL
-    assert "3 jobs, 3 on record, 0 to compute" in again

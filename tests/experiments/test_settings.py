@@ -100,6 +100,12 @@ def test_any_value_for_any_setting_is_taken_or_refused_in_a_sentence(composed, p
         ("executor.timeout_minutes", None, r"executor\.timeout_minutes=None will not do"),
         ("methods.pca.n_latent", "10", r"methods\.pca\.n_latent='10' will not do: choose a number"),
         ("methods.pca.n_latent", None, r"methods\.pca\.n_latent=None will not do: choose a number"),
+        (
+            "methods.scvi.n_epochs",
+            -1,
+            r"methods\.scvi\.n_epochs=-1 will not do: choose a whole number that is not nega",
+        ),
+        ("methods.fa.n_latent", 2.5, r"methods\.fa\.n_latent=2\.5 will not do: choose a whole number"),
         ("methods.scvi.lr", float("nan"), r"methods\.scvi\.lr=nan will not do: choose a number"),
         ("experiment.axes.corruption", "uniform", r"axes\.corruption=uniform: give a list of different values"),
         ("experiment.axes.corruption", ["uniform", "uniform"], r"give a list of different values"),
@@ -146,6 +152,15 @@ def test_a_parameter_that_states_its_types_is_left_to_the_method():
     check_values("here", load, {"n_genes": None, "path": 3, "anything": "x"})
     with pytest.raises(ValueError, match=r"here\.seed='2' will not do: choose a number"):
         check_values("here", load, {"seed": "2"})
+
+
+def test_a_method_that_checks_its_parameters_is_asked(monkeypatch):
+    def check_parameters(self):
+        raise ValueError(f"FA(n_latent={self.n_latent}) will not do: take 3.")
+
+    monkeypatch.setattr("baselines.fa.FA.check_parameters", check_parameters, raising=False)
+    with pytest.raises(ValueError, match=r"methods\.fa: FA\(n_latent=4\) will not do: take 3\."):
+        check_method("fa", {"_target_": "baselines.fa.FA", "n_latent": 4})
 
 
 def test_a_whole_number_as_default_does_not_forbid_a_fraction(prepared):

@@ -2,7 +2,8 @@
 
 ``local`` computes jobs on this machine. ``slurm`` and ``ray`` hand each job to a node that computes it by ``local``,
 so limits, crashes and claims mean the same everywhere. A further engine is one module with ``submit``, ``states``,
-``why`` and ``cancel`` for ``supervise``, and one yaml.
+``why`` and ``cancel`` for ``supervise``, and one yaml. A module may have ``require()``, which raises OSError where
+something that it needs is missing; a run asks it before it reads anything.
 """
 
 import math
@@ -59,9 +60,9 @@ def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults
     defaults
         Of ``resources``.
     """
-    # Who claims a job (store.Claims)? Its node does, by computing it with the local executor; the submitter never: what
-    # it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file system
-    # has no locks between machines, two runs may compute one job, to the same result.
+    # Who claims a job (claims.Claims)? Its node does, by computing it with the local executor; the submitter never:
+    # what it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file
+    # system has no locks between machines, two runs may compute one job, to the same result.
     if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
         raise ValueError(f"executor.threads={defaults['threads']}, executor.n_jobs={n_jobs}: both must be at least 1.")
     asked = {job.key: resources(job, **defaults) for job in jobs}
@@ -105,8 +106,6 @@ def _recorded(job, results_dir):
     return store.read(job.key) is not None
 
 
-def record_failure(job, results_dir, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.0):
-    """The record of a job that could not write its own."""
-    outcome = {"status": status, "reason": reason, "scores": {}, "facts": {}, "seconds": {"total": seconds}}
-    outcome |= {"traceback": log[-4000:], "peak_memory_mb": peak_memory_mb}
-    Store(results_dir, job.experiment).write(job_module.describe(job, threads) | outcome, {})
+def record_failure(job, results_dir, *outcome, **more):
+    """Write the record of a job that could not write its own; the arguments are those of `loop.job.failure`."""
+    Store(results_dir, job.experiment).write(job_module.failure(job, *outcome, **more), {})

@@ -3,11 +3,10 @@
 A crash in R or C, a hang or an exhausted memory costs one row of the table, not the run.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 import warnings
 
@@ -15,8 +14,9 @@ import psutil
 from tqdm import tqdm
 
 from .. import job as job_module
-from ..store import Claims, Store
-from . import record_failure, resources
+from ..claims import Claims
+from ..store import Store
+from . import guard, record_failure, resources
 
 # Imported once, by the server that jobs are forked from: everything slow that a job or the main module imports.
 PRELOAD = [
@@ -28,7 +28,6 @@ PRELOAD = [
     "experiments.report.page",
 ]
 POLL_SECONDS = 0.1
-STOP_SECONDS = 5.0
 
 
 def run_jobs(jobs, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120, memory_gb="auto", verbose=True):
@@ -87,20 +86,24 @@ def run_jobs(jobs, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120
                         bar.update()
         finally:
             for child in running:
+                child.process.terminate()  # all at once, then one after the other
+            for child in running:
                 child.stop()
             claims.close()
 
 
 class _Child:
-    """A running job, its log, its peak memory."""
+    """A running job below its guard, its log, its peak memory."""
 
     def __init__(self, context, job, store, results_dir, asked):
         self.job, self.store, self.results_dir, self.asked = job, store, results_dir, asked
         self.title = f"{job.label} {'/'.join(map(str, job.axes.values()))} seed {job.seed}"
         self.log = store.path(job.key, ".log")
-        self.started, self.peak = time.monotonic(), 0
+        self.started, self.peak, self.below = time.monotonic(), 0, []
         store.path(job.key).unlink(missing_ok=True)  # an old failure must not be taken for this run's outcome
-        self.process = context.Process(target=_main, args=(job, str(results_dir), asked.cpus, str(self.log)))
+        self.log.write_bytes(b"")  # here, where a folder that takes nothing is said to the user
+        call = job_module.run, (job, str(results_dir), asked.cpus), str(self.log)
+        self.process = context.Process(target=guard.watch, args=call)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # preloaded libraries hold idle threads
             self.process.start()
@@ -108,7 +111,8 @@ class _Child:
     def finished(self):
         """Whether the job has ended, ending it where it is past a limit; then its record is in the store."""
         if self.process.is_alive():
-            self.peak = max(self.peak, _resident(self.process.pid))
+            self.below = _below(self.process.pid) or self.below
+            self.peak = max(self.peak, _resident(self.below))
             minutes, gigabytes = self.asked.timeout_minutes, self.asked.memory_gb
             if time.monotonic() - self.started > minutes * 60:
                 own = "timeout_minutes" in (self.job.config.get("_resources_") or {})
@@ -119,61 +123,55 @@ class _Child:
             else:
                 return False
             return True
-        self.process.join()
+        self.stop()
         if self.store.read(self.job.key) is None:
-            self._record("failed", f"the process died: {_death(self.process.exitcode)}")
+            self._record("failed", _death(self.process.exitcode, self._said()))
         elif self.process.exitcode == 0:
             self.log.unlink(missing_ok=True)
         return True
 
     def stop(self):
-        """End the process and all it started (R included)."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, number)
-            except (ProcessLookupError, PermissionError):
-                self.process.kill()
-            self.process.join(STOP_SECONDS)
-            if not self.process.is_alive() and number == signal.SIGKILL:
-                return
+        """End the job and all that it started (R included)."""
+        self.process.terminate()
+        self.process.join(3 * guard.STOP_SECONDS)
+        self.process.kill()
+        self.process.join()
+        for process in self.below:  # of a guard that was itself killed
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
     def _end(self, status, reason):
         self.stop()
-        self._record(status, reason)
+        if self.store.read(self.job.key) is None:  # what is finished stays, however its process ends
+            self._record(status, reason)
+
+    def _said(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _record(self, status, reason):
-        log = self.log.read_text(errors="replace") if self.log.exists() else ""
         seconds, peak = time.monotonic() - self.started, self.peak / 2**20
-        record_failure(self.job, self.results_dir, self.asked.cpus, status, reason, log, seconds, peak)
+        record_failure(self.job, self.results_dir, self.asked.cpus, status, reason, self._said(), seconds, peak)
 
 
-def _main(job, results_dir, threads, log):
-    """Entry point of the child: its own process group, its output in a file."""
-    os.setsid()
-    threading.Thread(target=_end_with_the_run, daemon=True).start()
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    sys.stdout.flush()
-    os.dup2(file, 1)
-    os.dup2(file, 2)
-    job_module.run(job, results_dir, threads)
-
-
-def _end_with_the_run():
-    """End this job and all it started when the run that asked for it is gone, even if that was killed."""
-    multiprocessing.parent_process().join()
-    os.killpg(0, signal.SIGKILL)
-
-
-def _resident(pid):
-    """Resident bytes of a process and its descendants."""
+def _below(pid):
+    """The processes below a guard: its job and all that this has started."""
     try:
-        process = psutil.Process(pid)
-        return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)])
+        return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
-        return 0
+        return []
 
 
-def _death(exitcode):
+def _resident(processes):
+    """Resident bytes of processes."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+def _death(exitcode, said):
     if exitcode is not None and exitcode < 0:
-        return f"signal {signal.Signals(-exitcode).name}"
-    return f"exit code {exitcode}"
+        return f"the process died: signal {signal.Signals(-exitcode).name}"
+    last = said.strip().rpartition("\n")[2]
+    return f"the process ended without a result: exit code {exitcode}" + (f", {last}" if last else " (os._exit?)")

@@ -1,5 +1,6 @@
 """The Ray executor: every job a task of a Ray cluster, computed on its node by the local executor."""
 
+import importlib.util
 import os
 import socket
 import sys
@@ -34,6 +35,7 @@ def run_jobs(
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
     if not jobs:
         return
+    require()
     engine = _Ray(address, Path(results_dir).resolve(), limits)
     try:
         supervise(engine, jobs, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
@@ -41,17 +43,19 @@ def run_jobs(
         engine.ray.shutdown()
 
 
+def require():
+    """Raise OSError where ray is missing: a run asks before it reads anything."""
+    if importlib.util.find_spec("ray") is None:
+        raise OSError("executor=ray needs ray, which is not installed: pip install -c constraints.txt -e '.[ray]'.")
+
+
 class _Ray:
     poll_seconds = POLL_SECONDS
 
     def __init__(self, address, results_dir, limits):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError as error:
-            raise OSError(
-                "executor=ray needs ray, which is not installed: pip install -c constraints.txt -e '.[ray]'."
-            ) from error
+        import ray
+
         self.ray, self.results_dir, self.limits = ray, results_dir, limits
         environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}}
         try:

@@ -1,5 +1,6 @@
 """The Slurm executor: every job one of Slurm's, submitted with submitit, computed on its node by the local executor."""
 
+import importlib.util
 import math
 import shutil
 import signal
@@ -42,6 +43,7 @@ def run_jobs(
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}
     if not jobs:
         return
+    require()
     with tempfile.TemporaryDirectory(dir=results_dir, prefix=".slurm-", ignore_cleanup_errors=True) as folder:
         more = dict(options or {}) | {"requeue": True}
         more |= {name: value for name, value in {"partition": partition, "account": account}.items() if value}
@@ -49,22 +51,26 @@ def run_jobs(
         supervise(engine, jobs, results_dir, n_jobs=n_jobs, retries=retries, verbose=verbose, gpus=gpus, **limits)
 
 
+def require():
+    """Raise OSError where submitit or Slurm's commands are missing: a run asks before it reads anything."""
+    if importlib.util.find_spec("submitit") is None:
+        raise OSError(
+            "executor=slurm needs submitit, which is not installed: pip install -c constraints.txt -e '.[slurm]'."
+        )
+    missing = [command for command in ("sbatch", "srun", "squeue", "scancel") if not shutil.which(command)]
+    if missing:
+        raise OSError(
+            f"executor=slurm needs Slurm's {missing[0]}, which is not on this machine: start the run on a login "
+            "node of the cluster, or install Slurm's commands (Debian: slurm-client)."
+        )
+
+
 class _Slurm:
     poll_seconds = POLL_SECONDS
 
     def __init__(self, folder, results_dir, limits, options, setup):
-        try:
-            import submitit
-        except ImportError as error:
-            raise OSError(
-                "executor=slurm needs submitit, which is not installed: pip install -c constraints.txt -e '.[slurm]'."
-            ) from error
-        missing = [command for command in ("sbatch", "srun", "squeue", "scancel") if not shutil.which(command)]
-        if missing:
-            raise OSError(
-                f"executor=slurm needs Slurm's {missing[0]}, which is not on this machine: start the run on a login "
-                "node of the cluster, or install Slurm's commands (Debian: slurm-client)."
-            )
+        import submitit
+
         self.results_dir, self.limits, self.setup, self.options = results_dir, limits, setup, options
         self.name = f"jobs-{uuid.uuid4().hex[:10]}"  # of the jobs of this run and no other
         self.executor = submitit.SlurmExecutor(folder=folder)
