@@ -7,6 +7,7 @@ from .scores import OF_LABELS, Score
 from .tasks.data import training_cells
 from .tasks.hashes import array_sha256
 from .tasks.latent import fit_latent
+from .tasks.library import library_from
 from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
@@ -30,7 +31,7 @@ def evaluate(method, adata, protocol, seeds):
         Counts in ``X``, ``obs["label"]``; ``obs["label_4"]``, ``["label_3"]``, ``["label_2"]`` where the labels have
         a hierarchy.
     protocol : mapping
-        ``split`` and ``clustering`` of conf/protocol/.
+        ``split`` and ``clustering`` of conf/protocol/, and of ``scvi`` what `tasks.library` reads.
     seeds : experiments.loop.job.Seeds
 
     Returns
@@ -56,7 +57,9 @@ def evaluate(method, adata, protocol, seeds):
             f"{adata.uns['source']['name']} has {n_labels} cell type(s) among {len(rows)} training cells: clusters "
             "need at least two types, and fewer than cells."
         )
-    latent = fit_latent(method, X, batch=batch if protocol["clustering"]["use_batch"] else None, n_labels=n_labels)
+    others = library_from(method, adata, protocol, rows)
+    given = batch if protocol["clustering"]["use_batch"] else None
+    latent = fit_latent(method, X, batch=given, n_labels=n_labels, **others)
     if getattr(method, "sees_truth", False):
         latent = np.equal.outer(labels, np.unique(labels)).astype(float)  # a corner of its own for every cell type
 

@@ -6,6 +6,7 @@ from scipy.stats import gaussian_kde
 from .metrics.imputation import median_l1
 from .scores import MEDIAN_L1
 from .tasks.hidden import hide
+from .tasks.library import library_from
 
 REQUIRES = "impute"
 SCORES = {"median_l1": MEDIAN_L1._replace(published="median_L1_{corruption}")}
@@ -23,7 +24,7 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
     adata : AnnData
         Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
     protocol : mapping
-        ``split``, ``corruption`` and ``imputation`` of conf/protocol/.
+        ``split``, ``corruption`` and ``imputation`` of conf/protocol/, and of ``scvi`` what `tasks.library` reads.
     seeds : experiments.loop.job.Seeds
     corruption : {"uniform", "binomial"}
 
@@ -38,7 +39,8 @@ def evaluate(method, adata, protocol, seeds, *, corruption):
         Sizes, and the hash of the corrupted matrix: equal for all methods of one seed.
     """
     task = hide(adata, protocol, seeds, corruption)
-    imputed = task.imputed_by(method.fit(task.given(method), batch=task.batch))
+    others = library_from(method, adata, protocol, task.training)
+    imputed = task.imputed_by(method.fit(task.given(method), batch=task.batch, **others))
 
     scores = {"median_l1": median_l1(original=task.original, imputed=imputed)}
     shown = (task.corrupted == 0) & (task.original < DENSITY_LIMIT) & (imputed < DENSITY_LIMIT)

@@ -9,6 +9,7 @@ from .metrics.likelihood import monte_carlo_error, nats_per_cell
 from .scores import Score
 from .tasks.data import take
 from .tasks.hashes import matrix_sha256
+from .tasks.library import library_from
 from .tasks.skipped import NotApplicable
 from .tasks.split import train_test
 
@@ -35,7 +36,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
     adata : AnnData
         Counts in ``X``; ``obs["batch"]`` is handed to the method where it is there.
     protocol : mapping
-        ``split`` and ``likelihood`` of conf/protocol/.
+        ``split`` and ``likelihood`` of conf/protocol/, and of ``scvi`` what `tasks.library` reads.
     seeds : experiments.loop.job.Seeds
     n_train_cells : int or "all"
         The first so many training cells; the held-out cells are the same at every size.
@@ -64,6 +65,7 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
     """
     choices = protocol["likelihood"]
     train, test = train_test(adata, protocol, seeds)
+    all_train = train
     if n_train_cells != "all":
         if n_train_cells > train.size:
             raise NotApplicable(f"{n_train_cells:,} training cells were asked for and the data have {train.size:,}.")
@@ -71,7 +73,8 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
     if choices["test_cells"] == "at_most_train":
         test = test[: train.size]
     _, X, batch, _ = take(adata, train)
-    fitted = method.fit(X, batch=batch)
+    others = library_from(method, adata, protocol, train, all_train)
+    fitted = method.fit(X, batch=batch, **others)
     _, X, batch, _ = take(adata, test)
 
     arrays = {"loglik": np.asarray(fitted.loglik(X, batch=batch), dtype=np.float64)}
@@ -94,11 +97,19 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
 
 
 def _tuned(fitted, X, batch, choices):
-    """A copy that has seen the held-out cells; of which part of it, the protocol says."""
+    """A copy that has seen the held-out cells: its encoder or, as the authors' code has it, the whole model.
+
+    That is trained as on the training cells, with a warm-up that starts anew and the moments that Adam has.
+    """
     if choices["tuned_part"] == "encoder":
         return fitted.tune_encoder(X, batch, n_epochs=choices["tuning_epochs"])
+
+    def from_zero(epoch):
+        return fitted.kl_weight(epoch - fitted.n_epochs)
+
     n_epochs = fitted.n_epochs + choices["tuning_epochs"]
-    return copy.deepcopy(fitted).set_params(warm_start=True, n_epochs=n_epochs).fit(X, batch=batch)
+    tuned = copy.deepcopy(fitted).set_params(warm_start=True, n_epochs=n_epochs, kl_schedule=from_zero)
+    return tuned.fit(X, batch=batch)
 
 
 def _frozen(before, after, part):

@@ -8,6 +8,7 @@ from .metrics.imputation import median_l1
 from .scores import MEDIAN_L1, OF_LABELS, Score
 from .tasks.data import take
 from .tasks.hidden import hide
+from .tasks.library import library_from
 from .tasks.outputs import check_latent
 from .tasks.split import train_test
 
@@ -34,7 +35,7 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
     adata : AnnData
         Counts in ``X``; ``obs["batch"]`` is handed to the method and ``obs["label"]`` scored where they are there.
     protocol : mapping
-        ``split``, ``corruption`` and ``imputation`` of conf/protocol/.
+        ``split``, ``corruption`` and ``imputation`` of conf/protocol/, and of ``scvi`` what `tasks.library` reads.
     seeds : experiments.loop.job.Seeds
     n_latent : int
 
@@ -54,7 +55,8 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
     if "n_latent" in method.get_params():
         method.set_params(n_latent=n_latent)
     task = hide(adata, protocol, seeds._replace(corruption=seeds.split), "uniform")
-    epochs, errors = _imputation(clone(method), task, watched)
+    others = library_from(method, adata, protocol, task.training)
+    epochs, errors = _imputation(clone(method), task, watched, others)
     scores, arrays = {"median_l1": errors[-1]}, {}
     if watched:
         arrays = {"epochs": epochs, "median_l1": np.array(errors)}
@@ -63,7 +65,7 @@ def evaluate(method, adata, protocol, seeds, *, n_latent):
     if labelled or watched:
         train, test = train_test(adata, protocol, seeds)
         cells = take(adata, train)
-        fitted, objective = _fit(clone(method), cells, take(adata, test) if watched else None)
+        fitted, objective = _fit(clone(method), cells, take(adata, test) if watched else None, others)
         arrays |= objective
         scores |= {f"{name}_objective": float(values[-1]) for name, values in objective.items()}
         if labelled and can_be_scored(cells.label):
@@ -77,7 +79,7 @@ def _is_trained(method):
     return {"n_epochs", "warm_start", "early_stopping", "n_latent"} <= set(method.get_params())
 
 
-def _imputation(method, task, watched):
+def _imputation(method, task, watched, others):
     """Epochs looked at (one, 0, for a method that is not watched) and the imputation error after each."""
     given = task.given(method)
     epochs = [0]
@@ -87,18 +89,18 @@ def _imputation(method, task, watched):
     for epoch in epochs:
         if watched:
             method.set_params(warm_start=True, n_epochs=int(epoch))
-        imputed = task.imputed_by(method.fit(given, batch=task.batch))
+        imputed = task.imputed_by(method.fit(given, batch=task.batch, **others))
         errors.append(median_l1(original=task.original, imputed=imputed))
     return np.asarray(epochs), errors
 
 
-def _fit(method, train, test):
+def _fit(method, train, test, others):
     """The method fitted to the training cells; minus its objective by epoch, on them and on test cells if there are."""
     if test is None:
-        return method.fit(train.X, batch=train.batch), {}
+        return method.fit(train.X, batch=train.batch, **others), {}
     # A patience beyond the last epoch: held-out cells are looked at, and nothing is stopped or put back.
     method.set_params(early_stopping="authors", patience=method.n_epochs + 1)
-    history = method.fit(train.X, batch=train.batch, validation=(test.X, test.batch)).history_
+    history = method.fit(train.X, batch=train.batch, validation=(test.X, test.batch), **others).history_
     return method, {
         "training": history["loss"].to_numpy(dtype=float),
         "heldout": history["validation_loss"].to_numpy(dtype=float),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from .answers import Inference
-from .data.counts import InvalidCounts, check_counts, check_names
+from .data.counts import InvalidCounts, check_batch, check_counts, check_names
 from .data.minibatch import Cells
 from .differential import Differential
 from .elbo import bound_of_cells
@@ -25,7 +25,7 @@ OPTIONS = {
     "likelihood": LIKELIHOODS,
     "dispersion": ("gene", "gene-batch", "gene-cell"),
     "library": ("latent", "observed", "none"),
-    "library_prior": ("per_batch", "pooled"),
+    "library_prior": ("per_batch", "pooled", "batch_means"),
     "library_encoder": ("free", "prior", "offset"),
     "init": ("torch", "authors"),
     "framework": ("torch", "tensorflow"),
@@ -63,9 +63,10 @@ class SCVI(Inference, Differential, Storage, Estimator):
     library : {"latent", "observed", "none"}
         The scaling factor l: a latent log-normal variable, the cell's number of counts, or left out (the rate is then
         exp of the decoder's output, without a softmax).
-    library_prior : {"per_batch", "pooled"}
+    library_prior : {"per_batch", "pooled", "batch_means"}
         Mean and variance of log l: those of the log library sizes of the training cells of each batch (the paper's
-        text) or of all of them. A variance below 1e-4 is raised to it.
+        text), of all of them, or, for all of them, the means of those of the batches. A variance below 1e-4 is raised
+        to it. `fit(library_from=)` takes the sizes of other cells.
     library_encoder : {"free", "prior", "offset"}
         How the network gives the mean of q(log l | x, s). "free": its output, which starts near zero, as in the
         authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
@@ -223,6 +224,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         batch=None,
         *,
         gene_names=None,
+        library_from=None,
         validation=None,
         checkpoint=None,
         checkpoint_every=60.0,
@@ -237,6 +239,10 @@ class SCVI(Inference, Differential, Storage, Estimator):
             Raw counts, at least two cells, none of them empty.
         batch : array of labels, shape (n_cells,), optional
         gene_names : sequence of str, optional
+        library_from : tuple (X, batch), optional
+            Cells whose library sizes make the prior of log l, those trained on by default: the same cells before some
+            of their counts were hidden, say. ``batch`` may be None; for "batch_means" it is used whatever
+            ``use_batch`` says.
         validation : tuple (X, batch), optional
             Cells for early stopping; ``batch`` may be None.
         checkpoint : path, optional
@@ -279,7 +285,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         X, codes, validation = self._hold_out(X, codes, validation)
         cells = Cells(X, codes, self.device_)
         if not warm:
-            self._set_library_prior(cells)
+            self._set_library_prior(cells, library_from)
         options = StepOptions(self.lr, self.adam_eps, self.mmd_weight, self.mmd_kernel)
         step = make_step(self.engine, self.network_, cells, self._noise_generator, options)
         if warm:
@@ -309,7 +315,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
                 sampling=self.sampling,
                 batch_size=self.batch_size,
                 generator=self._order_generator,
-                weights=self._kl_weights(),
+                weights=self._kl_weights,
                 history=self._history,
                 stopping=stopping,
                 verbose=self.verbose and processes.first,
@@ -392,20 +398,40 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.network_.to(self.device_)
         self._history = []
 
-    def _set_library_prior(self, cells):
-        log_size = torch.from_numpy(np.log(cells.sizes()))
+    def _set_library_prior(self, cells, library_from):
         codes = cells.batch.cpu()
-        for code in range(len(self.batches_)):
-            own = log_size[codes == code] if self.library_prior == "per_batch" else log_size
-            self.network_.library_mean[code] = own.mean()
-            self.network_.library_var[code] = own.var(correction=0).clamp(min=1e-4)
+        if library_from is not None:
+            X = check_counts(library_from[0])
+            if X.shape[1] != self.n_features_in_:
+                known = f"the cells trained on have {self.n_features_in_}"
+                raise InvalidCounts(f"fit(library_from=) has {X.shape[1]} genes and {known}: pass the same genes.")
+            batch = check_batch(library_from[1], X.shape[0])
+            if self.library_prior == "batch_means":
+                codes = torch.from_numpy(np.unique(batch, return_inverse=True)[1])
+            else:
+                codes = torch.from_numpy(self._codes(self._labels(batch, X.shape[0])))
+            cells = Cells(X, codes)
+        log_size = torch.from_numpy(np.log(cells.sizes()))
+        groups = [log_size] if self.library_prior == "pooled" else [log_size[codes == c] for c in codes.unique()]
+        moments = torch.stack([torch.stack([own.mean(), own.var(correction=0)]) for own in groups])
+        if self.library_prior == "batch_means":
+            moments = moments.mean(dim=0, keepdim=True)
+        elif self.library_prior == "per_batch" and len(moments) < len(self.batches_):
+            raise InvalidCounts("The prior of log l lacks cells of a batch: have some of each, or pool them.")
+        self.network_.library_mean[:] = moments[:, 0]
+        self.network_.library_var[:] = moments[:, 1].clamp(min=1e-4)
         if self.library_encoder == "prior" and self.library == "latent":
             torch.nn.init.constant_(self.network_.encoder_l.mean.bias, log_size.mean().item())
 
-    def _kl_weights(self):
-        over = 0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs
-        weight = self.kl_schedule or warmup(over)
-        return lambda epoch: (weight(epoch), weight(epoch) if self.kl_warmup_of == "all" else 1.0)
+    def kl_weight(self, epoch):
+        """Return the weight of the KL, or of that of z alone (``kl_warmup_of``), in an epoch counted from zero."""
+        if self.kl_schedule is not None:
+            return self.kl_schedule(epoch)
+        return warmup(0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs)(epoch)
+
+    def _kl_weights(self, epoch):
+        weight = self.kl_weight(epoch)
+        return weight, weight if self.kl_warmup_of == "all" else 1.0
 
     def _hold_out(self, X, codes, validation):
         """Training counts and codes, and validation `Cells` where early stopping asks for them."""

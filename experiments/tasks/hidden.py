@@ -14,6 +14,7 @@ from .outputs import check_imputed
 class Task(NamedTuple):
     """Training cells with some of their entries hidden, and which those are."""
 
+    training: np.ndarray  # where the training cells stand in the data set, also those that the corruption emptied
     X: sp.csr_matrix  # (n_cells, n_genes), before the corruption
     X_corrupted: sp.csr_matrix
     batch: np.ndarray | None  # (n_cells,)
@@ -48,7 +49,7 @@ def hide(adata, protocol, seeds, corruption):
     ValueError
         The corruption changed nothing.
     """
-    _, X, batch, _ = training_cells(adata, protocol, seeds)
+    training, X, batch, _ = training_cells(adata, protocol, seeds)
     rng = np.random.default_rng(seeds.corruption)
     hidden = corrupt(X, kind=corruption, rng=rng, **protocol["corruption"][corruption])
 
@@ -65,6 +66,7 @@ def hide(adata, protocol, seeds, corruption):
             f"a larger protocol.corruption.{corruption}.fraction."
         )
     return Task(
+        training=training,
         X=X,
         X_corrupted=X_corrupted,
         batch=None if batch is None else batch[alive],

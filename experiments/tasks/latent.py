@@ -6,7 +6,7 @@ from sklearn.manifold import TSNE
 from .outputs import check_latent
 
 
-def fit_latent(method, X, *, batch=None, n_labels=None):
+def fit_latent(method, X, *, batch=None, n_labels=None, **others):
     """Fit ``method`` to counts ``X`` and return the latent space of the same cells, (n_cells, n_latent) of float64.
 
     Parameters
@@ -17,6 +17,8 @@ def fit_latent(method, X, *, batch=None, n_labels=None):
     X : sparse matrix, shape (n_cells, n_genes)
     batch : array of labels, shape (n_cells,), optional
     n_labels : int, optional
+    **others
+        More arguments of the method's ``fit``.
 
     Raises
     ------
@@ -25,7 +27,7 @@ def fit_latent(method, X, *, batch=None, n_labels=None):
     """
     if getattr(method, "n_clusters", None) == "labels":
         method.set_params(n_clusters=n_labels)
-    return check_latent(method.fit(X, batch=batch).latent(X, batch=batch), n_cells=X.shape[0])
+    return check_latent(method.fit(X, batch=batch, **others).latent(X, batch=batch), n_cells=X.shape[0])
 
 
 def plane(latent, seed):

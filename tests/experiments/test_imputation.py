@@ -176,3 +176,24 @@ def test_presence_and_absence_data_are_scored_without_a_density():
     scores, arrays, _ = imputation.evaluate(GeneMean(), ad.AnnData(X), PROTOCOL, SEEDS, corruption="uniform")
     assert scores["median_l1"] == pytest.approx(0.55, abs=0.1)
     assert arrays == {}
+
+
+def test_the_prior_of_the_library_size_may_be_that_of_the_cells_as_they_were(adata):
+    class Told(Spy):
+        def __init__(self, library_prior="pooled"):
+            self.library_prior = library_prior
+
+        def fit(self, X, batch=None, library_from=None):
+            self.library_from_ = library_from
+            return super().fit(X, batch)
+
+    for cells in ("fitted", "uncorrupted"):
+        told = Told()
+        imputation.evaluate(told, adata, PROTOCOL | {"scvi": {"library_cells": cells}}, SEEDS, corruption="binomial")
+        if cells == "fitted":
+            assert told.library_from_ is None
+    train, _ = train_test(adata, PROTOCOL, SEEDS)
+    X, batch = told.library_from_
+    np.testing.assert_array_equal(X.toarray(), adata.X[train].toarray())
+    assert batch is None
+    assert X.sum() > told.X_.sum()

@@ -14,11 +14,13 @@ from baselines.fa import FA
 from experiments import likelihood
 from experiments.loop.job import Seeds
 from experiments.tasks.skipped import NotApplicable
+from experiments.tasks.split import train_test
 from scvi_core import SCVI
 
 PROTOCOL = {
     "split": {"train": 0.6, "test": 0.3, "random_state": None},
     "likelihood": {"test_cells": "all", "tuned_part": "encoder", "tuning_epochs": 2},
+    "scvi": {"library_cells": "fitted"},
 }
 SEEDS = Seeds(1, 2, 3)
 TINY = {"n_hidden": 8, "n_latent": 2, "n_epochs": 2, "engine": "plain"}
@@ -122,6 +124,38 @@ def test_the_authors_tuning_moves_the_whole_model(bare):
     scores, _, facts = likelihood.evaluate(SCVI(**TINY), bare, protocol, SEEDS, n_train_cells="all")
     assert facts["generative_sha256"] != facts["generative_sha256_tuned"]
     assert scores["loglik_tuned"] != scores["loglik"]
+
+
+def test_the_authors_tuning_warms_up_anew(bare):
+    fitted = SCVI(**TINY, kl_warmup_epochs=4, kl_warmup_of="z").fit(bare.X)
+    tuned = likelihood._tuned(fitted, bare.X, None, {"tuned_part": "model", "tuning_epochs": 6})
+    assert tuned.history_["kl_weight"].tolist() == [0, 0.25, 0, 0.25, 0.5, 0.75, 1, 1]
+    assert tuned._optimiser_state["n_steps"] == 16  # Adam goes on: two minibatches in each of eight epochs
+
+
+class Told(Spy):
+    """Has a prior of the library size, and remembers which cells it was told to take it from."""
+
+    def __init__(self, library_prior="pooled"):
+        self.library_prior = library_prior
+
+    def fit(self, X, batch=None, library_from=None):
+        self.library_from_ = library_from
+        return super().fit(X, batch)
+
+
+@pytest.mark.parametrize(("cells", "n"), [("fitted", None), ("uncorrupted", 30), (50, 50), (1000, 120)])
+def test_the_prior_of_the_library_size_is_of_the_cells_that_the_protocol_names(adata, cells, n):
+    told = Told()
+    protocol = PROTOCOL | {"scvi": {"library_cells": cells}}
+    likelihood.evaluate(told, adata, protocol, SEEDS, n_train_cells=30)
+    if n is None:
+        assert told.library_from_ is None
+        return
+    train, _ = train_test(adata, PROTOCOL, SEEDS)
+    X, batch = told.library_from_
+    np.testing.assert_array_equal(X.toarray(), adata.X[train[:n]].toarray())
+    np.testing.assert_array_equal(batch, adata.obs["batch"].to_numpy()[train[:n]])
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
     "corruption": {"uniform": {"fraction": 0.1, "zero_probability": 0.9}},
     "imputation": {"scored": "changed"},
+    "scvi": {"library_cells": "fitted"},
 }
 SEEDS = Seeds(1, 2, 3)
 QUICK = {"n_latent": 3, "n_hidden": 8, "n_epochs": 6, "batch_size": 32, "kl_warmup_epochs": 4, "engine": "plain"}

@@ -187,6 +187,28 @@ def test_library_prior():
     np.testing.assert_allclose(network.library_var, log_size.var(), rtol=1e-5)
 
 
+def test_library_prior_of_other_cells():
+    """Of the same cells before their counts were thinned, by batch or not, with or without batches in the model."""
+    X, others = counts(), counts(90, seed=4)
+    labels = np.resize(["c", "a", "b", "b"], 90)
+    log_size = np.log(others.sum(axis=1))
+    of_batch = np.array([[log_size[labels == s].mean(), log_size[labels == s].var()] for s in "abc"])
+    pooled, means = [[log_size.mean(), log_size.var()]] * 3, [of_batch.mean(axis=0)] * 3
+    expected = {"per_batch": of_batch, "pooled": pooled, "batch_means": means}
+    for rule, moments in expected.items():
+        network = small(n_epochs=0, library_prior=rule).fit(X, BATCH, library_from=(others, labels)).network_
+        found = torch.stack([network.library_mean, network.library_var], dim=1)
+        np.testing.assert_allclose(found, moments, rtol=1e-5)
+    model = small(n_epochs=0, library_prior="batch_means", use_batch=False).fit(X, library_from=(others, labels))
+    assert [model.network_.library_mean.item(), model.network_.library_var.item()] == pytest.approx(means[0], rel=1e-5)
+    for wrong, said in [
+        ((others[:, 1:], labels), "11 genes"),
+        ((others[labels != "a"], labels[labels != "a"]), "lacks"),
+    ]:
+        with pytest.raises(InvalidCounts, match=said):
+            small(n_epochs=0).fit(X, BATCH, library_from=wrong)
+
+
 def test_library_encoder_starts():
     """Without a step taken, q(l) is near zero, at the prior, or at the observed size."""
     X = counts() * 100
