@@ -27,7 +27,7 @@ from .loop.collect import collect
 from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
-from .loop.outcome import why
+from .loop.outcome import not_converged, why
 from .loop.place import UNFINISHED, clear_unfinished, place
 from .loop.provenance import ROOT
 from .loop.settings import check_file_names, executor
@@ -117,6 +117,8 @@ def _draw(config, records, arrays, source, identity):
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
     jobs = table.frame(records)
+    if any(record.get("convergence") for record in records):
+        jobs["converged"] = [(record.get("convergence") or {}).get("converged") for record in records]
     whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
     published_as = config["dataset"].get("published_as") if whole else None
     summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
@@ -139,7 +141,7 @@ def _draw(config, records, arrays, source, identity):
     done = done[done["status"] == "done"]
     figures, not_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
-    run["notes"] = not_drawn
+    run["notes"] = [*not_drawn, *(too_short := not_converged(records))]
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
     if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
@@ -158,6 +160,8 @@ def _draw(config, records, arrays, source, identity):
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {path}")
     differing = table.differing(jobs, axes)
+    for sentence in too_short:
+        print(f"warning: {sentence}", file=sys.stderr)
     for sentence in [*not_drawn, *differing]:
         print(f"error: {sentence}", file=sys.stderr)
     for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table

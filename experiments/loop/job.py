@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 import traceback
+import warnings
 from typing import NamedTuple
 
 from hydra.utils import get_class, get_method
@@ -20,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from datasets.io.select import subsample
 
 from .declared import check_found
-from .outcome import check_outcome, plain, why
+from .outcome import check_outcome, convergence_of, plain, why
 from .provenance import code_version, git_commit, machine, versions
 from .settings import check_values
 from .store import Store
@@ -134,7 +135,8 @@ def run(job, results_dir, threads):
     outcome = {"status": "failed", "reason": "", "scores": {}, "facts": {}}
     arrays, details = {}, {"seconds": {}}
     try:
-        with threadpool_limits(threads):
+        with threadpool_limits(threads), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "scVI has not converged")  # it is in the record, and said in the end
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(threads)
             arrays = _evaluate(job, outcome, details)
@@ -165,6 +167,7 @@ def _evaluate(job, outcome, details):
     returned = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
+    details["convergence"] = convergence_of(method)
     scores, arrays, facts = check_outcome(job.module, returned)
     check_found(experiment, scores)
     broken = [name for name, value in scores.items() if not math.isfinite(value)]
