@@ -28,8 +28,8 @@ from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
 from .loop.outcome import not_converged, why
+from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
-from .loop.provenance import ROOT
 from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
 from .metrics.registry import register
@@ -135,6 +135,8 @@ def _draw(config, records, arrays, source, identity):
         changes = sorted([*changes, UNFINISHED])
     stem = names.stem(called, changes)
     for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
+        if identity.own_file:
+            content = content.assign(file=_file(config))
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
     done = jobs.assign(arrays=arrays)
@@ -144,8 +146,8 @@ def _draw(config, records, arrays, source, identity):
     run["notes"] = [*not_drawn, *(too_short := not_converged(records))]
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
-    if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
-        run["file"] = "/".join(Path(config["dataset"]["path"]).absolute().parts[-2:])
+    if identity.own_file:
+        run["file"] = _file(config)
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
@@ -173,6 +175,11 @@ def _draw(config, records, arrays, source, identity):
     if is_empty and failed.empty:
         print("error: this run has no result: every job of it was skipped, for the reason above.", file=sys.stderr)
     return len(failed) + len(differing) + len(not_drawn) + is_empty
+
+
+def _file(config):
+    """The user's file and its folder: enough to know it among others of its name, and not where it lies."""
+    return "/".join(Path(config["dataset"]["path"]).absolute().parts[-2:])
 
 
 def _for_report(config):

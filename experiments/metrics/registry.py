@@ -4,7 +4,7 @@ import importlib
 import sys
 
 from ..loop.declared import declared
-from ..loop.provenance import ROOT
+from ..loop.paths import ROOT
 from ..scores import Score
 
 METRICS = {}
