@@ -24,7 +24,7 @@ from datasets.base import content_hash
 from .loop import names
 from .loop.claims import alone
 from .loop.collect import collect
-from .loop.config import PLAIN, explain, identify, resolve
+from .loop.config import PLAIN, as_yaml, explain, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
 from .loop.outcome import not_converged, why
@@ -215,7 +215,10 @@ def _require_writable(folder):
 failures = []
 
 
-@hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
+def _show(config: DictConfig):
+    print(as_yaml(resolve(config)), end="")
+
+
 def _task(config: DictConfig):
     try:
         failures.append(execute(resolve(config), identify(config)))
@@ -226,8 +229,10 @@ def _task(config: DictConfig):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
+    asked, sys.argv[1:] = only_shown(sys.argv[1:])
+    task = hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
     try:
-        _task()
+        task(_show if asked else _task)()
     except KeyboardInterrupt:
         print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130

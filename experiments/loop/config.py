@@ -58,6 +58,24 @@ def resolve(composed):
     return resolved
 
 
+def only_shown(arguments):
+    """Whether a command line asks for the settings alone (``--cfg job``), and the same without this question.
+
+    Hydra would answer it with what it has composed, in which the methods of ``methods=all`` are not there yet.
+    """
+    for asked in (["--cfg", "job"], ["-c", "job"], ["--cfg=job"]):
+        for at in range(len(arguments)):
+            if arguments[at : at + len(asked)] == asked:
+                rest = arguments[:at] + arguments[at + len(asked) :]
+                return True, [argument for argument in rest if argument != "--resolve"]
+    return False, arguments
+
+
+def as_yaml(resolved):
+    """Resolved settings as text."""
+    return OmegaConf.to_yaml(OmegaConf.create(resolved))
+
+
 def check_blocks(config):
     """Refuse a value where a configuration has a block, e.g. ``executor=2`` for ``executor.threads=2``."""
     blocks = {name: config[name] for name in ("dataset", "executor", "experiment", "methods", "protocol", "scale")}
