@@ -30,9 +30,9 @@ from .loop.job import Job, check_method, load_dataset
 from .loop.outcome import not_converged, why
 from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
+from .loop.registry import register
 from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
-from .metrics.registry import register
 from .report import drawing, page, table
 from .scores import published
 

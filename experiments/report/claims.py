@@ -5,7 +5,7 @@ import math
 import yaml
 
 from ..loop.provenance import ROOT
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .numbers import to_float
 from .table import REFERENCE, interval
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments import imputation, run
-from experiments.loop import job
+from experiments.loop import job, registry
 from experiments.loop.declared import declared
-from experiments.metrics import registry
 from experiments.scores import Score, published, template
 
 ROOT = Path(__file__).parents[2]
