@@ -14,8 +14,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from .loop import config
@@ -100,7 +98,7 @@ def _units(store, options):
 def _settings(record, folder):
     try:
         return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except (*config.ERRORS, ValueError) as error:
         raise NotMapped(" ".join(config.explain(error).split())) from error
 
 

@@ -24,15 +24,15 @@ from datasets.base import content_hash
 from .loop import names
 from .loop.claims import alone
 from .loop.collect import collect
-from .loop.config import PLAIN, explain, identify, resolve
+from .loop.config import PLAIN, as_yaml, explain, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
-from .loop.outcome import why
+from .loop.outcome import not_converged, why
+from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
-from .loop.provenance import ROOT
+from .loop.registry import register
 from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
-from .metrics.registry import register
 from .report import drawing, page, table
 from .scores import published
 
@@ -117,6 +117,8 @@ def _draw(config, records, arrays, source, identity):
     module = importlib.import_module(experiment["module"])
     axes = list(experiment.get("axes") or {})
     jobs = table.frame(records)
+    if any(record.get("convergence") for record in records):
+        jobs["converged"] = [(record.get("convergence") or {}).get("converged") for record in records]
     whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
     published_as = config["dataset"].get("published_as") if whole else None
     summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
@@ -133,17 +135,19 @@ def _draw(config, records, arrays, source, identity):
         changes = sorted([*changes, UNFINISHED])
     stem = names.stem(called, changes)
     for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
+        if identity.own_file:
+            content = content.assign(file=_file(config))
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
             content.to_csv(file, index=False)
     done = jobs.assign(arrays=arrays)
     done = done[done["status"] == "done"]
     figures, not_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
-    run["notes"] = not_drawn
+    run["notes"] = [*not_drawn, *(too_short := not_converged(records))]
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
-    if identity.own_file:  # a file and its folder: enough to know it among others of its name, and not where it lies
-        run["file"] = "/".join(Path(config["dataset"]["path"]).absolute().parts[-2:])
+    if identity.own_file:
+        run["file"] = _file(config)
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}
     with atomic(results_dir / "runs" / f"{stem}.json", "w") as file:
         json.dump(run, file, indent=1, sort_keys=True, default=str)
@@ -158,6 +162,8 @@ def _draw(config, records, arrays, source, identity):
         print(f"Figure: {results_dir / 'figures' / name}.png (and .pdf, .csv)")
     print(f"Report: {path}")
     differing = table.differing(jobs, axes)
+    for sentence in too_short:
+        print(f"warning: {sentence}", file=sys.stderr)
     for sentence in [*not_drawn, *differing]:
         print(f"error: {sentence}", file=sys.stderr)
     for reason, rows in jobs[jobs["status"] == "skipped"].groupby("reason", sort=False):  # whole, unlike in the table
@@ -169,6 +175,11 @@ def _draw(config, records, arrays, source, identity):
     if is_empty and failed.empty:
         print("error: this run has no result: every job of it was skipped, for the reason above.", file=sys.stderr)
     return len(failed) + len(differing) + len(not_drawn) + is_empty
+
+
+def _file(config):
+    """The user's file and its folder: enough to know it among others of its name, and not where it lies."""
+    return "/".join(Path(config["dataset"]["path"]).absolute().parts[-2:])
 
 
 def _for_report(config):
@@ -204,7 +215,10 @@ def _require_writable(folder):
 failures = []
 
 
-@hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
+def _show(config: DictConfig):
+    print(as_yaml(resolve(config)), end="")
+
+
 def _task(config: DictConfig):
     try:
         failures.append(execute(resolve(config), identify(config)))
@@ -215,8 +229,10 @@ def _task(config: DictConfig):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
+    asked, sys.argv[1:] = only_shown(sys.argv[1:])
+    task = hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
     try:
-        _task()
+        task(_show if asked else _task)()
     except KeyboardInterrupt:
         print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130

@@ -49,6 +49,10 @@ def published(scores, found):
         if "{" not in known:
             addresses[known] = score.published
         for match in filter(None, map(template(known).fullmatch, found if "{" in known else ())):
-            filled = {key: value.format(**match.groupdict()) for key, value in (score.published or {}).items()}
+            filled = {key: _fill(value, match.groupdict()) for key, value in (score.published or {}).items()}
             addresses[match.string] = filled or None
     return addresses
+
+
+def _fill(value, words):
+    return value.format(**words) if isinstance(value, str) else value

@@ -1,11 +1,12 @@
 """Tables 2, 3 and 4 from the configuration and the data: sizes, cell types, hyperparameters, what methods can do."""
 
+from pkgutil import resolve_name
+
 import numpy as np
 import pandas as pd
-from hydra.utils import get_class
-from omegaconf import OmegaConf
+import yaml
 
-from .loop.provenance import ROOT
+from .loop.paths import ROOT
 from .scores import Score
 from .tasks.split import train_test
 
@@ -84,9 +85,9 @@ def _classes():
     """{label: class} of the methods in conf/method/, the folder that is their registry, without the controls."""
     folder, found = ROOT / "conf" / "method", {}
     for path in sorted(folder.glob("*.yaml")):
-        block = OmegaConf.load(path)
+        block = yaml.safe_load(path.read_text())
         while "_target_" not in block:  # a variant of another file: "defaults: [scvi@_here_, _self_]"
-            block = OmegaConf.merge(OmegaConf.load(folder / f"{block.defaults[0].split('@')[0]}.yaml"), block)
+            block = yaml.safe_load((folder / f"{block['defaults'][0].split('@')[0]}.yaml").read_text()) | block
         if block.get("_role_") != "control":
-            found[block.get("_label_", path.stem)] = get_class(block["_target_"])
+            found[block.get("_label_", path.stem)] = resolve_name(block["_target_"])
     return found

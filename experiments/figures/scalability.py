@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from ..loop.provenance import ROOT
+from ..loop.paths import ROOT
 from ..metrics.scalability import growth_exponent
 from ..plots.scaling import scaling_panels
 from ..scalability import SCORES

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from ..plots.curves import Panel, line_panels
 from ..plots.style import colour
 from ..plots.words import span, spread_of

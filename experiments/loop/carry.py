@@ -4,10 +4,10 @@ import functools
 import inspect
 import json
 import math
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 import numpy as np
-from hydra.utils import get_class
 
 from datasets.base import content_hash
 
@@ -57,7 +57,7 @@ def today_of(record, settings):
     where = f"methods.{record['method']}."
     method, gone_too, new_too = _into(now["methods"].get(record["method"]), record["method_config"], where)
     try:
-        taken = inspect.signature(get_class(method["_target_"])).parameters
+        taken = inspect.signature(resolve_name(method["_target_"])).parameters
         for name in record["method_config"].keys() - method.keys():
             if name.startswith("_") or name in taken:  # given beside those of the yaml
                 method[name] = record["method_config"][name]

@@ -12,8 +12,8 @@ class Claims:
     A claim is a lock on one byte of a file; the system drops it when its holder ends, however that happens.
     """
 
-    def __init__(self, results_dir):
-        path = Path(results_dir) / "records" / ".claims"
+    def __init__(self, results_dir, name=".claims"):
+        path = Path(results_dir) / "records" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         self.file = open(path, "ab")  # noqa: SIM115 -- held as long as the claims
 

@@ -3,19 +3,22 @@
 import functools
 import importlib
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.utils import get_class
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from .names import Change, changes, name_of_file
+from .paths import ROOT
 from .protocol import check, flip
-from .provenance import ROOT
-from .settings import check_blocks, check_jobs
+from .settings import check_jobs
 
+ERRORS = (HydraException, OmegaConfBaseException)  # `explain` says them in words
 OF_THE_STEM = {"exp": "experiment", "dataset": "dataset", "protocol": "protocol"}  # group: its block
 CONF = ROOT / "conf"
 OWN = "h5ad"  # the choice of dataset= for files of the user's own
@@ -53,6 +56,34 @@ def resolve(composed):
     resolved["dataset"]["max_cells"] = resolved["scale"]["max_cells"]
     check_jobs(resolved)
     return resolved
+
+
+def only_shown(arguments):
+    """Whether a command line asks for the settings alone (``--cfg job``), and the same without this question.
+
+    Hydra would answer it with what it has composed, in which the methods of ``methods=all`` are not there yet.
+    """
+    for asked in (["--cfg", "job"], ["-c", "job"], ["--cfg=job"]):
+        for at in range(len(arguments)):
+            if arguments[at : at + len(asked)] == asked:
+                rest = arguments[:at] + arguments[at + len(asked) :]
+                return True, [argument for argument in rest if argument != "--resolve"]
+    return False, arguments
+
+
+def as_yaml(resolved):
+    """Resolved settings as text."""
+    return OmegaConf.to_yaml(OmegaConf.create(resolved))
+
+
+def check_blocks(config):
+    """Refuse a value where a configuration has a block, e.g. ``executor=2`` for ``executor.threads=2``."""
+    blocks = {name: config[name] for name in ("dataset", "executor", "experiment", "methods", "protocol", "scale")}
+    if isinstance(config.methods, DictConfig):
+        blocks |= {f"methods.{name}": config.methods[name] for name in config.methods}
+    for name, block in blocks.items():
+        if not isinstance(block, DictConfig) and (name, block) != ("methods", "all"):
+            raise ValueError(f"{name}={block!r} is no block of settings: name a file of conf/ or a key of the block.")
 
 
 def identify(composed):
@@ -105,7 +136,7 @@ def _all_methods(required):
     names = {file.stem for folder in folders for file in Path(folder, "method").glob("*.yaml")}
     overrides = [o for o in HydraConfig.get().overrides.task if o != "methods=all"]
     methods = {name: _method(name, overrides) for name in sorted(names)}
-    return {name: method for name, method in methods.items() if hasattr(get_class(method["_target_"]), required)}
+    return {name: method for name, method in methods.items() if hasattr(resolve_name(method["_target_"]), required)}
 
 
 def _method(name, overrides):

@@ -18,10 +18,15 @@ def declared(module):
     """The ``SCORES`` of an imported experiment; ValueError where they are malformed or do not have a score."""
     scores = getattr(module, "SCORES", None)
     if not isinstance(scores, dict) or not scores:
-        raise ValueError(f"{module.__name__} describes no score: give it SCORES = {{{_line('my_score')}}}.")
+        raise ValueError(f"{module.__name__} describes no score: give it SCORES with {_line('my_score')}.")
     for name, score in scores.items():
         if not isinstance(score, Score) or not score.label or score.better not in ("lower", "higher", ""):
             raise ValueError(f"SCORES[{name!r}] of {module.__name__} is {score!r}: write {_line(name)}.")
+        if "{" in name and not isinstance(score.published, dict | None):
+            raise ValueError(
+                f"SCORES[{name!r}] of {module.__name__} are several scores, and published={score.published!r} is one: "
+                f'give the address of each, published={{"metric": {name!r}}}, or leave it out.'
+            )
     check_found(module, _written(module))
     return scores
 
@@ -38,7 +43,7 @@ def check_found(module, names):
 
 
 def _line(name):
-    return f'"{name}": Score("label (unit)", "higher")'
+    return f'"{name}": Score("label (unit)", "higher") (from experiments.scores import Score)'
 
 
 def _written(module):
@@ -70,6 +75,8 @@ def _keys(value, function, module, seen=()):
                 yield from _keys(inner, function, module, seen) if key is None else _name(key)
         case ast.DictComp():
             yield from _name(value.key)
+        case ast.Call(func=ast.Name(id="dict")):
+            yield from _arguments(value, function, module, seen)
         case ast.BinOp(op=ast.BitOr()):
             for side in (value.left, value.right):
                 yield from _keys(side, function, module, seen)
@@ -84,6 +91,23 @@ def _keys(value, function, module, seen=()):
                             yield from _keys(node.value, function, module, (*seen, name))
                     case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=known), slice=key)]) if known == name:
                         yield from _name(key)
+                    case ast.AnnAssign(target=ast.Name(id=known), value=ast.expr()) if known == name:
+                        yield from _keys(node.value, function, module, (*seen, name))
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=known), attr="update")) if known == name:
+                        yield from _arguments(node, function, module, (*seen, name))
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=known), attr="setdefault")) if known == name:
+                        yield from _name(node.args[0] if node.args else None)
+
+
+def _arguments(call, function, module, seen):
+    """Keys of what is handed to ``dict`` or ``update``, which are called alike."""
+    for argument in call.args:
+        yield from _keys(argument, function, module, seen)
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            yield from _keys(keyword.value, function, module, seen)
+        else:
+            yield keyword.arg
 
 
 def _name(key):

@@ -12,17 +12,18 @@ import resource
 import sys
 import time
 import traceback
+import warnings
+from pkgutil import resolve_name
 from typing import NamedTuple
 
-from hydra.utils import get_class, get_method
 from threadpoolctl import threadpool_limits
 
 from datasets.io.select import subsample
 
 from .declared import check_found
-from .outcome import check_outcome, plain, why
+from .outcome import check_outcome, convergence_of, plain, why
 from .provenance import code_version, git_commit, machine, versions
-from .settings import check_values
+from .settings import called, check_values
 from .store import Store
 
 RECORD_FORMAT = 1  # raised when the meaning of a record changes: old records are then computed again
@@ -93,7 +94,7 @@ class Job:
 
 def module_of(target):
     """The module that defines the class ``target`` (a package may only re-export it)."""
-    return get_class(target).__module__
+    return resolve_name(target).__module__
 
 
 def check_method(name, config):
@@ -102,10 +103,9 @@ def check_method(name, config):
     if not target:
         raise ValueError(f"methods.{name} has no _target_: name its class, e.g. _target_: baselines.fa.FA.")
     try:
-        cls = get_class(target)
-    except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"methods.{name}: the class {target} cannot be imported ({reason}).") from error
+        cls = called(target)
+    except ValueError as error:
+        raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
     parameters = {key: value for key, value in config.items() if not key.startswith("_")}
     check_values(f"methods.{name}", cls, parameters)
     if hasattr(cls, "check_parameters"):
@@ -119,10 +119,9 @@ def load_dataset(config):
     """The AnnData that a resolved conf/dataset block describes, with a contract check by the loader."""
     try:
         arguments = dict(config["loader"])
-        load = get_method(arguments.pop("_target_"))  # hydra's instantiate would wrap the loader's sentence
-    except (TypeError, ValueError, KeyError, AttributeError, ImportError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"dataset.loader._target_ does not name a function that reads data ({reason}).") from error
+        load = called(arguments.pop("_target_"))  # hydra's instantiate would wrap the loader's sentence
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"dataset.loader._target_ does not name a function that reads data ({error}).") from error
     check_values("dataset.loader", load, arguments)
     adata = load(**arguments)
     return subsample(adata, config["max_cells"]) if config.get("max_cells") else adata
@@ -134,7 +133,8 @@ def run(job, results_dir, threads):
     outcome = {"status": "failed", "reason": "", "scores": {}, "facts": {}}
     arrays, details = {}, {"seconds": {}}
     try:
-        with threadpool_limits(threads):
+        with threadpool_limits(threads), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "scVI has not converged")  # it is in the record, and said in the end
             if "torch" in sys.modules:
                 sys.modules["torch"].set_num_threads(threads)
             arrays = _evaluate(job, outcome, details)
@@ -151,7 +151,7 @@ def run(job, results_dir, threads):
 
 def _evaluate(job, outcome, details):
     experiment = importlib.import_module(job.module)
-    cls = get_class(job.config["_target_"])
+    cls = resolve_name(job.config["_target_"])
     if not hasattr(cls, experiment.REQUIRES):
         outcome.update(status="skipped", reason=f"{job.label} has no {experiment.REQUIRES}()")
         return {}
@@ -165,6 +165,7 @@ def _evaluate(job, outcome, details):
     returned = experiment.evaluate(method, adata, job.protocol, job.seeds, **job.axes)
     details["seconds"]["evaluate"] = time.perf_counter() - clock
     details["fitted"] = {name: getattr(method, name) for name in ("engine_", "device_") if hasattr(method, name)}
+    details["convergence"] = convergence_of(method)
     scores, arrays, facts = check_outcome(job.module, returned)
     check_found(experiment, scores)
     broken = [name for name, value in scores.items() if not math.isfinite(value)]

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import sha256_of
 
-from .provenance import ROOT
+from .paths import ROOT
 
 ASIDE = ("executor", "data_dir", "results_dir", "fresh", "peers")  # where and how it is computed, not what
 UNSAID = {

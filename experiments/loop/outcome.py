@@ -1,5 +1,6 @@
 """What an experiment gives back about a job, checked before it becomes a record."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from numbers import Real
@@ -45,6 +46,35 @@ def _number(where, value):
     if not isinstance(value, Real):
         raise ValueError(f"{where} {value!r} ({type(value).__name__}): a score is one real number.")
     return value
+
+
+def convergence_of(method):
+    """What a fitted method says of its convergence, as JSON has it; None where it says nothing.
+
+    A method says it in ``convergence_``, a dataclass with ``converged`` (true, false or None where it cannot be told),
+    ``enough`` (iterations that would do) and one sentence as its text (`scvi_core.SCVI`).
+    """
+    said = getattr(method, "convergence_", None)
+    return None if said is None else dataclasses.asdict(said) | {"sentence": str(said)}
+
+
+def not_converged(records):
+    """A sentence for each method that has not converged in every job: that of the job which is furthest from it."""
+    said = []
+    for label, found in _told(records).items():
+        short = [convergence for convergence in found if convergence["converged"] is False]
+        if short:
+            worst = max(short, key=lambda convergence: convergence["enough"] or 0)
+            said.append(f"{label}, {len(short)} of {len(found)} jobs: {worst['sentence']}")
+    return said
+
+
+def _told(records):
+    told = {}
+    for record in records:
+        if record.get("convergence"):
+            told.setdefault(record["label"], []).append(record["convergence"])
+    return told
 
 
 def plain(value):

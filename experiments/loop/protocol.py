@@ -11,7 +11,7 @@ import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from .provenance import ROOT
+from .paths import ROOT
 
 WRITTEN, RUN = "as_written", "as_run"
 EVERY = "other data sets of the paper"  # of paper/data_sets.yaml

@@ -10,8 +10,9 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+from .paths import ROOT
+
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "anndata")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @cache

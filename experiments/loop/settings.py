@@ -3,21 +3,20 @@
 import functools
 import inspect
 from numbers import Real
-
-from hydra.utils import get_method
-from omegaconf import DictConfig
+from pkgutil import resolve_name
 
 from datasets.base import FILE_NAME
 
 
-def check_blocks(config):
-    """Refuse a value where a configuration has a block, e.g. ``executor=2`` for ``executor.threads=2``."""
-    blocks = {name: config[name] for name in ("dataset", "executor", "experiment", "methods", "protocol", "scale")}
-    if isinstance(config.methods, DictConfig):
-        blocks |= {f"methods.{name}": config.methods[name] for name in config.methods}
-    for name, block in blocks.items():
-        if not isinstance(block, DictConfig) and (name, block) != ("methods", "all"):
-            raise ValueError(f"{name}={block!r} is no block of settings: name a file of conf/ or a key of the block.")
+def called(target):
+    """The class or function of this dotted name; ValueError, with the reason alone, where there is none."""
+    try:
+        found = resolve_name(target)
+    except Exception as error:  # of a module of the user's, anything
+        raise ValueError((str(error) or type(error).__name__).splitlines()[0]) from error
+    if not callable(found):
+        raise ValueError(f"{target} is a {type(found).__name__}")
+    return found
 
 
 def check_values(where, function, values):
@@ -83,8 +82,8 @@ def executor(config):
     options = dict(config)
     target = options.pop("_target_", None)
     try:
-        run_jobs = get_method(target)
-    except Exception as error:
+        run_jobs = called(target)
+    except ValueError as error:
         raise ValueError(
             f"executor._target_={target!r} names no executor: choose executor=local, or leave it out."
         ) from error

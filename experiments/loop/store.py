@@ -12,6 +12,8 @@ import numpy as np
 
 from scvi_core.files import atomic as files
 
+from .claims import Claims
+
 ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
 
@@ -84,24 +86,27 @@ class Store:
     def anew(self, keys):
         """Put finished records aside while their jobs are computed again; one that is not finished anew comes back.
 
-        Yields a list, filled in the end with the records of what did not finish. So does the next run where this one
-        was killed.
+        Yields a list, filled in the end with the records of what did not finish. The next run brings them back where
+        this one was killed; while it goes on, no other does.
         """
         kept = []
-        self._bring_back()
-        for key in filter(self.is_final, keys):
-            for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
-                with contextlib.suppress(FileNotFoundError):
-                    os.replace(self.path(key, suffix), self.path(key, f"{suffix}{ASIDE}"))
-        try:
-            yield kept
-        finally:
-            kept += self._bring_back()
+        with contextlib.closing(Claims(self.folder.parents[1], ASIDE)) as claims:  # on what was put aside
+            self._bring_back(claims)
+            for key in filter(self.is_final, filter(claims.take, keys)):
+                for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
+                    with contextlib.suppress(FileNotFoundError):
+                        os.replace(self.path(key, suffix), self.path(key, f"{suffix}{ASIDE}"))
+            try:
+                yield kept
+            finally:
+                kept += self._bring_back(claims)
 
-    def _bring_back(self):
+    def _bring_back(self, claims):
         failed = []
         for aside in self.folder.glob(f"*.json{ASIDE}"):
             key = aside.name.split(".")[0]
+            if not claims.take(key):  # of another run, which is at it
+                continue
             if self.is_final(key):
                 aside.unlink()
                 self.path(key, f".npz{ASIDE}").unlink(missing_ok=True)

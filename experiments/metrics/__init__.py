@@ -1,1 +1,1 @@
-"""The scores of the suite: one file of functions per topic, keyword arguments only; registry.py says what each is."""
+"""The scores of the suite: one file of functions per topic, keyword arguments only."""

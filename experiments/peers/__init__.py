@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from ..loop.provenance import ROOT
+from ..loop.paths import ROOT
 
 # Run as scripts; imported here, they count in the hash of the code behind a record.
 from . import ours, scvi_tools, worker  # noqa: F401

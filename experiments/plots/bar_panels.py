@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
 from .words import outcome, seeds_of, spread_of, title_of
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .bar_panels import bar_panels
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .style import SuiteFigure, across, colour, in_style
 from .words import span, title_of
 

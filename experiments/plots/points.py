@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.lines import Line2D
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
 from .words import outcome, seeds_of, spread_of, title_of
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .style import PAGE, SOFT, SuiteFigure, colour, fold, in_style
 from .words import short, span
 

@@ -1,6 +1,6 @@
 """A score over the size of the training set, one line per method (Table 1)."""
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .curves import Panel, line_panels
 from .style import colour
 from .words import seeds_of, spread_of

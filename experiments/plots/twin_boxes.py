@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .boxes import draw_boxes
 from .style import COLUMN, NUMBER, PUBLISHED, SuiteFigure, fold, in_style
 from .words import outcome, span, title_of

@@ -7,7 +7,7 @@ import numpy as np
 import yaml
 
 from ..loop.provenance import ROOT
-from ..metrics.registry import METRICS
+from ..loop.registry import METRICS
 from .intervals import LEVEL, holm, interval, p_above
 from .numbers import to_float
 from .table import REFERENCE

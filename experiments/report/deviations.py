@@ -16,8 +16,8 @@ import numpy as np
 
 from ..loop.protocol import RUN, WRITTEN, choices
 from ..loop.provenance import ROOT
+from ..loop.registry import METRICS
 from ..loop.store import atomic
-from ..metrics.registry import METRICS
 from .intervals import interval
 from .numbers import number
 from .page import fullest

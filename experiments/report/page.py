@@ -17,8 +17,8 @@ from urllib.parse import quote
 import jinja2
 from PIL import Image
 
+from ..loop.registry import METRICS
 from ..loop.store import atomic
-from ..metrics.registry import METRICS
 from . import claims
 from .numbers import duration, number, to_float
 

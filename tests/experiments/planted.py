@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -131,6 +132,21 @@ class FillsTheDisk(Identity):
         with contextlib.suppress(OSError), open(self.path, "wb", buffering=0) as file:
             while True:
                 file.write(bytes(2**12))
+        return self
+
+
+class Removes(Identity):
+    """Removes all records that there are, at its first fit."""
+
+    def __init__(self, folder=""):
+        self.folder = folder
+
+    def fit(self, X, batch=None):
+        mark = Path(self.folder, "removed")
+        if not mark.exists():
+            mark.touch()
+            for path in Path(self.folder).rglob("*.json"):
+                path.unlink()
         return self
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.loop.provenance import ROOT
-from experiments.metrics.registry import METRICS
+from experiments.loop.registry import METRICS
 from experiments.report import claims, table
 
 CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from experiments import imputation, run
-from experiments.loop import job
+from experiments.loop import job, registry
 from experiments.loop.declared import declared
-from experiments.metrics import registry
 from experiments.scores import Score, published, template
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +43,12 @@ WAYS = {
     "a variable": '    scores = {"asw": 1.0}\n    scores["new"] = 2.0\n    return scores, {}, {}\n',
     "a union": '    scores = {"asw": 1.0}\n    scores |= {"new": 2.0}\n    return scores, {}, {}\n',
     "another union": '    scores = {"asw": 1.0}\n    return scores | {"new": 2.0}, {}, {}\n',
+    "an update": '    scores = {"asw": 1.0}\n    scores.update({"new": 2.0})\n    return scores, {}, {}\n',
+    "words of an update": "    scores = dict(asw=1.0)\n    scores.update(new=2.0)\n    return scores, {}, {}\n",
+    "another update": "    s = {'asw': 1.0}\n    s.update(**_more(adata))\n    return s, {}, {}\n\n"
+    "def _more(x):\n    return {'new': 2}\n",
+    "a default": "    scores: dict = {'asw': 1.0}\n    scores.setdefault('new', 2.0)\n    return scores, {}, {}\n",
+    "a statement of the type": "    scores: dict = {'new': 1.0}\n    return scores, {}, {}\n",
     "a function": "    return _more(adata), {}, {}\n\ndef _more(x):\n    return {'new': 2.0}\n",
     "unpacking": "    s = {'asw': 1.0, **_more(adata)}\n    return s, {}, {}\n\ndef _more(x):\n    return {'new': 2}\n",
     "an f-string": "    return {f'new{i}': 1.0 for i in range(3)}, {}, {}\n",
@@ -80,6 +85,10 @@ def test_described_scores_pass_templates_and_patterns_too(module):
         ('SCORES = {"asw": "higher"}\n', r"SCORES\['asw'\].* is 'higher': write \"asw\": Score\("),
         ('SCORES = {"asw": Score("", "higher")}\n', r"SCORES\['asw'\]"),
         ('SCORES = {"asw": Score("silhouette", "more")}\n', r"SCORES\['asw'\].*better='more'"),
+        (
+            'SCORES = {"asw": Score("s"), "n {k}": Score("n", "", "n_{k}")}\n',
+            r"'n \{k\}'.*published='n_\{k\}': give the",
+        ),
     ],
 )
 def test_a_line_that_describes_nothing_is_refused(scores, said, module):
@@ -106,8 +115,14 @@ def test_what_only_shows_as_it_runs_fails_its_job(monkeypatch, tmp_path):
 
 
 def test_templates_stand_for_the_names_that_were_found():
-    scores = {"n": Score("cells", "", "n_cells"), "n {type}": Score("of a type", "", {"metric": "n_cells {type}"})}
-    assert published(scores, ["n", "n B cells", "m"]) == {"n": "n_cells", "n B cells": {"metric": "n_cells B cells"}}
+    scores = {
+        "n": Score("cells", "", "n_cells"),
+        "n {type}": Score("of a type", "", {"metric": "n_cells {type}", "sign": -1}),
+    }
+    assert published(scores, ["n", "n B cells", "m"]) == {
+        "n": "n_cells",
+        "n B cells": {"metric": "n_cells B cells", "sign": -1},
+    }
     assert published({"n {type}": Score("of a type")}, ["n B cells"]) == {"n B cells": None}
     assert not template("n {type}").fullmatch("n ")
     assert template("p<0.05 (a|b)").fullmatch("p<0.05 (a|b)")
@@ -165,7 +180,7 @@ def test_the_command_says_which_line_is_missing(copy):
     assert done.stdout == ""
     assert done.stderr == (
         "error: experiments.imputation returns a score 'mean_l1' that nobody has described: add a line to its SCORES, "
-        '"mean_l1": Score("label (unit)", "higher").\n'
+        '"mean_l1": Score("label (unit)", "higher") (from experiments.scores import Score).\n'
     )
 
 

@@ -21,6 +21,7 @@ HERE = Path(__file__).parent
 QUICK = ["+exp=imputation", "dataset=h5ad", "experiment.axes.corruption=[uniform]", "~methods.scvi"]
 QUICK += ["~methods.scvi_offset", "~methods.fa", "~methods.zifa", "~methods.zinbwave", "~methods.magic"]
 QUICK += ["~methods.biscuit", "seeds=[0]"]
+METHODS = {"pca", "gene_mean", "identity", "oracle", "planted"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
 
 
@@ -90,7 +91,9 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_pa
     script = f"code=0; {line} || code=$?; rm $DISK/ballast; mv $DISK/results {tmp_path}/kept; exit $code"
     done = on_disk(script, "size=8m")
     assert done.returncode == 1
-    assert "cannot be written (No space left on device): make room there" in done.stderr
+    (said,) = (line for line in done.stderr.splitlines() if "No space left on device" in line)
+    assert "could not be written (No space left on device): " in said
+    assert "make room there or write elsewhere." in said
     assert "Traceback" not in done.stderr
     kept = tmp_path / "kept" / "records" / "imputation"
     assert not list(kept.rglob("*.tmp"))
@@ -102,23 +105,44 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_sentence_and_leaves_nothing_pa
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_share_the_jobs(tmp_path, small_h5ad):
+def test_records_that_a_method_removes_are_rows_that_failed(tmp_path, small_h5ad):
+    conf = planted(tmp_path, f"_target_: planted.Removes\nfolder: {tmp_path}/results/records\n")
+    arguments = ["+method@methods.planted=planted", "seeds=[0,1]", "executor.n_jobs=1"]
+    done = run(f"dataset.path={small_h5ad}", *arguments, cwd=tmp_path, conf=conf)
+    assert done.returncode == 1
+    assert "failed: PCA, gene mean, identity, oracle: its record is gone" in done.stderr
+    (path,) = (tmp_path / "results/tables").glob("*_jobs.csv")
+    jobs = pd.read_csv(path)
+    assert len(jobs) == 10
+    lost = (jobs["seed"] == 0) & (jobs["method"] != "planted")
+    assert set(jobs.loc[lost, "status"]) == {"failed"}
+    assert set(jobs.loc[~lost, "status"]) == {"done"}
+    table = pd.read_csv(path.with_name(path.name.replace("_jobs", ""))).set_index("method")
+    assert (table["n_missing"] == [1, 1, 1, 1, 0]).all()
+
+
+@pytest.mark.slow
+def test_two_runs_at_once_share_the_jobs_and_each_has_its_tables(tmp_path, small_h5ad):
     tally = tmp_path / "tally"
     conf = planted(tmp_path, f"_target_: planted.Tallied\ntally: {tally}\n")
     arguments = [f"dataset.path={small_h5ad}", "+method@methods.planted=planted"]
     arguments += ["seeds=[0,1,2,3,4,5]", "executor.n_jobs=1"]
     options = {"cwd": tmp_path, "env": ENVIRONMENT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    runs = [subprocess.Popen(call(*arguments, conf=conf), **options) for _ in range(2)]
+    parts = [(), ("~methods.pca",)]
+    runs = [subprocess.Popen(call(*arguments, *part, conf=conf), **options) for part in parts]
     said = [process.communicate(timeout=300) for process in runs]
     assert [process.returncode for process in runs] == [0, 0], said
     assert sorted(tally.read_text().split()) == sorted(set(tally.read_text().split()))  # no job twice
     assert len(tally.read_text().split()) == 6
     assert not list((tmp_path / "results").rglob("*.damaged"))
     assert not list((tmp_path / "results").rglob("*.tmp"))
-    (path,) = (path for path in (tmp_path / "results/tables").iterdir() if "_jobs" not in path.name)
-    table = pd.read_csv(path)
-    assert (table["n_seeds"] == 6).all()
-    assert (table["n_missing"] == 0).all()
+    paths = [path for path in (tmp_path / "results/tables").iterdir() if "_jobs" not in path.name]
+    tables = sorted(map(pd.read_csv, paths), key=len)
+    assert [set(table["method"]) for table in tables] == [METHODS - {"pca"}, METHODS]
+    for path, table in zip(paths, tables, strict=True):
+        assert (table["n_seeds"] == 6).all()
+        assert (table["n_missing"] == 0).all()
+        assert f'id="run-{path.stem}"' in (tmp_path / "results/report/index.html").read_text()
 
 
 @pytest.mark.parametrize(

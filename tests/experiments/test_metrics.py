@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import median_absolute_error
 
+from experiments.loop.registry import METRICS
 from experiments.metrics.imputation import median_l1
-from experiments.metrics.registry import METRICS
 
 
 def test_median_l1_is_scikit_learns():

@@ -194,6 +194,8 @@ def test_two_samples_of_one_name_do_not_collide_and_the_page_knows_them(tmp_path
     assert {run["file"] for run in runs} == {f"sample{n}/filtered_feature_bc_matrix.h5ad" for n in (1, 2)}
     for run in runs:
         table = pd.read_csv(tmp_path / "results/tables" / f"{run['stem']}.csv").set_index("score")["mean"]
+        jobs = pd.read_csv(tmp_path / "results/tables" / f"{run['stem']}_jobs.csv")
+        assert set(jobs["file"]) == {run["file"]}
         assert table["n_cells"] == (80 if run["file"].startswith("sample1/") else 60)
         assert re.match(r"tables_filtered_feature_bc_matrix_as_written_data=[0-9a-f]{8},", run["stem"])
         assert run["file"] in page

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from PIL import Image
 from tidy import assert_tidy
 
-from experiments.metrics.registry import METRICS
+from experiments.loop.registry import METRICS
 from experiments.plots import boxes, style
 from experiments.plots.bar_panels import CUT
 from experiments.plots.bars import score_bars

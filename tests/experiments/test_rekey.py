@@ -1,15 +1,16 @@
 """Records of earlier code under today's keys: only where a sample of their jobs comes out the same."""
 
+import importlib
 import json
-import os
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from command_line import ROOT
+from command_line import command
 
+from experiments import rekey, run
 from experiments.loop.carry import _into, differences
+from experiments.loop.provenance import code_version
 
 METHODS = """
 import numpy as np
@@ -47,9 +48,12 @@ def rekeyed(tmp_path_factory):
     (folder / "conf" / "exp" / "small.yaml").write_text(EXPERIMENT)
 
     def call(module, *arguments):
-        environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{folder}", "PYTHONWARNINGS": "error"}
-        command = [sys.executable, "-m", f"experiments.{module}", "--config-dir", str(folder / "conf"), *arguments]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+        for name in ("kept", "altered"):  # a new command reads them anew
+            sys.modules.pop(name, None)
+        code_version.cache_clear()
+        importlib.invalidate_caches()
+        own = ["--config-dir", str(folder / "conf")]
+        return command(*own, *arguments, cwd=folder, path=[folder], main=module.main)
 
     def records():
         found = {}
@@ -60,7 +64,7 @@ def rekeyed(tmp_path_factory):
                 found[path.stem] = None
         return found
 
-    done = call("run", "+exp=small", "seeds=[0,1,2,3]")
+    done = call(run, "+exp=small", "seeds=[0,1,2,3]")
     assert done.returncode == 0, done.stderr
     before = records()
     for name, value in (("kept", "1.0"), ("altered", "2.0")):
@@ -71,7 +75,7 @@ def rekeyed(tmp_path_factory):
     torn = max(key for key, record in before.items() if record["method"] == "kept")
     path = folder / f"results/records/small/{torn}.json"
     path.write_text(path.read_text()[:-40])
-    first = call("rekey", "--sample", "1")
+    first = call(rekey, "--sample", "1")
     after = records()
     return {"call": call, "records": records, "before": before, "torn": torn, "first": first, "after": after}
 
@@ -117,12 +121,12 @@ def test_a_torn_record_is_named_and_left(rekeyed):
 
 @pytest.mark.slow
 def test_a_run_finds_what_was_carried_and_a_second_call_has_nothing_to_compute(rekeyed):
-    done = rekeyed["call"]("rekey", "--sample", "1", "--method", "kept", "--remove-old")
+    done = rekeyed["call"](rekey, "--sample", "1", "--method", "kept", "--remove-old")
     assert "to compute again" not in done.stdout
     there = rekeyed["records"]()
     old = {key for key, record in rekeyed["before"].items() if record["method"] == "kept"}
     assert old & there.keys() == {rekeyed["torn"]}
-    done = rekeyed["call"]("run", "+exp=small", "seeds=[0,1,2,3]", "~methods.altered")
+    done = rekeyed["call"](run, "+exp=small", "seeds=[0,1,2,3]", "~methods.altered")
     assert "4 jobs, 3 on record, 1 to compute." in done.stdout
     assert done.returncode == 0, done.stderr
 

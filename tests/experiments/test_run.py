@@ -2,11 +2,15 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from command_line import command, fresh
+
+from experiments import run
 
 ROOT = Path(__file__).parents[2]
 SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
@@ -101,7 +105,7 @@ def test_the_readme_adds_a_method_from_outside(tmp_path, small_h5ad):
     line = re.search(r"```sh\nPYTHONPATH=mine python -m experiments.run (.*?)```", page, flags=re.S).group(1)
     arguments = line.replace("\\\n", " ").split()
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
-    done = fresh(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
+    done = command(*arguments, *own, *QUICK, cwd=tmp_path, path=[tmp_path / "mine"])
     assert done.returncode == 0, done.stderr
     stem = written(tmp_path, "_jobs.csv").name.removesuffix("_jobs.csv")
     assert ",with=smoothing," in stem
@@ -132,8 +136,9 @@ def test_why_jobs_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     others = ("scvi", "fa", "pca", "zifa", "zinbwave", "simlr", "dca", "random_latent")
     own = ["dataset=h5ad", f"dataset.path={small_h5ad}", "seeds=[0]", *(f"~methods.{name}" for name in others)]
     done = command("+exp=protein", *own, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1
     assert done.stdout.count("skipped: Raw, proteins themselves: small has no proteins in obsm['protein'].") == 1
+    assert done.stderr == "error: this run has no result: every job of it was skipped, for the reason above.\n"
 
 
 @pytest.mark.slow
@@ -156,6 +161,22 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
     assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"
 
 
+def test_the_settings_are_shown_as_they_are_computed_with(tmp_path):
+    done = command("+exp=posterior", "methods=all", "flip=[scvi.init]", "--cfg", "job", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shown = yaml.safe_load(done.stdout)
+    assert shown["methods"]["scvi_offset"]["library_encoder"] == "offset"
+    assert shown["methods"]["scvi"]["init"] == "authors"
+    assert shown["seeds"] == [0, 1, 2, 3, 4]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_that_start_together_do_not_refuse_each_other(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: run._require_writable(tmp_path / "results"), range(64)))
+    assert list((tmp_path / "results").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -166,6 +187,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
         (["+exp=imputation", "+methods.pca.n_latnt=5"], r"n_latnt is not a parameter of PCA; it has: n_latent"),
         (["+exp=imputation", "seeds=3"], r"give a list of different integers"),
         (["+exp=imputation", "seeds=[0,0]"], r"give a list of different integers"),
+        (["+exp=imputation", "methods.scvi.n_epochs=-1"], r"n_epochs=-1 will not do: choose a whole number"),
         (["+exp=imputation", "executor.threads=0"], r"executor\.threads=0.*at least 1"),
         (["+exp=imputation", "seeds=[]"], r"There is nothing to run: .*seeds"),
         ([], r"Which experiment\? .*\+exp=imputation"),

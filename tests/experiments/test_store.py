@@ -1,17 +1,18 @@
 """The record store: atomic, resumable, tolerant of damage."""
 
+import contextlib
 import hashlib
+import itertools
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 
-from experiments.loop.claims import Claims
+from experiments.loop.claims import Claims, alone
 from experiments.loop.store import Store, atomic, sweep
 
 RECORD = {"key": "k", "status": "done"}
@@ -20,6 +21,31 @@ RECORD = {"key": "k", "status": "done"}
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path, "imputation")
+
+
+@pytest.fixture
+def forked():
+    """Run a function in another process, from the moment that it says it is ready until it is killed."""
+    context, started = multiprocessing.get_context("fork"), []
+
+    @contextlib.contextmanager
+    def forked(function, kill=True):
+        ready = context.Event()
+        process = context.Process(target=function, args=(ready,))
+        process.start()
+        started.append(process)
+        assert ready.wait(60)
+        yield
+        if kill:
+            process.kill()
+            process.join()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # libraries hold idle threads
+        yield forked
+    for process in started:
+        process.kill()
+        process.join()
 
 
 def test_round_trip(store):
@@ -63,6 +89,20 @@ def test_a_run_that_is_interrupted_or_killed_while_it_computes_anew_loses_nothin
     killed = store.anew(["k"])
     killed.__enter__()  # and never left
     assert not store.is_final("k")
+    with store.anew([]):
+        assert store.is_final("k")
+
+
+def test_what_another_run_computes_anew_is_not_brought_back(store, forked):
+    store.write(RECORD, {"a": np.zeros(2)})
+
+    def compute_anew(ready):
+        with store.anew(["k"]):
+            ready.set()
+            time.sleep(600)
+
+    with forked(compute_anew), store.anew([]):
+        assert not store.is_final("k")
     with store.anew([]):
         assert store.is_final("k")
 
@@ -132,24 +172,18 @@ def test_records_of_earlier_versions_are_read(store):
     assert list(store.arrays(store.read("k"))) == ["a"]
 
 
-def test_kill_while_writing_never_tears_a_record(tmp_path):
+def test_kill_while_writing_never_tears_a_record(store, forked, tmp_path):
     """A process that rewrites one record without pause is killed again and again: the record always reads whole."""
-    code = (
-        "import sys, itertools; from experiments.loop.store import Store\n"
-        "store, record = Store(sys.argv[1], 'e'), {'key': 'k', 'status': 'done'}\n"
-        "for i in itertools.count(): store.write(record | {'text': str(i) * 200000}, {})"
-    )
-    store = Store(tmp_path, "e")
-    for _ in range(5):
-        process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)])
-        deadline = time.monotonic() + 60
-        before = store.path("k").stat().st_mtime_ns if store.path("k").exists() else 0
-        while not (store.path("k").exists() and store.path("k").stat().st_mtime_ns > before):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert json.loads(store.path("k").read_text())["status"] == "done"
+
+    def rewrite(ready):
+        for i in itertools.count():
+            store.write(RECORD | {"text": str(i) * 200000}, {})
+            ready.set()
+
+    for pause in (0, 0.02, 0.05, 0.1, 0.2):
+        with forked(rewrite):
+            time.sleep(pause)
+        assert store.load("k")["status"] == "done"
     for path in store.folder.glob(".*.tmp"):
         os.utime(path, (time.time() - 60, time.time() - 60))
     sweep(tmp_path)
@@ -170,18 +204,36 @@ def test_only_what_nobody_writes_is_swept(tmp_path):
     assert (tmp_path / "figures" / "y.csv").read_text() == "half of the new"
 
 
-def test_a_claim_lasts_as_long_as_its_holder(tmp_path):
-    code = (
-        "import sys, time; from experiments.loop.claims import Claims\n"
-        "claims = Claims(sys.argv[1]); print(claims.take('k'), flush=True); time.sleep(600)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    with process.stdout as said:
-        assert said.readline() == "True\n"
+def test_a_claim_lasts_as_long_as_its_holder(tmp_path, forked):
+    taken = []
+
+    def hold(ready):
         claims = Claims(tmp_path)
-        assert not claims.take("k")
-        assert claims.take("other")
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        if claims.take("k"):
+            ready.set()
+        time.sleep(600)
+
+    with forked(hold):
+        claims = Claims(tmp_path)
+        taken += [claims.take("k"), claims.take("other")]
+    assert taken == [False, True]
     assert claims.take("k")
     claims.close()
+
+
+def test_who_publishes_is_alone(tmp_path, forked):
+    """A second one comes to its turn when the first is done, or gone."""
+    log = tmp_path / "log"
+
+    def publish(ready):
+        ready.set()
+        with alone(tmp_path), open(log, "a") as file:
+            file.write("second ")
+
+    with alone(tmp_path), forked(publish, kill=False):
+        time.sleep(0.3)
+        assert not log.exists()
+    deadline = time.monotonic() + 10
+    while not (log.exists() and log.read_text() == "second "):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

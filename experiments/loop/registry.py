@@ -3,9 +3,9 @@
 import importlib
 import sys
 
-from ..loop.declared import declared
-from ..loop.provenance import ROOT
 from ..scores import Score
+from .declared import declared
+from .paths import ROOT
 
 METRICS = {}
 
