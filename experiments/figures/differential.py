@@ -3,10 +3,12 @@
 from ..differential import BAYES_FACTOR, LEVEL
 from ..plots.evidence import evidence_panels, null_panels
 from ..plots.twin_boxes import twin_boxes
+from . import of_finished
 
 LIKE = {"BDC": ("Fig 5a", "Fig 5c–f", ""), "CD": ("Fig 5b", "Fig 12a–d", "Fig 12e")}
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: per comparison boxes over the repeats, panels against bulk, and null histograms."""
     figures = {}

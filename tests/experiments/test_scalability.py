@@ -126,7 +126,7 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     assert np.isnan(lines.loc[("ZIFA", 2000), "fit_minutes"])
     assert np.isnan(lines.loc[("ZIFA", 4000), "stopped_minutes"])
     assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
-    assert figure.title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
+    assert figure.title == "as Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
     said = "Stopped after 5 minutes: ZIFA at 2k cells. Stopped at 8,192 MB: SIMLR at 4k cells. What was stopped was not"
     assert said in figure.caption
@@ -157,8 +157,8 @@ def test_each_number_of_genes_has_a_figure_of_its_own_cells():
     cells = pd.DataFrame([timed("FA", n, n / 1000, n_genes=n_genes) for n_genes in sizes for n in sizes[n_genes]])
     table = summarise(cells, ["n_cells", "n_genes"], addresses(scalability.SCORES, cells), None)
     figures = drawing.figure(table, cells)
-    assert figures["growth_720"].title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
-    assert figures["growth_2000"].title == "Fig 1c: scalability up to 2,000 cells, 2,000 genes"
+    assert figures["growth_720"].title == "as Fig 1c: scalability up to 4,000 cells, 720 genes"
+    assert figures["growth_2000"].title == "as Fig 1c: scalability up to 2,000 cells, 2,000 genes"
     assert "n\xa0= 1,000–2,000 cells" in figures["growth_2000"].caption
 
 
