@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import content_hash
 
-from .loop import names
+from .loop import names, spreadsheet
 from .loop.config import PLAIN, explain, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
@@ -141,10 +141,11 @@ def _draw(config, records, store, source, identity):
     stem = names.stem(called, changes)
     for name, content in {stem: summary, f"{stem}_jobs": jobs}.items():
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
-            content.to_csv(file, index=False)
+            spreadsheet.write(content, file)
     done = jobs.assign(arrays=[store.arrays(record) for record in records])
     done = done[done["status"] == "done"]
-    figures, is_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
+    said = {"changed": ", ".join(change.word for change in changes if change.alters)}  # captions have it
+    figures, is_drawn = drawing.draw(module.__name__, summary.assign(**said), done.assign(**said), results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
     run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}

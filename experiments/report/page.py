@@ -17,6 +17,7 @@ from urllib.parse import quote
 import jinja2
 from PIL import Image
 
+from ..loop.spreadsheet import plain
 from ..loop.store import atomic
 from ..metrics.registry import METRICS
 from . import claims
@@ -168,7 +169,7 @@ def _table(results_dir, name, columns, notes):
     path = results_dir / "tables" / f"{name}.csv"
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{plain(key): plain(value) for key, value in row.items()} for row in csv.DictReader(file)]
         if any(not columns <= row.keys() or None in row or None in row.values() for row in rows):
             raise ValueError("a column or a field is missing")
         return rows
