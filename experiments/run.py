@@ -63,6 +63,9 @@ def execute(config, identity=PLAIN):
     adata = load_dataset(config["dataset"])
     source = adata.uns["source"]
     print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
+    if hasattr(module, "settle"):  # axes that depend on the data; it says what of them cannot be scored
+        experiment = experiment | {"axes": module.settle(config, adata)}
+        config = config | {"experiment": experiment}
     jobs = enumerate_jobs(config, content_hash(adata))
     if not jobs:
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")

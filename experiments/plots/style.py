@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font_names
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.patheffects import withStroke
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -153,10 +153,20 @@ class SuiteFigure(Figure):
         FigureCanvasAgg(self)
         self.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN, wspace=0.02, hspace=0.02)
         self.title, self.caption = title, caption
-        place = {"x": MARGIN / width, "ha": "left", "wrap": True}
-        self.suptitle(fold(title, int(140 * width / TITLE), lines=6), fontsize=TITLE, **place)
-        self.supxlabel(fold(caption, int(140 * width / FOOT)), fontsize=FOOT, color=SOFT, **place)
+        place = {"x": MARGIN / width, "ha": "left"}
+        self.suptitle(self._wrapped(title, TITLE, lines=6), fontsize=TITLE, **place)
+        self.supxlabel(self._wrapped(caption, FOOT), fontsize=FOOT, color=SOFT, **place)
         self.body = self.subfigures()  # the panels and their legend, between title and caption
+
+    def _wrapped(self, text, size, lines=None):
+        """``text`` in lines as wide as the paper (matplotlib takes what stands between $ for formulas)."""
+        measure, font = self.canvas.get_renderer().get_text_width_height_descent, FontProperties(size=size)
+        for characters in range(int(140 * self.get_figwidth() / size), 10, -1):
+            folded_text = fold(text, characters, lines)
+            widest = max(measure(line, font, False)[0] for line in folded_text.split("\n"))
+            if widest <= self.bbox.width - 2 * MARGIN * self.dpi:
+                break
+        return folded_text
 
     def panels(self, names, columns=4, **options):
         """Axes for the panels called ``names``, row by row; ``options`` are those of ``Figure.subplots``."""
