@@ -5,13 +5,11 @@ import inspect
 
 import numpy as np
 
-from datasets.base import BULK
-
-from .metrics.differential import adjusted, auroc, called
+from .metrics.differential import adjusted, auroc, called, rank_agreement
 from .metrics.idr import fit_idr
 from .scores import Score
 from .tasks.data import training_cells
-from .tasks.skipped import NotApplicable
+from .tasks.groups import AGAINST, bulk, chosen, pair
 
 REQUIRES = "compare"
 
@@ -31,6 +29,7 @@ SCORES = {
     "auroc": Score("AUROC against the bulk reference", "higher", _named("AUROC")),
     "idr_weight": Score("mixture weight for reproducibility (IDR)", "higher", _named("IDR_p")),
     "idr_rho": Score("correlation of the reproducible ranks (IDR)", "", _named("IDR_rho")),
+    "halves_spearman": Score("rank correlation between halves of the cells", "higher"),
     "n_detected": Score("genes called different", "", _named("n_detected_genes")),
     "null_called": Score("share of genes called, cells of one group", "lower"),
     "null_p_below": Score("share of p < 0.05, cells of one group (0.05 expected)"),
@@ -39,25 +38,61 @@ SCORES = {
 BAYES_FACTOR, LEVEL = 3.0, 0.05  # section 2.7: what counts as evidence
 IDR_START = {"mu": 1.0, "sigma": 0.5, "rho": 0.5}  # of the authors' call
 FEWEST = 4  # cells of a group
+OF_THE_PAPER = ["BDC", "CD"]  # as conf/exp/differential.yaml has them
+
+
+def settle(config, adata):
+    """The axes of the run with the comparisons that the data allow; says what of these cannot be scored.
+
+    Raises
+    ------
+    ValueError
+        The data have no two labels to compare, not those that are asked for, or a bulk reference that is none.
+    """
+    axes, rules = config["experiment"]["axes"], config["protocol"]["differential"]
+    comparisons = chosen(adata, axes["comparison"], OF_THE_PAPER)
+    for comparison in comparisons:
+        reference, said = bulk(adata, comparison), f"Comparison {comparison}"
+        if comparison in adata.uns.get("comparisons", {}):
+            said += f" ({AGAINST.join(pair(adata, comparison))})"
+        if reference is None:
+            print(
+                f"{said}: there is no bulk reference, so no AUROC and no IDR; the genes are ranked, and the ranks by "
+                "halves of the cells and by the methods are held against each other. For other groups name their "
+                f"labels: 'experiment.axes.comparison=[\"A{AGAINST}B\"]'."
+            )
+            continue
+        measured, positive = np.isfinite(reference[0]), _positive(reference[0], rules["positives"], comparison)
+        if not measured.all():
+            print(
+                f"{said}: the bulk reference has no value for {(~measured).sum():,} of {measured.size:,} genes, which "
+                "leave AUROC and IDR."
+            )
+        if positive.sum() in (0, measured.sum()):
+            print(f"{said}: the bulk reference calls {positive.sum():,} of {measured.sum():,} genes: no AUROC.")
+    return axes | {"comparison": comparisons}
 
 
 def evaluate(method, adata, protocol, seeds, *, comparison):
     """Fit once, compare 100 with 100 cells many times, hold each ranking of the genes against the bulk reference.
 
-    Only training cells are used. The larger group is then compared with itself: two disjoint halves of one draw.
+    Without a reference the rankings by disjoint halves of the cells are held against each other. Genes that it has not
+    measured are not scored. Only training cells are used. The larger group is then compared with itself: two disjoint
+    halves of one draw.
 
     Parameters
     ----------
     method : Method
         An unfitted estimator with ``compare``.
     adata : AnnData
-        ``obs["label"]``; ``uns["comparisons"][comparison]``, the two labels compared; ``{comparison}_adj.P.Val`` and
-        ``{comparison}_logFC`` in ``var``.
+        ``obs["label"]``; where there are, ``uns["comparisons"][comparison]``, the two labels compared, and the bulk
+        reference, ``{comparison}_adj.P.Val`` and ``{comparison}_logFC`` in ``var``.
     protocol : mapping
         ``split`` and ``differential`` of conf/protocol/.
     seeds : experiments.loop.job.Seeds
     comparison : str
-        "BDC" (B against dendritic cells) or "CD" (CD4 against CD8 T cells).
+        "BDC" (B against dendritic cells), "CD" (CD4 against CD8 T cells), another of the data, or "A against B" of two
+        labels.
 
     Returns
     -------
@@ -65,21 +100,24 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
         Means over the repeats: ``auroc``, ``idr_weight``, ``idr_rho``, ``n_detected``; where one group was compared
         with itself ``null_called`` (share of the genes) and ``null_p_below`` (share of p < 0.05) or
         ``null_max_bayes_factor``. IDR is left out where its likelihood has no maximum, as with the reference itself.
+        Without a reference ``halves_spearman`` in place of the first three.
     arrays : dict
         These scores, one value per repeat; of the first repeat ``single_cell`` (the Bayes factor or the signed log10
-        adjusted p-value) and ``bulk`` (the latter); ``null``, Bayes factors or p-values of the first null comparison.
+        adjusted p-value) and ``bulk`` (the latter); ``null``, Bayes factors or p-values of the first null comparison;
+        of every ``gene``, ``evidence`` and ``log_fold_change``, means over the repeats.
     facts : dict
         Sizes, standard deviations over the repeats, and the hash of the cells drawn: equal for all methods of a seed.
     """
     rules = protocol["differential"]
-    names, bulk = _reference(adata, comparison)
+    names, reference = pair(adata, comparison), bulk(adata, comparison)
     _, X, batch, label = training_cells(adata, protocol, seeds)
     batch = batch if rules["use_batch"] else None
     groups = [np.flatnonzero(label == name) for name in names]
     for name, group in zip(names, groups, strict=True):
         if len(group) < FEWEST:
             raise ValueError(f"{len(group)} training cells are labelled {name!r}: comparing needs {FEWEST} or more.")
-    positive = _positive(bulk["adjusted"], rules["positives"], comparison)
+    in_bulk = None if reference is None else reference[0]
+    positive = np.zeros(X.shape[1], bool) if reference is None else _positive(in_bulk, rules["positives"], comparison)
     options = _options(method, rules["bayes_factor"], adata.var, comparison)
     method.fit(X, batch=batch)
 
@@ -91,15 +129,18 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
     rng = np.random.default_rng([seeds.split, 1])
     draws = [[_draw(rng, group, rules) for group in groups] for _ in range(rules["n_repeats"])]
     tables = [compare(*draw) for draw in draws]
-    arrays = _by_name([_agreement(table, bulk["adjusted"], positive, rules) for table in tables])
+    arrays = _by_name([_agreement(table, in_bulk, positive, rules) for table in tables])
     facts = {
         "n_genes": int(X.shape[1]),
         "n_cells_a": min(len(a) for a, _ in draws),
         "n_cells_b": min(len(b) for _, b in draws),
         "n_repeats": len(draws),
         "n_positive": int(positive.sum()),
+        "n_in_bulk": 0 if reference is None else int(np.isfinite(in_bulk).sum()),
+        "group_a": names[0],
+        "group_b": names[1],
         "n_untested": float(np.mean([table["score"].isna().sum() for table in tables])),
-        "n_without_idr": int(np.isnan(arrays["idr_weight"]).sum()),
+        "n_without_idr": 0 if reference is None else int(np.isnan(arrays["idr_weight"]).sum()),
         "cells_sha256": hashlib.sha256(b"|".join(rows.tobytes() for draw in draws for rows in draw)).hexdigest(),
     }
     if not getattr(method, "sees_truth", False):
@@ -108,31 +149,30 @@ def evaluate(method, adata, protocol, seeds, *, comparison):
         halves = [_halves(rng, groups[largest], rules["n_cells"]) for _ in range(rules["n_null_repeats"])]
         nulls = [compare(*half) for half in halves]
         arrays |= _by_name([_null_scores(table) for table in nulls])
+    if reference is None:
+        rng = np.random.default_rng([seeds.split, 2])
+        halves = [[_halves(rng, group, rules["n_cells"]) for group in groups] for _ in range(rules["n_null_repeats"])]
+        both = [[compare(a[side], b[side]) for side in (0, 1)] for a, b in halves]
+        agree = [rank_agreement(first=_strength(one), second=_strength(other)) for one, other in both]
+        arrays["halves_spearman"] = np.array(agree)
     means = {name: float(np.nanmean(values)) for name, values in arrays.items() if not np.isnan(values).all()}
     facts |= {f"{name}_sd": _sd(arrays[name]) for name in means}
-    arrays |= {"bulk": _signed(bulk["adjusted"], bulk["fold"]), "single_cell": _evidence(tables[0])}
+    arrays["single_cell"] = _evidence(tables[0])
+    if reference is not None:
+        arrays["bulk"] = _signed(*reference)
+    folds = [table["log_fold_change"].to_numpy(dtype=float) for table in tables]
+    arrays |= {
+        "gene": np.array(adata.var_names, dtype=str),
+        "evidence": _mean([_evidence(table) for table in tables]),
+        "log_fold_change": _mean(folds),
+    }
     if "null_group" in facts:
         arrays["null"] = nulls[0]["bayes_factor" if "bayes_factor" in nulls[0] else "pvalue"].to_numpy()
     return means, arrays, facts
 
 
-def _reference(adata, comparison):
-    """The labels of the two groups, and the bulk study as a dict of arrays (n_genes,)."""
-    names = adata.uns.get("comparisons", {}).get(comparison)
-    columns = {name: f"{comparison}_{name}" for name in BULK}
-    if names is None or not set(columns.values()) <= set(adata.var) or "label" not in adata.obs:
-        raise NotApplicable(
-            f"The data have no labelled groups with a bulk reference for the comparison {comparison}: with "
-            "dataset=h5ad, name its two labels (dataset.label_key, dataset.comparisons), the columns "
-            f"{', '.join(columns.values())} of var (dataset.var_columns), and comparisons of your own in "
-            "experiment.axes.comparison."
-        )
-    bulk = {"adjusted": adata.var[columns["adj.P.Val"]], "fold": adata.var[columns["logFC"]]}
-    return list(names), {name: column.to_numpy(dtype=float) for name, column in bulk.items()}
-
-
 def _positive(p_adjusted, rule, comparison):
-    """The genes that differ in the bulk reference, (n_genes,) bool."""
+    """The genes that differ in the bulk reference, (n_genes,) bool; those that it has not measured do not."""
     if rule["rule"] == "level":
         return p_adjusted < rule["level"]
     if comparison not in rule:
@@ -140,7 +180,7 @@ def _positive(p_adjusted, rule, comparison):
             f"protocol.differential.positives has no share of positive genes for the comparison {comparison}: add it, "
             f"e.g. +protocol.differential.positives.{comparison}=0.1."
         )
-    first = np.argsort(p_adjusted, kind="stable")[: round(rule[comparison] * len(p_adjusted))]
+    first = np.argsort(p_adjusted, kind="stable")[: round(rule[comparison] * np.isfinite(p_adjusted).sum())]
     return np.isin(np.arange(len(p_adjusted)), first)
 
 
@@ -164,19 +204,23 @@ def _halves(rng, group, n_cells):
 
 
 def _agreement(table, bulk_adjusted, positive, rules):
-    """Scores of one ranking of the genes against the bulk reference."""
-    score = table["score"].to_numpy()
+    """Scores of one ranking of the genes against the bulk reference, where there is one, over the genes it measured."""
+    result = {"n_detected": float(called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).sum())}
+    if bulk_adjusted is None:
+        return result
+    measured, score = np.isfinite(bulk_adjusted), table["score"].to_numpy()
     tested = np.isfinite(score)
     if rules["untested"] == "last":  # no evidence is p = 1, or a Bayes factor of 0
         score, tested = np.where(tested, score, 0.0), np.ones(len(score), dtype=bool)
-    result = {
-        "auroc": auroc(score=score[tested], positive=positive[tested]),
+    tested &= measured
+    both_kinds = 0 < positive[tested].sum() < tested.sum()
+    result |= {
+        "auroc": auroc(score=score[tested], positive=positive[tested]) if both_kinds else np.nan,
         "idr_weight": np.nan,
         "idr_rho": np.nan,
-        "n_detected": float(called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).sum()),
     }
     detected = np.count_nonzero(bulk_adjusted < LEVEL)
-    prior = max(detected, 1) / len(bulk_adjusted) if rules["idr_prior"] == "detected" else rules["idr_prior"]
+    prior = max(detected, 1) / measured.sum() if rules["idr_prior"] == "detected" else rules["idr_prior"]
     reference = -np.log(np.maximum(bulk_adjusted[tested], 1e-300))
     try:
         fit = fit_idr(scores_a=score[tested], scores_b=reference, p=prior, **IDR_START)
@@ -203,6 +247,18 @@ def _sd(values):
 def _signed(p_adjusted, fold):
     """-log10 of p-values with the sign of the change, (n_genes,)."""
     return np.sign(fold) * -np.log10(np.maximum(p_adjusted, 1e-300))
+
+
+def _strength(table):
+    """What the genes are ranked by, with the sign of the change."""
+    return np.sign(table["log_fold_change"].to_numpy(dtype=float)) * table["score"].to_numpy(dtype=float)
+
+
+def _mean(rows):
+    """The mean over repeats of what is finite in each gene, (n_genes,); NaN where nothing is."""
+    values = np.array(rows, dtype=float)
+    known = np.isfinite(values)
+    return np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
 def _evidence(table):

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from datasets.base import content_hash
 
-from .loop import names
+from .loop import names, spreadsheet
 from .loop.claims import alone
 from .loop.collect import collect
 from .loop.config import PLAIN, as_yaml, explain, identify, only_shown, resolve
@@ -67,6 +67,9 @@ def execute(config, identity=PLAIN):
     adata = load_dataset(config["dataset"])
     source = adata.uns["source"]
     print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
+    if hasattr(module, "settle"):  # axes that depend on the data; it says what of them cannot be scored
+        experiment = experiment | {"axes": module.settle(config, adata)}
+        config = config | {"experiment": experiment}
     jobs = enumerate_jobs(config, content_hash(adata))
     if not jobs:
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
@@ -138,10 +141,11 @@ def _draw(config, records, arrays, source, identity):
         if identity.own_file:
             content = content.assign(file=_file(config))
         with atomic(results_dir / "tables" / f"{name}.csv", "w") as file:
-            content.to_csv(file, index=False)
+            spreadsheet.write(content, file)
     done = jobs.assign(arrays=arrays)
     done = done[done["status"] == "done"]
-    figures, not_drawn = drawing.draw(module.__name__, summary, done, results_dir, stem)
+    said = {"changed": ", ".join(change.word for change in changes if change.alters)}  # captions have it
+    figures, not_drawn = drawing.draw(module.__name__, summary.assign(**said), done.assign(**said), results_dir, stem)
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
     run["notes"] = [*not_drawn, *(too_short := not_converged(records))]
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those

@@ -6,22 +6,24 @@ from ..batch import SCORES
 from ..plots.bars import score_bars
 from ..plots.scatter import Categories, plane_panels
 from ..plots.words import panel_of
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: the t-SNE panels by label and by batch, and the bars of each score."""
-    figures, dataset = {}, table["dataset"].iloc[0]
+    figures, first = {}, next(table.itertuples())
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]
     for key, what, palette in (("label", "cell type", "tab20"), ("batch", "batch", "brg")):
         panels = [row for row in shown.itertuples() if key in row.arrays]
         if panels:
             colours = [Categories(row.arrays[key], row.arrays[f"{key}_names"], palette) for row in panels]
-            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", dataset)
+            planes, like = [row.arrays["plane"] for row in panels], panel_of("Fig 4", first)
             figures[f"tsne_{key}"] = plane_panels(panels, planes, colours, what=what, drawn="t-SNE", like=like)
     for score, described in SCORES.items():
         rows = table[table["score"] == score]
         if len(rows) and rows["n_seeds"].any():
-            panel = panel_of("Fig 8", dataset)
+            panel = panel_of("Fig 8", first)
             note = ""
             if score == "batch_entropy":
                 n_batches, mixed = int(records["n_batches"].max()), records["entropy_of_batches"].mean()

@@ -4,14 +4,16 @@ from ..imputation import DENSITY_LIMIT
 from ..plots.bars import score_bars
 from ..plots.density import density_panels
 from ..plots.words import panel_of
+from . import of_finished
 
 DENSITY_FIGURE = {"uniform": "Fig 2", "binomial": "Fig 10"}
 ERROR_FIGURE = {"uniform": "Fig 9b–d", "binomial": "Fig 11"}
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: one density figure and one bar figure per corruption."""
-    figures, dataset = {}, table["dataset"].iloc[0]
+    figures, first = {}, next(table.itertuples())
     for corruption in table["corruption"].unique():
         shown = records[(records["corruption"] == corruption) & (records["seed"] == records["seed"].min())]
         panels = [row for row in shown.itertuples() if "density" in row.arrays and row.role != "control"]
@@ -22,9 +24,9 @@ def figure(table, records):
                 x="original count",
                 y="imputed count",
                 score="median_l1",
-                like=panel_of(DENSITY_FIGURE[corruption], dataset),
+                like=panel_of(DENSITY_FIGURE[corruption], first),
             )
         bars = table[table["corruption"] == corruption]
-        like = panel_of(ERROR_FIGURE[corruption], dataset)
+        like = panel_of(ERROR_FIGURE[corruption], first)
         figures[f"error_{corruption}"] = score_bars(bars, "median_l1", like=like)
     return figures

@@ -2,15 +2,18 @@
 
 from ..plots.boxes import Boxes, box_panels
 from ..plots.heat import heat_panels
-from ..plots.words import panel_of
+from ..plots.text import clip
+from ..plots.words import about, panel_of, span
 from ..posterior import PER_BOX, VALUES
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: boxes of draws by observed count (Fig 7a-c), heat maps of one gene (7d-f)."""
     first = list(records[records["seed"] == records["seed"].min()].itertuples())
     row = first[0]
-    seed = f"{row.dataset}, protocol {row.protocol}, seed {row.seed}"
+    seed = f"{about(row)}, seed {row.seed}"
     panels = [
         Boxes(
             f"{panel.label}, 90%: {panel.coverage:.2f}",
@@ -23,9 +26,10 @@ def figure(table, records):
     ]
     boxes = box_panels(
         panels,
-        title=f"{panel_of('Fig 7a–c', row.dataset)}: posterior draws of randomly selected entries",
-        caption=f"{seed}, n\xa0= {row.n_entries:,} entries with {row.n_draws} draws each, up to {PER_BOX:,} in a box. "
-        "Box: quartiles; whiskers: to the last values within 5 and 95%; dashed: equality. 90%: share of entries inside "
+        title=f"{panel_of('Fig 7a–c', row)}: posterior draws of randomly selected entries",
+        caption=f"{seed}, n\xa0= {span([row.n_entries])} entries with {span([row.n_draws])} draws each, "
+        f"up to {PER_BOX:,} in a box. Box: quartiles; whiskers: to the last values within 5 and 95%; dashed: equality. "
+        "90%: share of entries inside "
         "the central 90% of their draws.",
         colours={"draws": "#9ecae1"},
         x_label="observed count",
@@ -37,8 +41,8 @@ def figure(table, records):
         first,
         x="observed count",
         y="posterior draws (counts)",
-        title=f"{panel_of('Fig 7d–f', row.dataset)}: posterior draws of {row.gene}",
-        caption=f"{seed}, n\xa0= {row.n_cells:,} cells, {row.n_draws} draws each. Bins: even in log(1 + count / 10). "
-        f"Colour: share of the draws in each {of}, on a root scale; grey: no draws.",
+        title=f"{panel_of('Fig 7d–f', row)}: posterior draws of {clip(row.gene)}",
+        caption=f"{seed}, n\xa0= {span([row.n_cells])} cells, {span([row.n_draws])} draws each. "
+        f"Bins: even in log(1 + count / 10). Colour: share of the draws in each {of}, on a root scale; grey: no draws.",
     )
     return {"boxes": boxes, "heat": heat}

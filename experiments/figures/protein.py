@@ -1,14 +1,17 @@
 """Fig 8c: both scores side by side."""
 
 from ..plots.bar_panels import bar_panels
+from ..plots.words import counted, panel_of
 from ..protein import N_NEIGHBORS, SCORES
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: both scores side by side."""
-    first = records.iloc[0]
     note = (
-        f" {first['n_cells']:,} training cells, {N_NEIGHBORS} neighbours each, {first['n_proteins']} proteins. "
-        "Raw: the counts as they are."
+        f" {counted(records['n_cells'], 'training cell')}, {N_NEIGHBORS} neighbours each, "
+        f"{counted(records['n_proteins'], 'protein')}. Raw: the counts as they are."
     )
-    return {"scores": bar_panels(table, {score: [score] for score in SCORES}, like="Fig 8c", note=note, digits=3)}
+    like = panel_of("Fig 8c", next(table.itertuples()))
+    return {"scores": bar_panels(table, {score: [score] for score in SCORES}, like=like, note=note, digits=3)}

@@ -9,15 +9,18 @@ import pandas as pd
 from ..loop.paths import ROOT
 from ..metrics.scalability import growth_exponent
 from ..plots.scaling import scaling_panels
+from ..plots.words import panel_of
 from ..scalability import SCORES
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: per number of genes, run time and memory against the number of cells."""
-    figures = {}
+    figures, like = {}, panel_of("Fig 1c", next(table.itertuples()))
     for n_genes, timed in records.groupby("n_genes", sort=False):
         lines = _lines(table[table["n_genes"] == n_genes], timed)
-        figures[f"growth_{n_genes}"] = scaling_panels(lines, published_runtimes(n_genes), timed, like="Fig 1c")
+        figures[f"growth_{n_genes}"] = scaling_panels(lines, published_runtimes(n_genes), timed, like=like)
     return figures
 
 

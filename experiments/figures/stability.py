@@ -6,15 +6,17 @@ import pandas as pd
 from ..loop.registry import METRICS
 from ..plots.curves import Panel, line_panels
 from ..plots.style import colour
-from ..plots.words import span, spread_of
+from ..plots.words import about, counted, panel_of, spread_of
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: scores over the latent dimension, and the training of methods that were watched."""
-    first = records.iloc[0]
+    first = next(table.itertuples())
     seeds = records["seed"].nunique()
-    common = f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {seeds} seed{'s' * (seeds > 1)}, "
-    common += f"{span(records['n_cells'].tolist())} training cells, uniform corruption"
+    common = f"{about(first)}, n\xa0= {counted([seeds], 'seed')}, {counted(records['n_cells'], 'training cell')}, "
+    common += "uniform corruption"
     colours = {row.label: colour(row.label, row.role) for row in records.itertuples()}
 
     columns = {"score": "panel", "label": "line", "n_latent": "x", "mean": "y", "ci_low": "low", "ci_high": "high"}
@@ -26,7 +28,7 @@ def figure(table, records):
             data,
             {score: Panel("latent dimensions", METRICS[score].title, ticks) for score in data["panel"].unique()},
             {label: {"color": c, "linestyle": "-", "marker": "o", "markersize": 3} for label, c in colours.items()},
-            title="Fig 14a, d: results over the latent dimension",
+            title=f"{panel_of('Fig 14a, d', first)}: results over the latent dimension",
             caption=f"{common}. {spread_of(shown, 'Point')}",
         )
     }
@@ -50,7 +52,7 @@ def figure(table, records):
             data,
             panels,
             looks,
-            title="Fig 14b, c: the course of training",
+            title=f"{panel_of('Fig 14b, c', first)}: the course of training",
             caption=f"{common}. {spread} Objective: minus the bound, its KL terms with the weight of the epoch.",
         )
     return figures
@@ -65,9 +67,11 @@ def _curves(rows):
         ("objective", "held-out cells", "heldout"),
         ("median_l1", "hidden entries", "median_l1"),
     ):
-        values = np.stack([arrays[name] for arrays in rows["arrays"]])  # (seeds, epochs)
-        arrays = rows.iloc[0]["arrays"]
-        epochs = arrays["epochs"] if name == "median_l1" else 1 + np.arange(values.shape[1])
-        frame = {"x": epochs, "y": values.mean(axis=0), "low": values.min(axis=0), "high": values.max(axis=0)}
+        courses = [
+            pd.Series(arrays[name], index=arrays["epochs"] if name == "median_l1" else 1 + np.arange(len(arrays[name])))
+            for arrays in rows["arrays"]
+        ]
+        values = pd.concat(courses, axis=1).replace([np.inf, -np.inf], np.nan)  # (epochs, seeds); some end sooner
+        frame = {"x": values.index, "y": values.mean(axis=1), "low": values.min(axis=1), "high": values.max(axis=1)}
         frames.append(pd.DataFrame({"panel": panel, "line": f"{rows.iloc[0]['label']}, {line}", **frame}))
     return pd.concat(frames).query("x > 1").assign(published=np.nan)

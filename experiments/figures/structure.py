@@ -3,8 +3,10 @@
 from ..plots.bars import score_bars
 from ..plots.structure import distance_figures, plane_figures
 from ..structure import SCORES
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: cells in the plane, distance matrices, bars of the scores."""
     shown = records[(records["seed"] == records["seed"].min()) & (records["role"] != "control")]

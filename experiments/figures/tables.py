@@ -4,30 +4,36 @@ import numpy as np
 import pandas as pd
 
 from ..plots.sheet import sheet
-from ..tables import CAPABILITIES, SIZES
+from ..plots.text import clip
+from ..plots.words import about, panel_of
+from ..tables import CAPABILITIES, SCORES, SIZES
+from . import of_finished
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: the tables, each drawn and, as its data, a CSV."""
     row = next(records[records["seed"] == records["seed"].min()].itertuples())
-    arrays, where = row.arrays, f"{row.dataset}, protocol {row.protocol}"
+    arrays, where = row.arrays, about(row)
+    of_sizes = panel_of("Table 2", row)
     published = table.set_index("score")["published"]
     sizes = table[table["score"].isin(SIZES)]
     figures = {
         "sizes": sheet(
-            pd.DataFrame({"": [s.removeprefix("n_") for s in sizes["score"]], "here": sizes["mean"].astype(int),
+            pd.DataFrame({"": [SCORES[score].label for score in sizes["score"]], "here": sizes["mean"].astype(int),
                           "published": sizes["published"]}),
-            title="Table 2: size of the data", caption=f"{where}. Training and test cells by its split.",
+            title=f"{of_sizes}: size of the data", caption=f"{where}. Training and test cells by its split.",
         ),
         "hyperparameters": sheet(
             pd.DataFrame({"parameter": arrays["parameter"], "value": arrays["value"]}),
-            title=f"Table 2: hyperparameters of {row.label}", caption=f"{where}. As the configuration resolves them.",
+            title=f"{of_sizes}: hyperparameters of {clip(row.label)}",
+            caption=f"{where}. As the configuration resolves them.",
         ),
         "methods": sheet(
             pd.DataFrame(np.where(arrays["can"], "✓", ""), columns=CAPABILITIES).assign(method=arrays["method"])[
                 ["method", *CAPABILITIES]
             ],
-            title="Table 2: what methods can do",
+            title=f"{of_sizes}: what methods can do",
             caption=f"{where}. Read off the classes; correct needs two batches, compare two labels.",
         ),
     }  # fmt: skip
@@ -37,6 +43,8 @@ def figure(table, records):
         labels = pd.DataFrame({"cell type": arrays["label"], "cells": arrays["size"]} | cuts)
         labels["published"] = [published.get(f"n_cells {label}", np.nan) for label in arrays["label"]]
         figures["labels"] = sheet(
-            labels, title=f"{'Table 3' if cuts else 'Table 4'}: cell types", caption=f"{where}. All cells."
+            labels,
+            title=f"{panel_of('Table 3' if cuts else 'Table 4', row)}: cell types",
+            caption=f"{where}. All cells.",
         )
     return figures

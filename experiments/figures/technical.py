@@ -5,11 +5,13 @@ import numpy as np
 from ..metrics.technical import binomial_zero, hypergeometric_zero
 from ..plots import technical as plots
 from ..technical import FREQUENT, HISTOGRAM, N_MOLECULES, PART_NAMES, QUALITY_NAMES
+from . import of_finished
 
 ALIGNMENT = ("mapped_reads", "genome_not_gene")  # the others go with the size of the library
 FREQUENCIES = np.logspace(-6, np.log10(FREQUENT), 200)  # where the curves of Fig 6b are drawn
 
 
+@of_finished
 def figure(table, records):
     """Return {name: Figure}: Fig 6a, 6b, 6c/d, 13a and 13b–d, the methods and the control side by side."""
     first = list(records[records["seed"] == records["seed"].min()].itertuples())

@@ -1,7 +1,7 @@
 """Scores of differential expression: agreement with a bulk reference, and what is called where nothing differs."""
 
 import numpy as np
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, spearmanr
 from sklearn.metrics import roc_auc_score
 
 
@@ -24,6 +24,20 @@ def auroc(*, score, positive):
     if positive.all() or not positive.any():
         raise ValueError(f"The reference calls {positive.sum()} of {positive.size} genes: AUROC needs both kinds.")
     return float(roc_auc_score(positive, score))
+
+
+def rank_agreement(*, first, second):
+    """Spearman's correlation of two rankings of the same genes, (n_genes,) each; NaN where one of them ranks nothing.
+
+    Values have the sign of the change, so that a gene which is strong in opposite directions counts against it. Genes
+    that are not finite in both are left out.
+    """
+    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    known = np.isfinite(first) & np.isfinite(second)
+    first, second = first[known], second[known]
+    if len(first) < 2 or not np.ptp(first) or not np.ptp(second):
+        return np.nan
+    return float(spearmanr(first, second).statistic)
 
 
 def adjusted(*, pvalue):

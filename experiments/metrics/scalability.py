@@ -4,6 +4,7 @@ import numpy as np
 from scipy.stats import linregress, t
 
 CONFIDENCE = 0.95
+FEWEST = 4  # sizes
 
 
 def growth_exponent(*, sizes, costs):
@@ -17,13 +18,12 @@ def growth_exponent(*, sizes, costs):
     Returns
     -------
     slope, low, high : float
-        The interval is Student's with n - 2 degrees of freedom; NaN below three points. All NaN below two sizes.
+        The interval is Student's with n - 2 degrees of freedom. All NaN below four sizes, of which an exponent would
+        say nothing.
     """
     x, y = np.log(np.asarray(sizes, dtype=float)), np.log(np.asarray(costs, dtype=float))
-    if len(np.unique(x)) < 2:
+    if len(np.unique(x)) < FEWEST:
         return np.nan, np.nan, np.nan
     fit = linregress(x, y)
-    if len(x) < 3:
-        return float(fit.slope), np.nan, np.nan
     half = t.ppf((1 + CONFIDENCE) / 2, len(x) - 2) * fit.stderr
     return float(fit.slope), float(fit.slope - half), float(fit.slope + half)

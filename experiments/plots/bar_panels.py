@@ -2,12 +2,12 @@
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from ..loop.registry import METRICS
-from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
+from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, in_style
+from .text import fold, folded
 from .words import outcome, seeds_of, spread_of, title_of
 
 CUT = 1.3  # times the longest method: a longer control is cut
@@ -50,10 +50,12 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what="
     drawn = {name: _cut(shown[shown["score"].isin(scores)]) for name, scores in panels.items()}
     cut = any((rows["length"] < rows["mean"]).any() for rows in drawn.values())
     caption = f"{seeds_of(shown)} {spread_of(shown, 'Bar')}{' Bars with a mark across are longer than drawn.' * cut}"
-    title = title_of(next(ranks.itertuples()), like, what)
+    title = title_of(next(shown.itertuples()), like, what)
     figure = SuiteFigure(min(COLUMN + 1.9 * (len(panels) - 1), PAGE), title=title, caption=caption + note)
     axes = figure.panels([""] * len(panels), sharey=True)
+    names = folded(labels, 20)
     for ax, (name, scores) in zip(axes, panels.items(), strict=True):
+        ax.set_yticks(range(len(labels)), names)
         _bars(ax, drawn[name], labels, scores, list((series or {}).values()), digits)
         metric, alone = METRICS[name], len(panels) == 1
         direction = f"\n{metric.better} is better" if metric.better else ""
@@ -63,7 +65,7 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what="
     if shown["published"].notna().any():
         handles += ax.plot([], [], label="published", **PUBLISHED)
     figure.key(handles)
-    lines = max(fold(label, 20).count("\n") + 1 for label in labels)
+    lines = max(name.count("\n") + 1 for name in names)
     height = len(labels) * max(0.23, 0.13 * lines, 0.09 + 0.14 * max(map(len, panels.values())))
     words = (f"{row.score} {_words(row, digits)}" for rows in drawn.values() for row in rows.itertuples())
     alt = f"Bars of {', '.join(METRICS[name].label for name in panels)} by method. {'; '.join(words)}."
@@ -89,13 +91,9 @@ def _bars(ax, rows, labels, scores, fills, digits):
     thick = 0.8 / len(scores) if fills else 0.66
     step = [scores.index(score) - (len(scores) - 1) / 2 for score in rows["score"]]
     rows = rows.assign(place=[labels.index(label) for label in rows["label"]] + thick * np.array(step))
-    rows["name"] = rows["label"].map(lambda label: fold(label, 20))
-    tints = dict(zip(rows["name"], map(colour, rows["label"], rows["role"]), strict=True))
-    series = {"hue": "score", "hue_order": scores, "palette": fills} if fills else {"hue": "name", "palette": tints}
-    sns.barplot(
-        rows, x="length", y="name", order=[fold(label, 20) for label in labels], **series, dodge=bool(fills),
-        width=0.8 if fills else thick, saturation=1, errorbar=None, legend=False, ax=ax,
-    )  # fmt: skip
+    has_bar = rows[rows["length"].notna()].sort_values("place")
+    tints = [fills[scores.index(row.score)] if fills else colour(row.label, row.role) for row in has_bar.itertuples()]
+    ax.barh(has_bar["place"], has_bar["length"], height=thick, color=tints)
     spread = rows[(rows["length"] == rows["mean"]) & rows["ci_low"].notna()]
     around = np.abs(spread[["ci_low", "ci_high"]].to_numpy().T - spread["mean"].to_numpy())
     line = {"ecolor": "black", "elinewidth": 0.8, "capsize": 1.8, "capthick": 0.8, "zorder": 6}
@@ -110,7 +108,7 @@ def _bars(ax, rows, labels, scores, fills, digits):
     ax.axvline(0, color="#444444", linewidth=0.6)
     if not rows[["length", "published"]].any(axis=None):
         ax.set_xlim(0, 1)
-    ax.set(ylim=(len(labels) - 0.5, -0.5), ylabel="")
+    ax.set(ylim=(len(labels) - 0.5, -0.5))
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
 

@@ -8,7 +8,8 @@ from matplotlib.cbook import boxplot_stats
 from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
-from .style import COLUMN, SuiteFigure, fold, in_style
+from .style import COLUMN, SuiteFigure, in_style
+from .text import fold, folded
 
 
 class Boxes(NamedTuple):
@@ -46,7 +47,9 @@ def box_panels(
     for ax, panel in zip(axes, panels, strict=True):
         _panel(ax, panel, colours, whiskers)
         if slant:
-            ax.set_xticks(ax.get_xticks(), panel.ticks, rotation=slant, ha="right", rotation_mode="anchor")
+            ax.set_xticks(
+                ax.get_xticks(), folded(panel.ticks, 24, lines=1), rotation=slant, ha="right", rotation_mode="anchor"
+            )
         ax.set(xlabel=x_label, ylabel=fold(panel.y_label, int(16 * side[1])))
         ax.tick_params(labelleft=True)
         if log_beyond:
@@ -58,7 +61,7 @@ def box_panels(
     if len(colours) > 1:
         figure.key([Patch(color=tint, label=kind) for kind, tint in colours.items()])
     boxes = [
-        (panel.name, tick, kind, values)
+        (panel.name, tick, kind, values[np.isfinite(values)])
         for panel in panels
         for kind, arrays in panel.values.items()
         for tick, values in zip(panel.ticks, arrays, strict=True)
@@ -87,8 +90,9 @@ def _panel(ax, panel, colours, whiskers):
 
 
 def draw_boxes(ax, places, arrays, width, face, whiskers):
-    """Boxes over ``places``, none where there is no value."""
-    filled = [(at, values) for at, values in zip(places, arrays, strict=True) if values.size]
+    """Boxes over ``places`` of the values that are finite, none where there is no such."""
+    finite = [values[np.isfinite(values)] for values in arrays]
+    filled = [(at, values) for at, values in zip(places, finite, strict=True) if values.size]
     if filled:
         positions, values = zip(*filled, strict=True)
         ax.boxplot(

@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from .style import PAGE, PUBLISHED, SuiteFigure, fold, in_style
+from .blank import blank
+from .style import PAGE, PUBLISHED, SuiteFigure, in_style
+from .text import fold, folded
 from .words import short
 
 
@@ -40,11 +42,15 @@ def line_panels(data, panels, looks, *, title, caption, height=1.55):
     -------
     SuiteFigure
     """
+    data = data[np.isfinite(data["x"].astype(float))]
+    if not np.isfinite(data["y"].astype(float)).any():
+        return blank("No method has a value to draw.", title=title, caption=caption)
     used = {name: look for name, look in looks.items() if name in set(data["line"])}
     figure = SuiteFigure(PAGE if len(panels) > 1 else PAGE / 2, title=title, caption=caption)
     for ax, (name, panel) in zip(figure.panels([""] * len(panels), 2), panels.items(), strict=True):
         _draw(ax, data[data["panel"] == name], panel, used, fold(panel.y, int(18 * height)))
-    handles = [Line2D([], [], label=name, **look) for name, look in used.items()]
+    names = folded(used, 60, lines=2)
+    handles = [Line2D([], [], label=name, **look) for name, look in zip(names, used.values(), strict=True)]
     if data["published"].notna().any():
         handles.append(Line2D([], [], label="published", **PUBLISHED))
     figure.key(handles)

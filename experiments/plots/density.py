@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..loop.registry import METRICS
 from .style import SuiteFigure, across, colour, in_style
-from .words import span, title_of
+from .words import about, span, title_of
 
 
 @in_style()
@@ -63,16 +63,16 @@ def _end(panels, limit):
     """Where the axes end: 0.4 or 0.6 of ``limit`` if nine tenths of each density are below, as with sparse data."""
     for share in (0.4, 0.6):
         inside = [np.linspace(0, 1, len(panel.arrays["density"])) <= share for panel in panels]
-        kept = [p.arrays["density"][np.ix_(i, i)].sum() for p, i in zip(panels, inside, strict=True)]
-        if all(k >= 0.9 * p.arrays["density"].sum() for k, p in zip(kept, panels, strict=True)):
+        kept = [np.nansum(p.arrays["density"][np.ix_(i, i)]) for p, i in zip(panels, inside, strict=True)]
+        if all(k >= 0.9 * np.nansum(p.arrays["density"]) for k, p in zip(kept, panels, strict=True)):
             return share * limit
     return limit
 
 
 def _density(ax, panel, limit, end, score):
-    density, ends = panel.arrays["density"], np.array([0.0, limit])
+    density, ends = np.nan_to_num(panel.arrays["density"]), np.array([0.0, limit])
     image = ax.imshow(
-        density.T / density.max(), extent=(0, limit, 0, limit), origin="lower", interpolation="bilinear",
+        density.T / (density.max() or 1), extent=(0, limit, 0, limit), origin="lower", interpolation="bilinear",
         cmap="Reds", vmin=0, vmax=1,
     )  # fmt: skip
     ax.plot(ends, ends, ":", color="black", linewidth=0.9)
@@ -89,9 +89,9 @@ def _density(ax, panel, limit, end, score):
 def _density_caption(panels, limit, end, score):
     first = panels[0]
     return (
-        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. d: {METRICS[score].label} over "
-        f"n\xa0= {span([int(p.n_scored) for p in panels])} entries. Colour: kernel density of the "
-        f"n\xa0= {span([int(p.arrays['n_shown']) for p in panels])} of them that were set to zero, both values below "
+        f"{about(first)}, seed {first.seed}. d: {METRICS[score].label} over "
+        f"n\xa0= {span([p.n_scored for p in panels])} entries. Colour: kernel density of the "
+        f"n\xa0= {span([p.arrays['n_shown'] for p in panels])} of them that were set to zero, both values below "
         f"{limit}{f' and drawn up to {end:g}' * (end < limit)}; white: 0, red: the maximum of each panel. "
         "Solid: least squares through the origin; dotted: equality."
     )

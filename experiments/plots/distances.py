@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances
 
 from .scatter import Categories, dots
 from .style import SuiteFigure, across, in_style
-from .words import span, title_of
+from .words import about, span, title_of
 
 
 @in_style()
@@ -49,8 +49,8 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     band = _band(colour, blocks)
     for ax, image in zip(figure.panels([panel.label for panel in panels]), images, strict=True):
         sns.heatmap(
-            image, cmap="hot", vmin=0, vmax=image.max() or 1, cbar=False, xticklabels=False, yticklabels=False,
-            rasterized=True, ax=ax,
+            image, cmap="hot", vmin=0, vmax=np.nanmax(image, initial=0) or 1, cbar=False, xticklabels=False,
+            yticklabels=False, rasterized=True, ax=ax,
         )  # fmt: skip
         for place, strip in (((0, 1, 1, 0.04), band[None]), ((-0.04, 0, 0.04, 1), band[:, None])):
             edge = ax.inset_axes(place)
@@ -69,8 +69,9 @@ def block_distances(space, blocks):
     ordered = np.concatenate(blocks)
     sizes = np.array([len(block) for block in blocks])
     starts = np.r_[0, np.cumsum(sizes)[:-1]]
-    everywhere = np.asarray(space, dtype=np.float64)[ordered]
-    rows = (pairwise_distances(space[block], everywhere).sum(axis=0) for block in blocks)
+    space = np.asarray(space, dtype=np.float64)
+    everywhere = space[ordered]
+    rows = (pairwise_distances(space[block], everywhere, ensure_all_finite=False).sum(axis=0) for block in blocks)
     return np.stack([np.add.reduceat(row, starts) for row in rows]) / np.outer(sizes, sizes)
 
 
@@ -92,7 +93,7 @@ def _caption(panels, order, what, n_blocks):
     first, size = panels[0], len(order) / n_blocks
     each = f"the mean over {math.floor(size)} × {math.floor(size)} or more pairs of cells" if size > 1 else "two cells"
     return (
-        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}, n\xa0= {span([len(order)])} cells ordered by "
+        f"{about(first)}, seed {first.seed}, n\xa0= {span([len(order)])} cells ordered by "
         f"{what}. Euclidean distance in latent space, a point is {each}; black: 0, white: the maximum of each square."
     )
 

@@ -7,7 +7,8 @@ import pandas as pd
 import seaborn as sns
 
 from .style import NUMBER, SuiteFigure, across, colour, in_style
-from .words import span, title_of
+from .text import clip
+from .words import about, span, title_of
 
 CLIP = 20.0  # signed log10 p-values end here, as in Fig 5d–f
 LINE = {"color": "#c0392b", "linewidth": 0.7, "zorder": 3}  # thresholds, red as in the paper
@@ -30,7 +31,7 @@ def evidence_panels(panels, *, bayes_factor, level, like=""):
     SuiteFigure
     """
     at_p = -math.log10(level)
-    tallest = 1.15 * max(np.abs(_points(panel)[1]).max() for panel in panels)
+    tallest = 1.15 * max(_largest(_points(panel)[1], at_p) for panel in panels)
     caption = (
         f"{_where(panels)}. Points: n\xa0= {_number(panels, 'n_genes')} genes, the first of "
         f"{_number(panels, 'n_repeats')} draws of {_number(panels, 'n_cells_a')} and "
@@ -49,7 +50,7 @@ def evidence_panels(panels, *, bayes_factor, level, like=""):
         weight = np.nanmedian(panel.arrays["idr_weight"]) if np.isfinite(panel.arrays["idr_weight"]).any() else np.nan
         box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1}
         ax.text(0.04, 0.96, f"p = {weight:.3f}", transform=ax.transAxes, va="top", fontsize=NUMBER, bbox=box)
-        reach = 1.08 * max(np.abs(x[np.isfinite(x)]).max(initial=threshold), threshold)
+        reach = 1.08 * _largest(x, threshold)
         ax.set(xlim=(-reach, reach), ylim=(-tallest, tallest))
         return "Bayes factor" if _has_bayes_factor(panel) else "signed −log₁₀ p"
 
@@ -77,7 +78,7 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     """
     panels = [panel for panel in panels if "null" in panel.arrays]
     caption = (
-        f"{_where(panels)}. Two disjoint draws from one group ({panels[0].null_group}), "
+        f"{_where(panels)}. Two disjoint draws from one group ({clip(panels[0].null_group)}), "
         f"n\xa0= {_number(panels, 'n_genes')} genes. Red: Bayes factor ±{bayes_factor:g}; the height of uniform "
         f"p-values."
     )
@@ -85,7 +86,7 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     def draw(ax, panel):
         values = panel.arrays["null"][np.isfinite(panel.arrays["null"])]
         if _has_bayes_factor(panel):
-            largest = np.abs(values).max(initial=0)
+            largest = _largest(values, 0.0)
             reach = 1.1 * max(largest, bayes_factor)
             edges = np.linspace(-reach, reach, 4 * BINS + 1)
             for sign in (-1, 1):
@@ -107,9 +108,9 @@ def null_panels(panels, *, bayes_factor, level, like=""):
     names = ["null_bayes_factor" if _has_bayes_factor(panel) else "null_pvalue" for panel in panels]
     frames = [pd.DataFrame({"label": p.label, name: p.arrays["null"]}) for p, name in zip(panels, names, strict=True)]
     alt = "Histograms over genes, cells of one group against others of it. " + "; ".join(
-        f"{p.label}: largest Bayes factor {np.nanmax(np.abs(p.arrays['null'])):.2f}"
+        f"{p.label}: largest Bayes factor {_largest(p.arrays['null'], 0.0):.2f}"
         if _has_bayes_factor(p)
-        else f"{p.label}: {np.nanmean(p.arrays['null'] < level):.1%} of p-values below {level:g}"
+        else f"{p.label}: {np.mean(p.arrays['null'] < level):.1%} of p-values below {level:g}"
         for p in panels
     )
     return figure.finish(alt, pd.concat(frames, ignore_index=True))
@@ -152,9 +153,13 @@ def _agreement(panel, bayes_factor, at_p):
 
 
 def _number(panels, fact):
-    return span([int(getattr(panel, fact)) for panel in panels])
+    return span([getattr(panel, fact) for panel in panels])
+
+
+def _largest(values, at_least):
+    """The largest size of what is finite."""
+    return np.abs(values[np.isfinite(values)]).max(initial=at_least)
 
 
 def _where(panels):
-    first = panels[0]
-    return f"{first.dataset}, protocol {first.protocol}, seed {first.seed}"
+    return f"{about(panels[0])}, seed {panels[0].seed}"

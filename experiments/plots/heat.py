@@ -19,7 +19,7 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
     x, y : str
         What the axes show, with the unit.
     """
-    scale = PowerNorm(0.5, 0, max(panel.arrays["heat"].max() for panel in panels))
+    scale = PowerNorm(0.5, 0, max(np.nanmax(panel.arrays["heat"], initial=0) for panel in panels) or 1)
     figure = SuiteFigure(max(COLUMN, PAGE * min(columns, len(panels)) / 3), title=title, caption=caption)
     axes = figure.panels([panel.label for panel in panels], columns)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):

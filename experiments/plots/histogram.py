@@ -3,7 +3,8 @@
 import pandas as pd
 import seaborn as sns
 
-from .style import SuiteFigure, across, colour, fold, in_style
+from .style import SuiteFigure, across, colour, in_style
+from .text import fold
 
 
 @in_style()
@@ -23,7 +24,9 @@ def share_histograms(panels, key, edges, *, x_label, y_label, title, caption):
     axes = figure.panels([panel.label for panel in panels], sharey=True)
     for ax, panel, bins in zip(axes, panels, frames, strict=True):
         look = {"color": colour(panel.label, panel.role), "alpha": 1, "edgecolor": "white", "linewidth": 0.5}
-        sns.histplot(x=(bins["from"] + bins["to"]) / 2, weights=100 * bins["share"], bins=list(edges), ax=ax, **look)
+        sns.histplot(
+            x=(bins["from"] + bins["to"]) / 2, weights=100 * bins["share"].fillna(0), bins=list(edges), ax=ax, **look
+        )
         ax.set(ylim=(0, 100), xticks=[0, 0.5, 1], xlabel=fold(x_label, 26), ylabel=fold(y_label, 26))
     ends = (
         f"{p.label}: {p.arrays[key][-1]:.0%} in the highest bin, {p.arrays[key][0]:.0%} in the lowest" for p in panels

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from .style import NUMBER, SuiteFigure, across, fold, in_style
+from .style import NUMBER, SuiteFigure, across, in_style
+from .text import fold
 
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -33,7 +34,8 @@ def pair_panels(panels, *, title, caption, columns=4):
     for ax, panel in zip(figure.panels([panel.name for panel in panels], columns), panels, strict=True):
         size = float(np.clip(1500 / max(len(panel.x), 1), 1.5, 9))
         style = {"s": size, "marker": panel.marker, "color": panel.colour, "alpha": 0.5, "rasterized": True}
-        ax.scatter(panel.x, panel.y, linewidths=0.5 if panel.marker == "x" else 0, **style)
+        seen = np.isfinite(panel.x) & np.isfinite(panel.y) & ((np.asarray(panel.x) > 0) | (not panel.log_x))
+        ax.scatter(panel.x[seen], panel.y[seen], linewidths=0.5 if panel.marker == "x" else 0, **style)
         for x, y, tint in (panel.curves or {}).values():
             ax.plot(x, y, color=tint, linewidth=1.2)
         if panel.log_x:

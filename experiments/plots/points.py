@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from ..loop.registry import METRICS
-from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, fold, in_style
+from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SOFT, SuiteFigure, colour, in_style
+from .text import folded
 from .words import outcome, seeds_of, spread_of, title_of
 
 ROOM = 0.6  # of the range of methods and published values: a control further out is drawn at the edge
@@ -40,7 +41,7 @@ def score_points(table, marks, *, unit="nats per cell", like="", apart=()):
     panels = [table[table["score"].isin(scores)] for scores in scored if scores] or [table]
     title, caption = title_of(next(table.itertuples()), like), f"{seeds_of(table)} {spread_of(table, 'Point')}"
     figure = SuiteFigure(COLUMN if len(panels) == 1 else 0.8 * PAGE, title=title, caption=caption)
-    names = [fold(label, 20) for label in labels]
+    names = folded(labels, 20)
     for k, (ax, rows) in enumerate(zip(figure.panels([""] * len(panels), sharey=True), panels, strict=True)):
         limits = _limits(rows)
         ax.set(xlim=limits, ylim=(len(labels) - 0.5, -0.5))

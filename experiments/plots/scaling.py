@@ -6,8 +6,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator
 
 from ..loop.registry import METRICS
-from .style import PAGE, SOFT, SuiteFigure, colour, fold, in_style
-from .words import short, span
+from .style import PAGE, SOFT, SuiteFigure, colour, in_style
+from .text import clip, folded
+from .words import about, counted, short, span
 
 KNOWN = "published (BRAIN-LARGE; i7, K80)"  # section 2.3: the machine
 MARGINS = 0.1  # of the range of sizes, at both ends of the axis
@@ -46,8 +47,8 @@ def scaling_panels(lines, published, records, like=""):
     ink = {label: colour(label, role) for (label, role), _ in methods}
     shown = published[published["label"].isin(lines["label"])]
     sizes = sorted({*lines["n_cells"], *shown["n_cells"]})
-    first = records.iloc[0]
-    title = f"scalability up to {records['n_cells'].max():,} cells, {int(first['n_genes']):,} genes"
+    first = next(records.itertuples())
+    title = f"scalability up to {records['n_cells'].max():,.0f} cells, {first.n_genes:,.0f} genes"
     figure = SuiteFigure(
         PAGE, title=f"{like}: {title}" if like else title, caption=_caption(first, records, lines, shown)
     )
@@ -67,8 +68,10 @@ def scaling_panels(lines, published, records, like=""):
         dense = LogLocator(subs=(1, 2, 5)) if high > 10 * low else MaxNLocator(4)
         ax.yaxis.set_major_locator(LogLocator() if high > 100 * low else dense)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    entries = folded([_entry(label, rows.iloc[0]) for (label, _), rows in methods], 46)
     handles = [
-        Line2D([], [], color=ink[key[0]], label=fold(_entry(key[0], rows.iloc[0]), 46), **OURS) for key, rows in methods
+        Line2D([], [], color=ink[label], label=entry, **OURS)
+        for ((label, _), _), entry in zip(methods, entries, strict=True)
     ]
     if len(shown):
         handles.append(Line2D([], [], color=SOFT, label=KNOWN, **THEIRS))
@@ -117,13 +120,14 @@ def _sizes(ax, sizes):
 
 def _caption(first, records, lines, shown):
     text = (
-        f"{first['dataset']}, protocol {first['protocol']}, n\xa0= {span(sorted(records['n_cells']))} cells, "
-        f"{records['seed'].nunique()} seed{'s' if records['seed'].nunique() > 1 else ''}. Time of the fit alone; "
-        f"memory also of the latent space or the imputed counts. n^: growth of the time, 95% interval."
+        f"{about(first)}, n\xa0= {span(records['n_cells'])} cells, {counted([records['seed'].nunique()], 'seed')}. "
+        "Time of the fit alone; memory also of the latent space or the imputed counts."
     )
+    if lines["exponent"].notna().any():
+        text += " n^: growth of the time, 95% interval."
     for column, limit in (("stopped_minutes", "after {:g} minutes"), ("stopped_mb", "at {:,.0f} MB")):
         for value, rows in lines.groupby(column, sort=False):
-            where = "; ".join(f"{row.label} at {short(row.n_cells)} cells" for row in rows.itertuples())
+            where = "; ".join(f"{clip(row.label)} at {short(row.n_cells)} cells" for row in rows.itertuples())
             text += f" Stopped {limit.format(value)}: {where}."
     if lines["status"].str.contains("not started").any():
         text += " What was stopped was not started at larger sizes."

@@ -1,5 +1,6 @@
 """Cells as points in a plane, one square per method (Fig 3, 4, 15 and 16)."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -8,8 +9,11 @@ import pandas as pd
 from matplotlib.colors import Normalize
 from matplotlib.lines import Line2D
 
-from .style import SuiteFigure, across, fold, in_style
-from .words import span, title_of
+from .style import SuiteFigure, across, in_style
+from .text import folded
+from .words import about, span, title_of
+
+MOST = 40  # entries of a legend
 
 
 class Categories(NamedTuple):
@@ -27,8 +31,10 @@ class Categories(NamedTuple):
     def colours(self):
         """One colour per name, (n_names, 4)."""
         cmap = mpl.colormaps[self.palette]
+        if len(self.names) > cmap.N:
+            cmap = mpl.colormaps["turbo"]  # with many names neighbours look alike, and none looks like one far off
         if cmap.N < 256:
-            return cmap(np.arange(len(self.names)) % cmap.N)
+            return cmap(np.arange(len(self.names)))
         return cmap(np.linspace(0, 1, len(self.names)))  # of two batches one is blue, one green, the ends of brg
 
 
@@ -98,28 +104,34 @@ def plane_panels(panels, planes, colours, *, what, drawn, like="", note=""):
 
 
 def dots(colour):
-    """The entries of a legend, one per name of ``Categories`` or ``Overlay``."""
+    """The entries of a legend, one per name of ``Categories`` or ``Overlay``; of very many, those of the most cells."""
     dot = {"marker": "o", "markersize": 4.5, "markeredgewidth": 0, "linestyle": "none"}
-    named = zip(colour.names, colour.colours, strict=True)
-    return [Line2D([], [], color=tint, label=fold(name, 60), **dot) for name, tint in named]
+    entries = list(zip(folded(colour.names, 40, lines=2), colour.colours, strict=True))
+    if len(entries) > MOST:
+        sizes = Counter(colour.values)
+        largest = sorted(range(len(entries)), key=lambda i: -sizes[colour.names[i]])[:MOST]
+        entries = [entries[i] for i in sorted(largest)] + [(f"and {len(entries) - MOST} more", "none")]
+    return [Line2D([], [], color=tint, label=name, **dot) for name, tint in entries]
 
 
 def _points(ax, plane, colour):
     """Draw the cells in an order that depends on nothing, so that no category hides the others."""
     order = np.random.default_rng(0).permutation(len(plane))
-    size = np.clip(9000 / len(plane), 0.6, 9)
+    size = np.clip(9000 / max(len(plane), 1), 0.6, 9)
     style = {"s": size, "linewidths": 0, "rasterized": True}
     if isinstance(colour, Categories):
         style["c"] = colour.colours[colour.codes[order]]
     elif isinstance(colour, Continuous):
-        scale = Normalize(*np.nanpercentile(colour.values, (1, 99)))
+        finite = colour.values[np.isfinite(colour.values)]
+        scale = Normalize(*np.percentile(finite, (1, 99))) if finite.size else Normalize(0, 1)
         style |= {"c": colour.values[order], "cmap": "viridis", "norm": scale}
     if isinstance(colour, Overlay):
         for share, paint in zip(colour.shares[order].T, colour.colours, strict=True):
             points = ax.scatter(*plane[order].T, color=paint, alpha=np.clip(share, 0, 1), **style)
     else:
         points = ax.scatter(*plane[order].T, **style)
-    low, high = plane.min(axis=0), plane.max(axis=0)
+    placed = plane[np.isfinite(plane).all(axis=1)]
+    low, high = (placed.min(axis=0), placed.max(axis=0)) if len(placed) else (np.zeros(2), np.ones(2))
     half = max((high - low).max() / 2, 1e-9) * 1.05
     middle = (low + high) / 2
     ax.set(xlim=(middle[0] - half, middle[0] + half), ylim=(middle[1] - half, middle[1] + half), xticks=[], yticks=[])
@@ -130,7 +142,7 @@ def _points(ax, plane, colour):
 def _caption(panels, planes):
     first = panels[0]
     return (
-        f"{first.dataset}, protocol {first.protocol}, seed {first.seed}. A point is a cell, "
+        f"{about(first)}, seed {first.seed}. A point is a cell, "
         f"n\xa0= {span([len(plane) for plane in planes])} per square; axes have no unit."
     )
 

@@ -1,5 +1,6 @@
 """A score over the size of the training set, one line per method (Table 1)."""
 
+from .. import titles
 from ..loop.registry import METRICS
 from .curves import Panel, line_panels
 from .style import colour
@@ -30,7 +31,7 @@ def size_lines(table, scores, *, x, like=""):
     labels = list(dict.fromkeys(table["label"]))
     ticks = tuple(int(size) for size in sorted(table["size"].unique()))
     columns = {"score": "panel", "label": "line", "size": "x", "mean": "y", "ci_low": "low", "ci_high": "high"}
-    title = f"{table['experiment'].iloc[0]} over {x}"
+    title = f"{titles.experiment(table['experiment'].iloc[0])} over {x}"
     return line_panels(
         table.rename(columns=columns)[[*columns.values(), "published"]],
         {score: Panel(x, METRICS[score].title, ticks, log_x=True) for score in scores if score in set(table["score"])},

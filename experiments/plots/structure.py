@@ -6,6 +6,7 @@ import numpy as np
 
 from .distances import distance_panels
 from .scatter import Categories, Continuous, Overlay, plane_panels
+from .words import panel_of
 
 # The colours of Fig 16, the dark ends of its colour maps.
 FATES = {
@@ -26,19 +27,19 @@ def plane_figures(panels):
     simlr = next((panel for panel in panels if "clusters" in panel.arrays), None)
     published = [panel._replace(label="SPRING, as published") for panel in panels[:1] if "spring" in panel.arrays]
     for what, colour in _known(panels[0].arrays).items():
-        like = {"tsne": "Fig 3", "graph": "Fig 3"} | ({"graph": "Fig 16"} if what == "fate" else {})
+        like = {"tsne": "Fig 3", "graph": "Fig 16" if what == "fate" else "Fig 3"}
         for key, drawn in (("tsne", "t-SNE"), ("graph", "force-directed neighbour graph")):
             shown, planes = list(panels), [panel.arrays[key] for panel in panels]
             if key == "graph":
                 shown, planes = shown + published, planes + [panel.arrays["spring"] for panel in published]
             figures[f"{key}_{what.replace(' ', '_')}"] = plane_panels(
-                shown, planes, [colour] * len(shown), what=what, drawn=drawn, like=like[key]
+                shown, planes, [colour] * len(shown), what=what, drawn=drawn, like=panel_of(like[key], panels[0])
             )
     if simlr is not None:
         clusters = _clusters(simlr.arrays["clusters"])
         figures["tsne_simlr_cluster"] = plane_panels(
             panels, [panel.arrays["tsne"] for panel in panels], [clusters] * len(panels),
-            what=f"cluster of {simlr.label}", drawn="t-SNE", like="Fig 15", note=_told(simlr),
+            what=f"cluster of {simlr.label}", drawn="t-SNE", like=panel_of("Fig 15", panels[0]), note=_told(simlr),
         )  # fmt: skip
     return figures
 
@@ -58,7 +59,8 @@ def distance_figures(panels):
         what, colour, rank = "library size", known["library size"], arrays["log_library"]
     spaces = [panel.arrays["latent"] for panel in panels]
     cells = np.argsort(rank, kind="stable")
-    return {"distances": distance_panels(panels, spaces, cells, colour, what=what, n_blocks=N_BLOCKS, like="Fig 3")}
+    like = panel_of("Fig 3", panels[0])
+    return {"distances": distance_panels(panels, spaces, cells, colour, what=what, n_blocks=N_BLOCKS, like=like)}
 
 
 def _known(arrays):

@@ -8,8 +8,7 @@ import contextlib
 import hashlib
 import io
 import logging
-import re
-import textwrap
+import warnings
 
 import matplotlib as mpl
 import matplotlib.style
@@ -17,16 +16,19 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import hsv_to_rgb, rgb_to_hsv, to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font_names
+from matplotlib.font_manager import FontProperties, get_font_names
 from matplotlib.patheffects import withStroke
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from scipy.spatial import cKDTree
 
+from .text import fold, folded
+
 COLUMN, PAGE = 3.5, 7.2  # inches: one column of a journal, two
 MARGIN = 0.06  # inches at every edge of a figure
 TITLE, NUMBER, FOOT = 8.5, 7, 6.5  # points
 INK, SOFT = "#222222", "#5c5c5c"
+WIDEST = 12  # columns of a legend
 EXACT = 192  # colours of a PNG that are kept as they are drawn
 
 CJK = (  # for the letters of a user's labels that DejaVu Sans lacks, where one of these is installed
@@ -67,7 +69,8 @@ def in_style():
     level = fonts.level
     fonts.setLevel(logging.ERROR)  # most families of CJK have no bold face: no matter
     try:
-        with mpl.style.context(["default", STYLE]):
+        with mpl.style.context(["default", STYLE]), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of a user's label: it is drawn as a box
             yield
     finally:
         fonts.setLevel(level)
@@ -133,7 +136,7 @@ class SuiteFigure(Figure):
     width : float
         Inches on paper. The height follows from the panels, see `finish`.
     title, caption : str
-        Wrapped to the width.
+        Wrapped to the width, a title of many lines cut.
 
     Attributes
     ----------
@@ -150,24 +153,35 @@ class SuiteFigure(Figure):
         FigureCanvasAgg(self)
         self.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN, wspace=0.02, hspace=0.02)
         self.title, self.caption = title, caption
-        place = {"x": MARGIN / width, "ha": "left", "wrap": True}
-        self.suptitle(fold(title, int(140 * width / TITLE)), fontsize=TITLE, **place)
-        self.supxlabel(fold(caption, int(140 * width / FOOT)), fontsize=FOOT, color=SOFT, **place)
+        place = {"x": MARGIN / width, "ha": "left"}
+        self.suptitle(self._wrapped(title, TITLE, lines=6), fontsize=TITLE, **place)
+        self.supxlabel(self._wrapped(caption, FOOT), fontsize=FOOT, color=SOFT, **place)
         self.body = self.subfigures()  # the panels and their legend, between title and caption
+
+    def _wrapped(self, text, size, lines=None):
+        """``text`` in lines as wide as the paper (matplotlib takes what stands between $ for formulas)."""
+        measure, font = self.canvas.get_renderer().get_text_width_height_descent, FontProperties(size=size)
+        for characters in range(int(140 * self.get_figwidth() / size), 10, -1):
+            folded_text = fold(text, characters, lines)
+            widest = max(measure(line, font, False)[0] for line in folded_text.split("\n"))
+            if widest <= self.bbox.width - 2 * MARGIN * self.dpi:
+                break
+        return folded_text
 
     def panels(self, names, columns=4, **options):
         """Axes for the panels called ``names``, row by row; ``options`` are those of ``Figure.subplots``."""
         columns = min(columns, len(names))
         axes = self.body.subplots(-(-len(names) // columns), columns, squeeze=False, **options).ravel()
-        for ax, name in zip(axes, names, strict=False):
-            ax.set_title(fold(name, int(15 * (self.get_figwidth() / columns - 0.45))), pad=4)
+        if any(names):
+            for ax, name in zip(axes, folded(names, int(15 * (self.get_figwidth() / columns - 0.45))), strict=False):
+                ax.set_title(name, pad=4)
         for ax in axes[len(names) :]:
             ax.remove()
         return list(axes[: len(names)])
 
     def key(self, handles, loc="outside lower left", **options):
         """Add a legend beside the panels, by default below them in as many columns as the paper is wide for."""
-        for columns in range(len(handles), 0, -1):
+        for columns in range(min(len(handles), WIDEST), 0, -1):
             legend = self.body.legend(handles=handles, loc=loc, **{"ncols": columns} | options)
             if columns == 1 or "ncols" in options or legend.get_window_extent().width < self.bbox.width:
                 return
@@ -225,9 +239,3 @@ def with_palette(file, to):
     drawn = Image.fromarray(nearest[which].reshape(pixels.shape[:2]), mode="P")
     drawn.putpalette(palette.tobytes())
     drawn.save(to, format="png", pnginfo=words, dpi=image.info["dpi"], optimize=True)
-
-
-def fold(text, characters):
-    """``text`` in lines of at most so many characters, broken between words and, where one is longer, inside it."""
-    wide = re.sub("([\u2e80-\uffef])", r"\1\0", str(text))  # Chinese, Japanese and Korean letters take two places
-    return "\n".join(textwrap.wrap(wide, characters)).replace("\0", "")

@@ -6,7 +6,8 @@ from .boxes import Boxes, box_panels
 from .histogram import share_histograms
 from .pairs import Pairs, pair_panels
 from .style import colour
-from .words import span
+from .text import clip
+from .words import about, counted, panel_of, span
 
 CURVES = {"hypergeometric": "#00b7c3", "binomial": "#d62728"}  # the paper's cyan and red
 PARTS = ("#9ecae1", "#31a354")  # Bernoulli, NB
@@ -19,7 +20,8 @@ def scaling_factor(cells):
         x, y = cell.arrays["log_scale"], cell.arrays["log_library"]
         panels.append(_pairs(cell, x, y, "log scaling factor", "log library size", note=_r(x, y)))
     caption = f"{_seed(cells[0])}. One point per cell."
-    return pair_panels(panels, title="Fig 6a: scaling factor and library size", caption=caption)
+    title = f"{panel_of('Fig 6a', cells[0])}: scaling factor and library size"
+    return pair_panels(panels, title=title, caption=caption)
 
 
 def zeros(cells, curves, *, n_molecules, frequent):
@@ -37,7 +39,8 @@ def zeros(cells, curves, *, n_molecules, frequent):
         f"molecule among U\xa0= {cells[0].mean_umi:,.0f}, their mean, drawn from N\xa0= {n_molecules:,} or U, "
         "if that is more (hypergeometric), or from any number (binomial)."
     )
-    return pair_panels(panels, title="Fig 6b: zeros of a gene and its frequency", caption=caption)
+    title = f"{panel_of('Fig 6b', cells[0])}: zeros of a gene and its frequency"
+    return pair_panels(panels, title=title, caption=caption)
 
 
 def quality(records, names, alignment, parts):
@@ -56,14 +59,14 @@ def quality(records, names, alignment, parts):
                 panels.append(Boxes(label, ticks, values, "−log10 p with the sign of r"))
     row, n_seeds = next(records.itertuples()), records["seed"].nunique()
     caption = (
-        f"{row.dataset}, protocol {row.protocol}, n\xa0= {span(records['n_groups'])} subpopulations × {n_seeds} "
-        f"{'seed' if n_seeds == 1 else 'seeds'}. Box: quartiles; whiskers: to the last values within 5 and 95%. "
+        f"{about(row)}, n\xa0= {counted(records['n_groups'], 'subpopulation')} × {counted([n_seeds], 'seed')}. "
+        "Box: quartiles; whiskers: to the last values within 5 and 95%. "
         "Correlation, over the cells of a subpopulation, of a quality metric with the logit of a zero probability, "
         "averaged over genes. The axis is linear within ±1, logarithmic beyond."
     )
     return box_panels(
         panels,
-        title="Fig 6c, d: zero probabilities and quality metrics",
+        title=f"{panel_of('Fig 6c, d', row)}: zero probabilities and quality metrics",
         caption=caption,
         colours=dict(zip(parts, PARTS, strict=True)),
         columns=2,
@@ -75,9 +78,10 @@ def quality(records, names, alignment, parts):
 def nb_share(cells, edges):
     """Fig 13a: histogram of the probability that a zero needs no dropout."""
     row = cells[0]
-    caption = f"{_seed(row)}, n\xa0= {row.n_shown * row.n_genes:,} entries, zero or not, as in the paper."
+    caption = f"{_seed(row)}, n\xa0= {span([row.n_shown * row.n_genes])} entries, zero or not, as in the paper."
+    title = f"{panel_of('Fig 13a', row)}: where zeros come from"
     words = {"x_label": "p(zero without dropout | zero)", "y_label": "entries (percent)"}
-    return share_histograms(cells, "nb_share", edges, title="Fig 13a: where zeros come from", caption=caption, **words)
+    return share_histograms(cells, "nb_share", edges, title=title, caption=caption, **words)
 
 
 def zero_probabilities(cells, names, alignment):
@@ -91,7 +95,7 @@ def zero_probabilities(cells, names, alignment):
             x, y = cell.arrays[x], cell.arrays[y]
             panels.append(_pairs(cell, x, y, x_label, y_label, note=_r(x, y)))
     caption = f"{_seed(cells[0])}. One point per cell; probabilities are means over genes."
-    title = "Fig 13b–d: zero probabilities of a cell"
+    title = f"{panel_of('Fig 13b–d', cells[0])}: zero probabilities of a cell"
     return pair_panels(panels, title=title, caption=caption, columns=len(here))
 
 
@@ -100,8 +104,11 @@ def _pairs(cell, x, y, x_label, y_label, **options):
 
 
 def _r(x, y):
-    return f"r = {np.corrcoef(x, y)[0, 1]:.2f}".replace("-", "−")
+    seen = np.isfinite(x) & np.isfinite(y)
+    if seen.sum() < 2 or not np.ptp(x[seen]) or not np.ptp(y[seen]):
+        return "r is not defined"
+    return f"r = {np.corrcoef(x[seen], y[seen])[0, 1]:.2f}".replace("-", "−")
 
 
 def _seed(row):
-    return f"{row.dataset}, protocol {row.protocol}, seed {row.seed}, n\xa0= {row.n_shown:,} cells of {row.shown}"
+    return f"{about(row)}, seed {row.seed}, n\xa0= {span([row.n_shown])} cells of {clip(row.shown)}"

@@ -5,8 +5,9 @@ import pandas as pd
 
 from ..loop.registry import METRICS
 from .boxes import draw_boxes
-from .style import COLUMN, NUMBER, PUBLISHED, SuiteFigure, fold, in_style
-from .words import outcome, span, title_of
+from .style import COLUMN, NUMBER, PUBLISHED, SuiteFigure, in_style
+from .text import clip, fold, folded
+from .words import about, counted, outcome, span, title_of
 
 FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
 INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
@@ -51,8 +52,7 @@ def twin_boxes(records, table, *, left, right, like=""):
         axis.locator_params(axis="y", nbins=6)
         axis.set_ylabel(fold(METRICS[score].label, 42), color=INK[side], fontsize=NUMBER)
     ax.set(xlabel="", xlim=(-0.55, len(labels) - 0.45))
-    names = [fold(label, 20) for label in labels]
-    ax.set_xticks(range(len(labels)), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_xticks(range(len(labels)), folded(labels, 20, lines=2), rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(axis="x", length=0)
     words = (_words(*key, found, published.get(key, np.nan)) for key, found in values.items())
     alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. {'; '.join(words)}"
@@ -72,20 +72,19 @@ def _words(label, score, values, known):
 
 
 def _caption(records, table, values, published):
-    first = records.iloc[0]
     undefined = [label for (label, _), found in values.items() if not found.size]
-    cells = " and ".join(span(records[name].astype(int).tolist()) for name in ("n_cells_a", "n_cells_b"))
+    cells = " and ".join(span(records[name]) for name in ("n_cells_a", "n_cells_b"))
     text = (
-        f"{first['dataset']}, protocol {first['protocol']}. Each box: n\xa0= "
+        f"{about(next(records.itertuples()))}. Each box: n\xa0= "
         f"{span([found.size for found in values.values() if found.size])} draws of {cells} cells, "
-        f"seeds {span(records['seed'].tolist())}. Line: median; whiskers: to the last draws within 5% and 95%."
+        f"{counted([records['seed'].nunique()], 'seed')}. Line: median; whiskers: to the last draws within 5% and 95%."
     )
     if undefined:
-        text += f" No maximum of the likelihood of IDR: {', '.join(undefined)}."
+        text += f" No maximum of the likelihood of IDR: {', '.join(map(clip, undefined))}."
     absent = table[~table["label"].isin(records["label"])].drop_duplicates("label")
     if len(absent):
         why = ("agrees with itself" if status == "done" else outcome(status) for status in absent["status"])
-        each = (f"{label} ({word})" for label, word in zip(absent["label"], why, strict=True))
+        each = (f"{clip(label)} ({word})" for label, word in zip(absent["label"], why, strict=True))
         text += f" Without a box: {', '.join(each)}."
     if any(np.isfinite(published.get(key, np.nan)) for key in values):
         text += " Diamonds: published means, of the paper's own data."

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scvi_core.files.atomic import NotWritten
 
+from ..loop import spreadsheet
 from ..loop.names import as_file_name
 from ..loop.store import atomic
 
@@ -95,5 +96,5 @@ def _save(figure, folder, name):
         with atomic(folder / f"{name}{suffix}", "wb") as file:
             figure.savefig(file, format=suffix[1:], **options)
     with atomic(folder / f"{name}.csv", "w") as file:
-        figure.data.to_csv(file, index=False)
+        spreadsheet.write(figure.data, file)
     return name

@@ -18,6 +18,7 @@ import jinja2
 from PIL import Image
 
 from ..loop.registry import METRICS
+from ..loop.spreadsheet import plain
 from ..loop.store import atomic
 from . import claims
 from .numbers import duration, number, to_float
@@ -168,7 +169,7 @@ def _table(results_dir, name, columns, notes):
     path = results_dir / "tables" / f"{name}.csv"
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = [{plain(key): plain(value) for key, value in row.items()} for row in csv.DictReader(file)]
         if any(not columns <= row.keys() or None in row or None in row.values() for row in rows):
             raise ValueError("a column or a field is missing")
         return rows

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+from scipy.stats import spearmanr
 from test_run import command
 from tidy import assert_tidy
 
@@ -190,8 +191,8 @@ def test_swapped_labels_make_a_method_worse(adata):
 
 
 def test_what_the_data_lack_is_skipped(adata):
-    with pytest.raises(NotApplicable, match="no labelled groups with a bulk reference for the comparison CD"):
-        differential.evaluate(Spy(), adata, WRITTEN, SEEDS, comparison="CD")
+    with pytest.raises(NotApplicable, match="The data have no comparison 'X': name two of their labels"):
+        differential.evaluate(Spy(), adata, WRITTEN, SEEDS, comparison="X")
     with pytest.raises(Skip, match="no bulk study BDC2"):
         differential.evaluate(BulkReference(study="2"), adata, WRITTEN, SEEDS, comparison="BDC")
     assert NotApplicable.skip
@@ -219,7 +220,7 @@ def test_figures(adata):
     assert published["MAST", "idr_rho"] == pytest.approx(0.4721)
     assert published["scVI", "n_detected"] == 1282
     figures = drawing.figure(table, cells.assign(arrays=arrays))
-    assert set(figures) == {"boxes_BDC", "scatter_BDC", "null_BDC"}
+    assert set(figures) == {f"{kind}_BDC" for kind in ("boxes", "scatter", "null", "genes", "agreement")}
     boxes = figures["boxes_BDC"].data
     np.testing.assert_allclose(
         boxes[(boxes["label"] == "MAST") & (boxes["score"] == "auroc")]["value"], arrays[1]["auroc"]
@@ -230,7 +231,15 @@ def test_figures(adata):
     null = figures["null_BDC"].axes[0]  # of scVI: Bayes factors far below their threshold, on an axis that shows it
     np.testing.assert_allclose([bar.get_width() for bar in null.patches], np.ptp(null.get_xlim()) / 40)
     assert "Diamonds" in figures["boxes_BDC"].caption
-    assert len({figure.title for figure in figures.values()}) == 3
+    assert len({figure.title for figure in figures.values()}) == 5
+    genes = figures["genes_BDC"].data
+    by_mast = genes[genes["label"] == "MAST"]
+    assert sorted(by_mast["rank"]) == list(range(1, GENES + 1))
+    assert {int(name) for name in by_mast.loc[by_mast["rank"] <= 15, "gene"]} <= set(range(CHANGED))
+    evidence = [found["evidence"] for found in arrays[:2]]
+    known = np.isfinite(evidence[0])
+    agreement = spearmanr(evidence[0][known], evidence[1][known]).statistic
+    assert figures["agreement_BDC"].data["spearman"].tolist() == [pytest.approx(agreement)]
     for figure in figures.values():
         assert_tidy(figure)
 
@@ -266,6 +275,86 @@ def test_from_the_command_line(tmp_path):
                 assert (tmp_path / f"results/figures/{stem}_{name}_{comparison}.{suffix}").stat().st_size > 100
     assert table["BDC", "mast", "auroc"] > table["BDC", "random_pvalues", "auroc"]
     assert np.isfinite(table["BDC", "bulk_second", "auroc"])
+
+
+def settled(adata, asked=("BDC", "CD"), protocol=WRITTEN):
+    axes = {"comparison": list(asked)}
+    return differential.settle({"experiment": {"axes": axes}, "protocol": protocol}, adata)["comparison"]
+
+
+def test_genes_that_the_reference_has_not_measured_leave_the_score(adata, capsys):
+    """The scores are those of the data that never had these genes."""
+    measured = np.arange(GENES) % 3 > 0
+    partly = adata.copy()
+    partly.var.loc[~measured, ["BDC_adj.P.Val", "BDC_P.Value", "BDC_logFC"]] = np.nan
+    assert settled(partly, ["BDC"]) == ["BDC"]
+    assert "no value for 20 of 60 genes, which leave AUROC and IDR" in capsys.readouterr().out
+    table = Spy().fit(adata.X).compare(adata.X, *((adata.obs["label"] == name).to_numpy() for name in "ab"))
+    for protocol in (WRITTEN, RUN):
+        rules = protocol["differential"]
+
+        def scores(var, ranked, rules=rules):
+            bulk = var["BDC_adj.P.Val"].to_numpy()
+            positive = differential._positive(bulk, rules["positives"], "BDC")
+            return differential._agreement(ranked, bulk, positive, rules)
+
+        found = scores(partly.var, table)
+        expected = scores(adata.var[measured], table[measured])
+        for name in ("auroc", "idr_weight", "idr_rho"):
+            assert found[name] == pytest.approx(expected[name])
+    scores, arrays, facts = differential.evaluate(Spy(), partly, WRITTEN, SEEDS, comparison="BDC")
+    assert scores["auroc"] > 0.99
+    assert facts["n_in_bulk"] == 40
+    assert np.isnan(arrays["bulk"]).sum() == 20
+
+
+def test_a_reference_that_calls_nothing_is_said_and_scores_no_auroc(adata, capsys):
+    flat = adata.copy()
+    flat.var["BDC_adj.P.Val"] = 0.9
+    settled(flat, ["BDC"])
+    assert "the bulk reference calls 0 of 60 genes: no AUROC" in capsys.readouterr().out
+    assert "auroc" not in differential.evaluate(Spy(), flat, WRITTEN, SEEDS, comparison="BDC")[0]
+
+
+def test_without_a_reference_halves_of_the_cells_are_held_against_each_other(adata, capsys):
+    plain = ad.AnnData(adata.X, obs=adata.obs)
+    assert settled(plain) == ["b against a"]  # the two largest
+    assert "there is no bulk reference, so no AUROC and no IDR" in capsys.readouterr().out
+    found = {}
+    for method in (MAST(), RandomPValues()):
+        scores, arrays, facts = differential.evaluate(method, plain, WRITTEN, SEEDS, comparison="b against a")
+        assert not {"auroc", "idr_weight", "bulk"} & (set(scores) | set(arrays))
+        assert (facts["group_a"], facts["group_b"]) == ("b", "a")
+        found[type(method)] = scores["halves_spearman"]
+        assert scores["halves_spearman"] == pytest.approx(arrays["halves_spearman"].mean())
+    assert abs(found[RandomPValues]) < 0.3 < 0.5 < found[MAST]
+    spy = Spy()
+    differential.evaluate(spy, plain, WRITTEN, SEEDS, comparison="b against a")
+    first, second = (set(rows_of(plain, call.X)) for call in spy.calls_[-2:])
+    assert len(first) == len(second) == 60
+    assert not first & second  # no cell is in both
+    with pytest.raises(Skip, match="no bulk study"):
+        differential.evaluate(BulkReference(), plain, WRITTEN, SEEDS, comparison="b against a")
+
+
+@pytest.mark.slow
+def test_figures_without_a_reference(adata):
+    plain = ad.AnnData(adata.X, obs=adata.obs)
+    rows, arrays = [], []
+    for label, method in (("scVI", Spy()), ("MAST", MAST())):
+        scores, found, facts = differential.evaluate(method, plain, WRITTEN, SEEDS, comparison="a against b")
+        row = {"experiment": "differential", "dataset": "mine", "protocol": "as_written", "method": label}
+        row |= {"label": label, "role": "method", "seed": 0, "key": "k", "comparison": "a against b", "status": "done"}
+        rows.append(row | {"reason": ""} | scores | facts)
+        arrays.append(found)
+    cells = pd.DataFrame(rows)
+    table = summarise(cells, ["comparison"], addresses(differential.SCORES, cells), None)
+    figures = drawing.figure(table, cells.assign(arrays=arrays))
+    assert set(figures) == {f"{kind}_a against b" for kind in ("halves", "null", "genes", "agreement")}
+    assert figures["null_a against b"].title.startswith("as Fig 12e: differential expression, a against b")
+    assert "no bulk reference" in figures["halves_a against b"].caption
+    for figure in figures.values():
+        assert_tidy(figure)
 
 
 def test_a_comparison_without_a_share_of_positive_genes_is_named():

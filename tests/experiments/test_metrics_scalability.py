@@ -24,8 +24,8 @@ def test_the_interval_is_that_of_least_squares():
     assert intercept < 5
 
 
-def test_too_few_sizes_have_no_interval_or_no_slope():
-    slope, low, high = growth_exponent(sizes=[10, 20], costs=[1.0, 4.0])
-    assert slope == pytest.approx(2)
-    assert np.isnan([low, high]).all()
-    assert np.isnan(growth_exponent(sizes=[10, 10], costs=[1.0, 2.0])).all()
+def test_fewer_than_four_sizes_have_no_exponent():
+    """Three points of a line have an interval from −1.1 to 3.7."""
+    assert np.isnan(growth_exponent(sizes=[10, 20, 40], costs=[1.0, 4.0, 5.0])).all()
+    assert np.isnan(growth_exponent(sizes=[10, 20, 40] * 5, costs=[1.0, 4.0, 5.0] * 5)).all()  # of five seeds
+    assert np.isfinite(growth_exponent(sizes=[10, 20, 40, 80], costs=[1.0, 4.0, 5.0, 9.0])).all()

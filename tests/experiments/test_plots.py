@@ -240,7 +240,7 @@ def test_panel_shows_density_with_original_across_and_both_lines():
 def test_captions_state_data_protocol_seeds_and_n():
     bars, squares = score_bars(case("typical"), "median_l1", like="Fig 9b"), density(3)
     assert bars.title == "Fig 9b: imputation, uniform corruption"
-    assert bars.caption.startswith("cortex, protocol as_written, n\xa0= 5 seeds.")
+    assert bars.caption.startswith("CORTEX, protocol as written, n\xa0= 5 seeds.")
     assert "n\xa0= 12,345 entries" in squares.caption
     assert "n\xa0= 900–902 of them" in squares.caption
     assert "seed 0" in squares.caption

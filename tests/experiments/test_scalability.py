@@ -105,8 +105,9 @@ def timed(label, n_cells, cost, *, n_genes=720, status="done", reason=""):
 
 def test_what_was_stopped_is_drawn_at_its_limit():
     rows = []
-    for label, minutes in (("FA", [1.0, 2.0, 4.0]), ("SIMLR", [1.0, 4.0, np.nan]), ("ZIFA", [3.0, np.nan, np.nan])):
-        for n_cells, cost in zip((1000, 2000, 4000), minutes, strict=True):
+    times = {"FA": [0.5, 1.0, 2.0, 4.0], "SIMLR": [0.2, 1.0, 4.0, np.nan], "ZIFA": [1.5, 3.0, np.nan, np.nan]}
+    for label, minutes in times.items():
+        for n_cells, cost in zip((500, 1000, 2000, 4000), minutes, strict=True):
             stop = {
                 "SIMLR": ("failed", "memory: 9.1 GB in use, limit 8.0 GB"),
                 "ZIFA": ("timeout", "stopped after 5.0 minutes (executor.timeout_minutes)"),
@@ -120,13 +121,13 @@ def test_what_was_stopped_is_drawn_at_its_limit():
     figure = drawing.figure(table, cells[cells["status"] == "done"])["growth_720"]
     lines = figure.data.set_index(["label", "n_cells"])
     assert lines.loc[("FA", 1000), "exponent"] == pytest.approx(1)
-    assert lines.loc[("SIMLR", 1000), "exponent"] == pytest.approx(2)
+    assert np.isnan(lines.loc[("SIMLR", 1000), "exponent"])  # of three sizes
     assert lines.loc[("SIMLR", 4000), "stopped_mb"] == 8192
     assert lines.loc[("ZIFA", 2000), "stopped_minutes"] == 5
     assert np.isnan(lines.loc[("ZIFA", 2000), "fit_minutes"])
     assert np.isnan(lines.loc[("ZIFA", 4000), "stopped_minutes"])
     assert lines.loc[("ZIFA", 4000), "published_minutes"] == pytest.approx(10.5833)
-    assert figure.title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
+    assert figure.title == "as Fig 1c: scalability up to 4,000 cells, 720 genes"
     assert "FA: n^1.00 (1.00 to 1.00)" in figure.alt
     said = "Stopped after 5 minutes: ZIFA at 2k cells. Stopped at 8,192 MB: SIMLR at 4k cells. What was stopped was not"
     assert said in figure.caption
@@ -157,8 +158,8 @@ def test_each_number_of_genes_has_a_figure_of_its_own_cells():
     cells = pd.DataFrame([timed("FA", n, n / 1000, n_genes=n_genes) for n_genes in sizes for n in sizes[n_genes]])
     table = summarise(cells, ["n_cells", "n_genes"], addresses(scalability.SCORES, cells), None)
     figures = drawing.figure(table, cells)
-    assert figures["growth_720"].title == "Fig 1c: scalability up to 4,000 cells, 720 genes"
-    assert figures["growth_2000"].title == "Fig 1c: scalability up to 2,000 cells, 2,000 genes"
+    assert figures["growth_720"].title == "as Fig 1c: scalability up to 4,000 cells, 720 genes"
+    assert figures["growth_2000"].title == "as Fig 1c: scalability up to 2,000 cells, 2,000 genes"
     assert "n\xa0= 1,000–2,000 cells" in figures["growth_2000"].caption
 
 

@@ -171,7 +171,7 @@ def test_figures_of_types_a_coordinate_and_fates(adata):
     kinds = {f"{key}_{what}" for key in ("tsne", "graph") for what in ("cell_type", "coordinate", "fate")}
     assert set(figures) == kinds | {"tsne_simlr_cluster", "distances", *structure.SCORES}
     assert len({figure.title for figure in figures.values()}) == len(figures)  # the captions of the report
-    assert figures["graph_components"].title == "structure, pieces of the neighbour graph"
+    assert figures["graph_components"].title == "structure of latent spaces, pieces of the neighbour graph"
     for name in kinds | {"tsne_simlr_cluster", "distances"}:
         assert_tidy(figures[name])
         assert figures[name].get_figwidth() <= 7.2

@@ -111,7 +111,7 @@ def test_the_tables_are_drawn_as_their_csv_has_them(found):
     for figure in figures.values():
         assert_tidy(figure)
         assert figure.alt
-        assert "cortex" in figure.caption
+        assert "CORTEX, protocol as written" in figure.caption
     labels = figures["labels"].data.set_index("cell type")
     assert list(labels.columns) == ["cells", "cut to 4", "cut to 3", "cut to 2", "published"]
     assert (labels["cells"] == labels["published"]).all()
