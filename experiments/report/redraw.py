@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..loop import spreadsheet
 from ..loop.store import atomic
 from ..scores import published
 from . import page
@@ -33,13 +34,13 @@ def write(file, results_dir):
     path = results_dir / "tables" / f"{run['stem']}.csv"
     table = summary(run, read_jobs(results_dir / "tables" / f"{run['stem']}_jobs.csv"))
     with atomic(path, "w") as target:
-        table.to_csv(target, index=False)
+        spreadsheet.write(table, target)
     return path
 
 
 def read_jobs(path):
     """The jobs of a run as text; scores become numbers in `summary`."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.read_csv(path, dtype=str, keep_default_na=False).map(spreadsheet.plain)
 
 
 def summary(run, jobs):
