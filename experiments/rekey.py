@@ -71,9 +71,9 @@ def _units(store, options):
     """{(method, data, protocol, settings that there are no more): [Old, …]}, each job once; and rows on the others."""
     units, rows, found = {}, [], {}
     settings = functools.partial(_settings, folder=options.config_dir)
-    for path in tqdm(sorted(store.folder.glob("*.json")), desc=store.folder.name, unit="record", disable=None):
+    for key in tqdm(list(store), desc=store.folder.name, unit="record", disable=None):
         try:
-            record = store.load(path.stem)
+            record = store.load(key)
             if record["status"] != "done" or record["method"] not in (options.method or [record["method"]]):
                 continue
             store.arrays(record)
@@ -83,7 +83,7 @@ def _units(store, options):
             found[what] = found.get(what, 0) + 1
             continue
         except Exception as error:  # of a file that was torn, nearly anything
-            found["", "", "", f"damaged: {path.name} ({error})"] = 1
+            found["", "", "", f"damaged: {key} ({error})"] = 1
             continue
         if old.job.key != record["key"]:
             what = record["method"], record["dataset"], record["protocol"], old.dropped
@@ -135,8 +135,7 @@ def _judge(store, what, unit, sample, options):
         carry(store, old, keys, options.tolerance)
     if options.remove_old:
         for old in unit:
-            for suffix in (".npz", ".json"):
-                store.path(old.record["key"], suffix).unlink(missing_ok=True)
+            store.remove(old.record["key"])
     return _row(store, of, len(unit), len(sample), len(waiting), "; ".join(["equal", *note]))
 
 

@@ -150,6 +150,7 @@ def carry(store, old, sample, tolerance=0.0):
     }
     now = {
         "key": job.key,
+        "module": job.module,
         "dataset_config": job.dataset,
         "method_config": job.config,
         "protocol_config": job.protocol,

@@ -79,17 +79,23 @@ class Job:
 
     def with_key(self):
         """The same job with its key: a hash of all that its result depends on."""
-        content = {
-            "format": RECORD_FORMAT,
-            "experiment": [self.experiment, self.module, code_version(self.module, "evaluate")],
-            "dataset": self.dataset_hash,
-            "method": [self.config["_target_"], self.parameters, code_version(module_of(self.config["_target_"]))],
-            "protocol": self.protocol,
-            "axes": self.axes,
-            "seed": [self.seed, *self.seeds],
-        }
-        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return dataclasses.replace(self, key=digest[:24])
+        return dataclasses.replace(self, key=key_of(_settings(self) | _code(self)))
+
+
+def key_of(record):
+    """The key of the job that a record says it is of; KeyError where it does not say all that belongs to that."""
+    method = record["method_config"]
+    parameters = {name: value for name, value in method.items() if not name.startswith("_")}
+    content = {
+        "format": record["format"],
+        "experiment": [record["experiment"], record["module"], record["experiment_code"]],
+        "dataset": record["dataset_hash"],
+        "method": [method["_target_"], parameters, record["method_code"]],
+        "protocol": record["protocol_config"],
+        "axes": record["axes"],
+        "seed": [record["seed"], *Seeds(**record["seeds"])],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def module_of(target):
@@ -185,24 +191,7 @@ def failure(job, threads, status, reason, log="", seconds=0.0, peak_memory_mb=0.
 
 def describe(job, threads):
     """The part of a record that does not depend on how the computation went."""
-    return {
-        "key": job.key,
-        "format": RECORD_FORMAT,
-        "experiment": job.experiment,
-        "dataset": job.dataset["name"],
-        "dataset_hash": job.dataset_hash,
-        "dataset_config": job.dataset,
-        "method": job.method,
-        "label": job.label,
-        "role": job.role,
-        "method_config": job.config,
-        "method_code": code_version(module_of(job.config["_target_"])),
-        "experiment_code": code_version(job.module, "evaluate"),
-        "protocol": job.protocol["name"],
-        "protocol_config": job.protocol,
-        "axes": job.axes,
-        "seed": job.seed,
-        "seeds": job.seeds._asdict(),
+    made = {
         "threads": threads,
         "versions": versions(),
         "machine": machine(),
@@ -211,6 +200,33 @@ def describe(job, threads):
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "process": os.getpid(),
     }
+    return {"key": job.key} | _settings(job) | _code(job) | made
+
+
+def _settings(job):
+    return {
+        "format": RECORD_FORMAT,
+        "experiment": job.experiment,
+        "module": job.module,
+        "dataset": job.dataset["name"],
+        "dataset_hash": job.dataset_hash,
+        "dataset_config": job.dataset,
+        "method": job.method,
+        "label": job.label,
+        "role": job.role,
+        "method_config": job.config,
+        "protocol": job.protocol["name"],
+        "protocol_config": job.protocol,
+        "axes": job.axes,
+        "seed": job.seed,
+        "seeds": job.seeds._asdict(),
+    }
+
+
+def _code(job):
+    """Versions of the code that computes it."""
+    method = code_version(module_of(job.config["_target_"]))
+    return {"method_code": method, "experiment_code": code_version(job.module, "evaluate")}
 
 
 def _r_session():

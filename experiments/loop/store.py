@@ -1,8 +1,11 @@
-"""The record store: one atomic JSON per job, arrays beside it in .npz (design: results/records/<experiment>/<key>)."""
+"""The record store: one atomic JSON per job, arrays beside it in .npz (design: results/records/<experiment>/<key>).
+
+Beside them lie archives, of which a record is read where there is none of its own (`experiments.loop.archive`).
+"""
 
 import contextlib
 import fnmatch
-import hashlib
+import functools
 import json
 import os
 import warnings
@@ -12,7 +15,9 @@ import numpy as np
 
 from scvi_core.files import atomic as files
 
+from .archive import Archive
 from .claims import Claims
+from .digest import check_arrays, digest_of_array, parsed, sealed
 
 ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
@@ -24,13 +29,18 @@ class Store:
     def __init__(self, results_dir, experiment):
         self.folder = Path(results_dir) / "records" / experiment
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._passed_over = set()  # keys whose archived record does not count while their jobs are computed anew
 
     def path(self, key, suffix=".json"):
         return self.folder / f"{key}{suffix}"
 
+    def __iter__(self):
+        """The keys of all records, in files of their own and in archives."""
+        return iter(sorted({path.stem for path in self.folder.glob("*.json")} | self._archived.keys()))
+
     def write(self, record, arrays):
         """Write arrays, then the record that makes them count and knows what is in them; nobody sees half of either."""
-        record = record | {"arrays": {name: _digest_of_array(array) for name, array in arrays.items()}}
+        record = record | {"arrays": {name: digest_of_array(array) for name, array in arrays.items()}}
         buffer_path = self.path(record["key"], ".npz")
         if arrays:
             with atomic(buffer_path, "wb") as file:
@@ -38,21 +48,17 @@ class Store:
         else:
             buffer_path.unlink(missing_ok=True)
         with atomic(self.path(record["key"]), "w") as file:
-            json.dump(record | {"digest": _digest(record)}, file, indent=1, sort_keys=True, allow_nan=True)
+            json.dump(sealed(record), file, indent=1, sort_keys=True, allow_nan=True)
 
     def load(self, key):
         """Return the record; FileNotFoundError where there is none, ValueError where it is not as it was written."""
         try:
-            record = json.loads(self.path(key).read_text())
-            if record["key"] != key or not isinstance(record["status"], str):
-                raise ValueError("its key or status is wrong")
-            if record.pop("digest") != _digest(record):
-                raise ValueError("its content is not what was written")
-            return record
-        except KeyError as error:
-            raise ValueError(f"{error.args[0]} is missing") from error
-        except (TypeError, AttributeError, RecursionError) as error:
-            raise ValueError(str(error)) from error
+            text = self.path(key).read_text()
+        except FileNotFoundError:
+            if key not in self._archived or key in self._passed_over:
+                raise
+            return self._archived[key].load(key)
+        return parsed(text, key)
 
     def read(self, key):
         """Return the record, or None; one that is not as it was written is set aside with a warning."""
@@ -63,10 +69,12 @@ class Store:
             return None
         except ValueError as error:
             aside = path.with_suffix(".json.damaged")
-            with contextlib.suppress(FileNotFoundError):  # another run was first
+            what = f"{path} is damaged ({error}): set aside as {aside.name}"
+            try:
                 os.replace(path, aside)
-            message = f"The record {path} is damaged ({error}): set aside as {aside.name}, to be computed again."
-            warnings.warn(message, stacklevel=2)
+            except FileNotFoundError:  # another run was first, or it is in an archive
+                what = f"{key} in {self.folder} is damaged ({error})"
+            warnings.warn(f"The record {what}, to be computed again.", stacklevel=2)
             return None
 
     def is_final(self, key):
@@ -77,7 +85,7 @@ class Store:
         try:
             self.arrays(record)
         except Exception as error:  # zipfile, zlib, OSError, ValueError: any damage means computing again
-            message = f"The arrays {self.path(key, '.npz')} cannot be read ({error}): to be computed again."
+            message = f"The arrays of {key} in {self.folder} cannot be read ({error}): to be computed again."
             warnings.warn(message, stacklevel=2)
             return False
         return True
@@ -92,7 +100,8 @@ class Store:
         kept = []
         with contextlib.closing(Claims(self.folder.parents[1], ASIDE)) as claims:  # on what was put aside
             self._bring_back(claims)
-            for key in filter(self.is_final, filter(claims.take, keys)):
+            for key in list(filter(self.is_final, filter(claims.take, keys))):
+                self._passed_over.add(key)
                 for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
                     with contextlib.suppress(FileNotFoundError):
                         os.replace(self.path(key, suffix), self.path(key, f"{suffix}{ASIDE}"))
@@ -115,32 +124,41 @@ class Store:
             for suffix in (".npz", ".json"):
                 with contextlib.suppress(FileNotFoundError):
                     os.replace(self.path(key, f"{suffix}{ASIDE}"), self.path(key, suffix))
+        for key in self._passed_over & self._archived.keys():
+            if self.path(key).exists() and not self.is_final(key):
+                failed += filter(None, [self.read(key)])
+                self.remove(key)  # what is in the archive counts again
+        self._passed_over.clear()
         return failed
+
+    def remove(self, key):
+        """Remove the files of a record; one of its key in an archive stays."""
+        for suffix in (".json", ".npz"):  # the record first: it makes the arrays count
+            self.path(key, suffix).unlink(missing_ok=True)
 
     def arrays(self, record):
         """The arrays of a record; ValueError where they are not those that it was written with."""
+        key = record["key"]
         if not record["arrays"]:
             return {}
-        path = self.path(record["key"], ".npz")
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        if not self.path(key).exists() and key in self._archived:
+            return self._archived[key].arrays(record)
+        with open(self.path(key, ".npz"), "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in record["arrays"]}
-        if isinstance(record["arrays"], dict):  # records of earlier versions have the names alone
-            for name, array in arrays.items():
-                if _digest_of_array(array) != record["arrays"][name]:
-                    raise ValueError(f"{name} is not what the record was written with")
+        check_arrays(record, arrays)
         return arrays
 
-
-def _digest(record):
-    """sha256 of a record as JSON gives it back: a value changed by hand is not a result."""
-    content = json.dumps(json.loads(json.dumps(record)), sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _digest_of_array(array):
-    """sha256 of type, shape and values."""
-    array = np.asarray(array)
-    return hashlib.sha256(f"{array.dtype.str} {array.shape} ".encode() + array.tobytes()).hexdigest()
+    @functools.cached_property
+    def _archived(self):
+        """{key: the archive that has it}."""
+        found = {}
+        for path in sorted(self.folder.glob("*.zip")):
+            try:
+                archive = Archive(path)
+                found |= dict.fromkeys(archive, archive)
+            except ValueError as error:
+                warnings.warn(f"{error} What it held is computed again.", stacklevel=2)
+        return found
 
 
 def sweep(results_dir):

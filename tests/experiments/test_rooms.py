@@ -6,7 +6,19 @@ import pytest
 from tests.arrows import ROOT, graph, module_of
 
 FOLDER = ROOT / "experiments"
-DOORS = {"__init__", "run", "rekey", "deviations", "executors", "scores"}
+DOORS = {
+    "__init__",
+    "run",
+    "rekey",
+    "deviations",
+    "executors",
+    "scores",
+    "titles",
+    "compare",
+    "merge",
+    "pack",
+    "redraw",
+}
 MAY_IMPORT = {  # "" is the top: the experiments
     "": {"loop", "metrics", "peers", "report", "tasks"},
     "figures": {"", "loop", "metrics", "plots"},

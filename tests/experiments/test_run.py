@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from command_line import command, fresh
 
-from experiments import run
+from experiments import pack, run
 
 ROOT = Path(__file__).parents[2]
 SLOW = ["scvi", "scvi_offset", "fa", "zifa", "zinbwave", "magic", "biscuit"]
@@ -48,6 +49,24 @@ def test_own_data_from_the_command_line(first_run):
         for suffix in ("png", "pdf"):
             assert (folder / f"results/figures/{stem}_{name}.{suffix}").stat().st_size > 1000
     assert {path.name for path in folder.iterdir()} == {"results"}  # no litter
+
+
+@pytest.mark.slow
+def test_records_in_an_archive_are_those_that_were_folded_in(first_run, tmp_path):
+    """A clone that has tables, summaries and archives fits nothing, and redraws the same table and the same figures."""
+    folder, arguments, _ = first_run
+    shutil.copytree(folder / "results", tmp_path / "results")
+    pack.main(["--results", str(tmp_path / "results")])
+    (path,) = (tmp_path / "results/records/imputation").iterdir()
+    assert path.suffix == ".zip"
+    done = command(*arguments, cwd=tmp_path)
+    assert "16 jobs, 16 on record, 0 to compute." in done.stdout, done.stderr
+    assert list((tmp_path / "results/records/imputation").iterdir()) == [path]
+    names = [file.name for kind in ("tables", "figures") for file in (folder / "results" / kind).glob("*.csv")]
+    assert len(names) > 4
+    for name in names:
+        (before,), (after,) = ((place / "results").rglob(name) for place in (folder, tmp_path))
+        assert after.read_bytes() == before.read_bytes()
 
 
 @pytest.mark.slow

@@ -1,0 +1,76 @@
+"""Records of another machine: taken in where they are new, reported where they say something else."""
+
+import re
+from pathlib import Path
+
+from .archive import Archive
+from .carry import differences
+from .job import key_of
+from .store import Store
+
+
+def merge(source, results_dir):
+    """Take in the records of another place.
+
+    Parameters
+    ----------
+    source : path
+        A results folder, or an archive of records.
+    results_dir : Path
+
+    Returns
+    -------
+    dict
+        Numbers of records: ``new`` (taken in), ``same`` (already here and equal), ``unfinished`` (failed there; left);
+        lists of sentences: ``conflicts`` (here with other scores; left) and ``damaged`` (not as it was written; left).
+
+    Raises
+    ------
+    ValueError
+        There are no records at ``source``.
+    """
+    found = {"new": 0, "same": 0, "unfinished": 0, "conflicts": [], "damaged": []}
+    for place in _places(Path(source)):
+        for key in place:
+            try:
+                record = place.load(key)
+                arrays = place.arrays(record)
+                _check(record)
+            except Exception as error:  # of a file that was torn or made up, nearly anything
+                found["damaged"].append(f"the record {key} in {source} is not as it was written ({error})")
+                continue
+            if record["status"] != "done":
+                found["unfinished"] += 1
+                continue
+            store = Store(results_dir, record["experiment"])
+            if not store.is_final(key):
+                store.write(record, arrays)
+                found["new"] += 1
+            elif apart := differences(store.load(key), record, {}, {}):
+                found["conflicts"].append(f"{_job(record)} ({key}): {', '.join(apart)}, here and in {source}")
+            else:
+                found["same"] += 1
+    return found
+
+
+def _places(source):
+    """What can be asked for records: an archive, or the stores of a results folder."""
+    if source.is_file():
+        return [Archive(source)]
+    folders = sorted(path for path in (source / "records").glob("*") if path.is_dir())
+    if not folders:
+        raise ValueError(f"There are no records in {source}: name a results folder or an archive of records.")
+    return [Store(source, folder.name) for folder in folders]
+
+
+def _check(record):
+    """Raise ValueError where a record is not of the job whose key it has, whoever sealed it."""
+    if not re.fullmatch(r"\w+", record["experiment"]):
+        raise ValueError(f"{record['experiment']!r} is no name of an experiment")
+    if "module" in record and key_of(record) != record["key"]:  # records of earlier versions do not name it
+        raise ValueError("its key is that of another job")
+
+
+def _job(record):
+    values = [record["experiment"], record["dataset"], record["protocol"], record["label"], *record["axes"].values()]
+    return ", ".join(map(str, [*values, f"seed {record['seed']}"]))

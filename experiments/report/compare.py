@@ -1,0 +1,238 @@
+"""Two sets of results side by side: what is equal, what is within the interval, what is neither, what verdict turns."""
+
+import argparse
+import csv
+import io
+import json
+import math
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from ..loop.paths import ROOT
+from ..loop.spreadsheet import plain
+from . import claims
+from .intervals import interval
+from .numbers import number, to_float
+
+PROTOCOLS = ROOT / "conf" / "protocol"
+EQUAL, WITHIN, NEITHER = "equal", "within", "neither"
+
+
+class Run(NamedTuple):
+    """The jobs of one run and what it is about."""
+
+    experiment: str
+    dataset: str
+    protocol: str
+    tag: str  # what it has otherwise than the plain run
+    axes: tuple
+    scores: tuple
+    jobs: list  # of dict, all values text
+
+    def told_apart(self, by_protocol):
+        """What has to be the same in two runs that are set side by side."""
+        return (self.experiment, self.dataset, self.protocol if by_protocol else "", self.tag)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m experiments.compare", description=__doc__)
+    what = "a folder with results, a commit of this project, or a protocol (of --results)"
+    parser.add_argument("a", help=what)
+    parser.add_argument("b", help="the same")
+    parser.add_argument("--results", default="results", help="folder of a commit and of protocols (results)")
+    parser.add_argument("--all", action="store_true", help="list equal scores as well")
+    parser.add_argument("--csv", help="write all rows to this file")
+    options = parser.parse_args(arguments)
+    try:
+        a, b = (runs(source, options.results) for source in (options.a, options.b))
+    except ValueError as error:
+        parser.error(str(error))
+    by_protocol = not (is_protocol(options.a) or is_protocol(options.b))
+    rows = differences(a, b, by_protocol)
+    if options.csv:
+        pd.DataFrame(rows).to_csv(options.csv, index=False)
+    print(as_text(rows, turned(a, b, by_protocol), options.all))
+    return 0
+
+
+def is_protocol(source):
+    """Whether a source is the name of a protocol, and no folder."""
+    return not Path(source).is_dir() and (PROTOCOLS / f"{source}.yaml").is_file()
+
+
+def runs(source, results="results"):
+    """The runs of a folder, a commit or a protocol.
+
+    Parameters
+    ----------
+    source : str
+    results : path
+        The folder in which the runs of a protocol are; its path in the project is where those of a commit are.
+
+    Returns
+    -------
+    list of Run
+
+    Raises
+    ------
+    ValueError
+        In one sentence: there is no such thing, or it holds no run.
+    """
+    if is_protocol(source):
+        found = [run for run in _read(_Folder(Path(results))) if run.protocol == source]
+    else:
+        found = _read(_Folder(Path(source)) if Path(source).is_dir() else _Commit(source, Path(results)))
+    if not found:
+        raise ValueError(f"There is no run in {source}: name a folder with results, a commit or a protocol.")
+    return found
+
+
+def differences(a, b, by_protocol=True):
+    """One row for each score of a method at a setting that both have.
+
+    Parameters
+    ----------
+    a, b : list of Run
+    by_protocol : bool
+        Set runs of one protocol side by side; otherwise those of whatever protocol.
+
+    Returns
+    -------
+    list of dict
+        ``experiment, dataset, protocol, setting, method, score, a, b`` (means over the seeds that both finished),
+        ``difference`` (b minus a, seed by seed), ``low, high`` (its 95% interval), ``seeds`` and ``outcome``: "equal"
+        to the last digit on every seed, "within" the 95% interval of the mean of a, or "neither".
+    """
+    others = {run.told_apart(by_protocol): run for run in b}
+    pairs = [(run, others[run.told_apart(by_protocol)]) for run in a if run.told_apart(by_protocol) in others]
+    return [row for one, other in pairs for row in _rows(one, other, by_protocol)]
+
+
+def turned(a, b, by_protocol=True):
+    """The statements of the paper whose verdict is another: (statement, data set, protocol, verdict of a, of b)."""
+    before, after = (_verdicts(source, by_protocol) for source in (a, b))
+    return [(*what, before[what], after[what]) for what in before if after.get(what, before[what]) != before[what]]
+
+
+def as_text(rows, changes, whole=False):
+    """Both as people read them on a terminal, ending with the line that counts."""
+    lines, shown = [], rows if whole else [row for row in rows if row["outcome"] != EQUAL]
+    if shown:
+        table = pd.DataFrame(shown)
+        for name, sign in {"a": "", "b": "", "difference": "+", "low": "+", "high": "+"}.items():
+            table[name] = [number(value, sign) or "–" for value in table[name]]
+        lines += [table.to_string(index=False, justify="left"), ""]
+    for says, dataset, protocol, before, after in changes:
+        lines.append(f"Turned: {says} ({', '.join(filter(None, [dataset, protocol]))}): {before} → {after}")
+    n = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in (EQUAL, WITHIN, NEITHER)}
+    lines.append(
+        f"{len(rows)} means: {n[EQUAL]} equal to the last digit on every seed, {n[WITHIN]} more within the 95% "
+        f"interval of the first, {n[NEITHER]} neither."
+    )
+    return "\n".join(lines)
+
+
+def _rows(one, other, by_protocol):
+    axes = [axis for axis in one.axes if axis in other.axes]
+    left, right = _finished(one.jobs, axes), _finished(other.jobs, axes)
+    for (setting, method), own in left.items():
+        seeds = [seed for seed in own if seed in right.get((setting, method), {})]
+        for score in one.scores:
+            values = [(own[s].get(score, ""), right[setting, method][s].get(score, "")) for s in seeds]
+            values = [(x, y) for x, y in values if math.isfinite(to_float(x)) and math.isfinite(to_float(y))]
+            if not values:
+                continue
+            a, b = ([to_float(value) for value in side] for side in zip(*values, strict=True))
+            mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
+            low, high = interval([y - x for x, y in zip(a, b, strict=True)])
+            bounds = interval(a)
+            within = EQUAL if a == b else WITHIN if bounds[0] <= mean_b <= bounds[1] else NEITHER
+            yield {
+                "experiment": one.experiment,
+                "dataset": one.dataset,
+                "protocol": one.protocol if by_protocol else f"{one.protocol} → {other.protocol}",
+                "setting": ", ".join(filter(None, [*setting, one.tag])),
+                "method": method,
+                "score": score,
+                "a": mean_a,
+                "b": mean_b,
+                "difference": mean_b - mean_a,
+                "low": low,
+                "high": high,
+                "seeds": len(values),
+                "outcome": within,
+            }
+
+
+def _finished(jobs, axes):
+    """{(setting, label): {seed: job}}."""
+    found = {}
+    for job in jobs:
+        if job["status"] == "done":
+            setting = tuple(job.get(axis, "") for axis in axes)
+            found.setdefault((setting, job["label"]), {})[job["seed"]] = job
+    return found
+
+
+def _verdicts(source, by_protocol):
+    plain = [run for run in source if not run.tag]
+    found = {}
+    for claim in claims.answered([run._asdict() for run in plain]):
+        for answer in claim["answers"]:
+            run = answer["run"]
+            protocol = run["protocol"] if by_protocol else ""
+            found[claim["says"], run["dataset"], protocol] = answer["verdict"]
+    return found
+
+
+def _read(place):
+    found = []
+    for name in place.names("runs"):
+        run = json.loads(place.text("runs", name))
+        jobs = _rows_of(place.text("tables", f"{run['stem']}_jobs.csv"))
+        table = _rows_of(place.text("tables", f"{run['stem']}.csv"))
+        scores = dict.fromkeys(row["score"] for row in table)
+        called = [run["config"][block]["name"] for block in ("experiment", "dataset", "protocol")]
+        found.append(Run(*called, run.get("tag") or "", tuple(run["axes"]), tuple(scores), jobs))
+    return found
+
+
+def _rows_of(text):
+    return [{name: plain(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
+
+
+class _Folder:
+    def __init__(self, path):
+        self.path = path
+
+    def names(self, room):
+        return sorted(file.name for file in (self.path / room).glob("*.json"))
+
+    def text(self, room, name):
+        return (self.path / room / name).read_text(encoding="utf-8")
+
+
+class _Commit:
+    """A results folder as a commit of this project has it."""
+
+    def __init__(self, name, results):
+        self.name, self.results = name, results.as_posix()
+        try:
+            self.commit = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ValueError(f"{name} is no folder, no protocol and no commit of this project.") from error
+
+    def names(self, room):
+        files = self._git("ls-tree", "--name-only", self.commit, f"{self.results}/{room}/").splitlines()
+        return sorted(Path(file).name for file in files if file.endswith(".json"))
+
+    def text(self, room, name):
+        return self._git("show", f"{self.commit}:{self.results}/{room}/{name}")
+
+    @staticmethod
+    def _git(*arguments):
+        call = ["git", "-C", str(ROOT), "-c", "core.quotepath=off", *arguments]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout
