@@ -16,12 +16,13 @@ def figure(table, records):
     row = next(records[records["seed"] == records["seed"].min()].itertuples())
     arrays, where = row.arrays, about(row)
     of_sizes = panel_of("Table 2", row)
+    table = table[table["label"] == row.label]
     published = table.set_index("score")["published"]
     sizes = table[table["score"].isin(SIZES)]
     figures = {
         "sizes": sheet(
-            pd.DataFrame({"": [SCORES[score].label for score in sizes["score"]], "here": sizes["mean"].astype(int),
-                          "published": sizes["published"]}),
+            pd.DataFrame({"number of": [SCORES[score].label for score in sizes["score"]],
+                          "here": sizes["mean"].astype(int), "published": sizes["published"]}),
             title=f"{of_sizes}: size of the data", caption=f"{where}. Training and test cells by its split.",
         ),
         "hyperparameters": sheet(

@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from sklearn.metrics import pairwise_distances
+from scipy.spatial.distance import cdist
 
 from .scatter import Categories, dots
 from .style import SuiteFigure, across, in_style
@@ -49,7 +49,7 @@ def distance_panels(panels, spaces, order, colour, *, what, n_blocks, like=""):
     band = _band(colour, blocks)
     for ax, image in zip(figure.panels([panel.label for panel in panels]), images, strict=True):
         sns.heatmap(
-            image, cmap="hot", vmin=0, vmax=np.nanmax(image, initial=0) or 1, cbar=False, xticklabels=False,
+            image, cmap="hot", vmin=0, vmax=np.nan_to_num(image).max() or 1, cbar=False, xticklabels=False,
             yticklabels=False, rasterized=True, ax=ax,
         )  # fmt: skip
         for place, strip in (((0, 1, 1, 0.04), band[None]), ((-0.04, 0, 0.04, 1), band[:, None])):
@@ -71,7 +71,7 @@ def block_distances(space, blocks):
     starts = np.r_[0, np.cumsum(sizes)[:-1]]
     space = np.asarray(space, dtype=np.float64)
     everywhere = space[ordered]
-    rows = (pairwise_distances(space[block], everywhere, ensure_all_finite=False).sum(axis=0) for block in blocks)
+    rows = (cdist(space[block], everywhere).sum(axis=0) for block in blocks)
     return np.stack([np.add.reduceat(row, starts) for row in rows]) / np.outer(sizes, sizes)
 
 

@@ -19,11 +19,11 @@ def heat_panels(panels, *, x, y, title, caption, columns=3):
     x, y : str
         What the axes show, with the unit.
     """
-    scale = PowerNorm(0.5, 0, max(np.nanmax(panel.arrays["heat"], initial=0) for panel in panels) or 1)
+    scale = PowerNorm(0.5, 0, max(np.nan_to_num(panel.arrays["heat"]).max() for panel in panels) or 1)
     figure = SuiteFigure(max(COLUMN, PAGE * min(columns, len(panels)) / 3), title=title, caption=caption)
     axes = figure.panels([panel.label for panel in panels], columns)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-        heat, edges = panel.arrays["heat"], panel.arrays["edges"]
+        heat, edges = np.nan_to_num(panel.arrays["heat"]), panel.arrays["edges"]
         empty = ~heat.any(axis=1, keepdims=True) & np.ones_like(heat, dtype=bool)  # no draw: not a share of 0
         sns.heatmap(heat.T, mask=empty.T, cmap="viridis", norm=scale, cbar=False, rasterized=True, ax=ax)
         ax.set_facecolor("#d9d9d9")

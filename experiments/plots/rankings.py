@@ -6,7 +6,7 @@ import seaborn as sns
 
 from ..metrics.differential import rank_agreement
 from .sheet import sheet
-from .style import COLUMN, NUMBER, SuiteFigure, in_style
+from .style import COLUMN, NUMBER, PAGE, SuiteFigure, in_style
 from .text import clip, folded
 from .words import about, counted, span, title_of
 
@@ -50,7 +50,8 @@ def ranking_sheet(records, like=""):
         f"{_where(row, records)}. Genes by the size of the evidence, mean over {span(records['n_repeats'])} draws of "
         f"cells; + more in {clip(row.group_a)}, − more in {clip(row.group_b)}. All genes are in the CSV beside it."
     )
-    shown = shown[list(dict.fromkeys(first["label"]))].reset_index().rename_axis(columns=None).fillna("")
+    labels = list(dict.fromkeys(first["label"]))
+    shown = shown[labels].set_axis(folded(labels, 24, lines=1), axis=1).reset_index().fillna("")
     figure = sheet(shown, title=title_of(row, like, "first genes of each method"), caption=caption)
     figure.data = ranked
     return figure
@@ -71,15 +72,15 @@ def agreement_matrix(records, like=""):
     ])  # fmt: skip
     caption = f"{_where(row, records)}, n\xa0= {counted(records['n_genes'], 'gene')}. 1: the same ranks and signs."
     title = title_of(row, like, "agreement of the methods")
-    figure = SuiteFigure(COLUMN, title=title, caption=caption)
+    figure = SuiteFigure(min(COLUMN + 0.35 * max(len(evidence) - 5, 0), PAGE), title=title, caption=caption)
     (ax,) = figure.panels([""])
     names = folded(evidence, 16, lines=2)
     sns.heatmap(
         matrix, vmin=-1, vmax=1, cmap="RdBu_r", annot=True, fmt=".2f", annot_kws={"fontsize": NUMBER}, cbar=False,
         xticklabels=names, yticklabels=names, square=True, ax=ax,
     )  # fmt: skip
-    ax.set_xticks(ax.get_xticks(), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.tick_params(length=0)
+    ax.tick_params(axis="x", rotation=90)
     ax.tick_params(axis="y", rotation=0)
     pairs = [(a, b, matrix[i, j]) for i, a in enumerate(evidence) for j, b in enumerate(evidence) if i < j]
     alt = "; ".join(f"{a} and {b} {value:.2f}" for a, b, value in pairs)

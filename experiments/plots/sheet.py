@@ -1,7 +1,7 @@
 """A table as a figure (Tables 2 to 4)."""
 
 from .style import COLUMN, INK, NUMBER, SuiteFigure, in_style
-from .text import fold
+from .text import fold, folded
 
 MOST, WIDEST = 60, 48  # rows, characters of a field
 
@@ -20,7 +20,7 @@ def sheet(frame, *, title, caption):
     -------
     SuiteFigure
     """
-    shown = frame.head(MOST).map(_text).rename(columns=_text)
+    shown = frame.head(MOST).map(_text).set_axis(folded(frame.columns, WIDEST, lines=1), axis=1)
     if len(frame) > MOST:
         caption += f" The first {MOST} of {len(frame):,} rows; all are in the CSV beside it."
     columns = [[str(name), *column] for name, column in shown.items()]

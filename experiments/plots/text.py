@@ -34,7 +34,11 @@ def folded(labels, characters, lines=3):
     for i, text in enumerate(found):
         if alike[text] > 1:
             met[text] += 1
-            found[i] = f"{text} ({met[text]})"
+            number = f" ({met[text]})"
+            before, line_break, last = text.rpartition("\n")
+            if len(last) + len(number) > characters:
+                last = last[: characters - len(number) - 1].rstrip("… ") + "…"
+            found[i] = f"{before}{line_break}{last}{number}"
     return found
 
 

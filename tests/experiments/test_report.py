@@ -322,6 +322,15 @@ def test_a_summary_reads_no_files_but_its_own(tmp_path):
         assert page.all("img") == []
 
 
+def test_what_a_run_says_of_itself_is_on_the_page(tmp_path):
+    stem, _ = make_run(tmp_path)
+    path = tmp_path / "runs" / f"{stem}.json"
+    notes = ["the figure 'a' of mine cannot be drawn: KeyError: 'x'.", "scVI, 2 of 3 jobs: <not> converged."]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"notes": notes}))
+    text = read(tmp_path).text
+    assert all(note in text for note in notes)
+
+
 def test_no_run_yet(tmp_path):
     assert "No run here has a published counterpart." in read(tmp_path).text
 

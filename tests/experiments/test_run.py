@@ -157,37 +157,26 @@ def test_why_jobs_were_skipped_is_said_once_and_whole(tmp_path, small_h5ad):
     done = command("+exp=protein", *own, cwd=tmp_path)
     assert done.returncode == 1
     assert done.stdout.count("skipped: Raw, proteins themselves: small has no proteins in obsm['protein'].") == 1
-    assert done.stderr == "error: this run has no result: every job of it was skipped, for the reason above.\n"
+    assert done.stderr.endswith("error: this run has no result: every job of it was skipped, for the reason above.\n")
 
 
 @pytest.mark.slow
 def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, small_h5ad):
-    """Every job is stopped as it starts: the configuration is what is looked at."""
+    """The settings are shown as they are computed with, and nothing is computed."""
     conf = tmp_path / "conf" / "method"
     conf.mkdir(parents=True)
     (conf / "planted_noise.yaml").write_text("_target_: planted.Noise\n")
     (conf / "planted_mute.yaml").write_text("_target_: planted.CannotImpute\n")
-    arguments = ["--config-dir", str(conf.parent), "+exp=imputation", "methods=all", "seeds=[0]"]
-    arguments += ["experiment.axes.corruption=[uniform]", "executor.timeout_minutes=0"]
-    own = ["dataset=h5ad", f"dataset.path={small_h5ad}"]
-    done = command(*arguments, *own, cwd=tmp_path, path=[Path(__file__).parent])
-    assert done.returncode == 1
-    assert re.search(r"timeout: .*\bscVI\b.*: stopped after", done.stderr)
-    (summary,) = (tmp_path / "results/runs").glob("imputation_small_as_written_*methods=all,seeds=0.json")
-    run = json.loads(summary.read_text())
-    assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(run["config"]["methods"])
-    assert "planted_mute" not in run["config"]["methods"]
-    assert run["config"]["methods"]["scvi_offset"]["library_encoder"] == "offset"
-
-
-def test_the_settings_are_shown_as_they_are_computed_with(tmp_path):
-    done = command("+exp=posterior", "methods=all", "flip=[scvi.init]", "--cfg", "job", cwd=tmp_path)
+    arguments = ["--config-dir", str(conf.parent), "+exp=imputation", "methods=all", "flip=[scvi.init]", "--cfg", "job"]
+    done = command(*arguments, f"dataset.path={small_h5ad}", cwd=tmp_path, path=[Path(__file__).parent])
     assert done.returncode == 0, done.stderr
     shown = yaml.safe_load(done.stdout)
+    assert {"planted_noise", "scvi", "scvi_offset", "fa", "pca", "oracle"} <= set(shown["methods"])
+    assert "planted_mute" not in shown["methods"]
     assert shown["methods"]["scvi_offset"]["library_encoder"] == "offset"
     assert shown["methods"]["scvi"]["init"] == "authors"
     assert shown["seeds"] == [0, 1, 2, 3, 4]
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "results").exists()
 
 
 def test_runs_that_start_together_do_not_refuse_each_other(tmp_path):

@@ -24,6 +24,7 @@ PRELOAD = [
     "anndata",
     "sklearn.model_selection",
     "experiments.loop.job",
+    "experiments.loop.executors.guard",
     "experiments.report.table",
     "experiments.report.page",
 ]
