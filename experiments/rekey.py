@@ -16,8 +16,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from .loop import config
-from .loop.carry import NotMapped, carry, differences, today_of
+from .loop.carry import NotMapped, carry, differences, settings_of, today_of
 from .loop.executors.local import run_jobs
 from .loop.store import Store
 
@@ -70,7 +69,7 @@ def rekey(experiment, options):
 def _units(store, options):
     """{(method, data, protocol, settings that there are no more): [Old, …]}, each job once; and rows on the others."""
     units, rows, found = {}, [], {}
-    settings = functools.partial(_settings, folder=options.config_dir)
+    settings = functools.partial(settings_of, folder=options.config_dir)
     for key in tqdm(list(store), desc=store.folder.name, unit="record", disable=None):
         try:
             record = store.load(key)
@@ -93,13 +92,6 @@ def _units(store, options):
                 newest[old.job.key] = old
     rows = [_row(store, of, n, outcome=outcome) for (*of, outcome), n in found.items()]
     return {what: list(newest.values()) for what, newest in units.items()}, rows
-
-
-def _settings(record, folder):
-    try:
-        return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
-    except (*config.ERRORS, ValueError) as error:
-        raise NotMapped(" ".join(config.explain(error).split())) from error
 
 
 def _sample(store, unit, n):

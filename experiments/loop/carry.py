@@ -11,6 +11,7 @@ import numpy as np
 
 from datasets.base import content_hash
 
+from . import config
 from .job import RECORD_FORMAT, Job, check_method, load_dataset, module_of
 from .provenance import code_version
 
@@ -80,6 +81,20 @@ def today_of(record, settings):
         seed=record["seed"],
     ).with_key()
     return Old(record, job, ", ".join(sorted(gone + gone_too)), ", ".join(sorted(new + new_too)))
+
+
+def settings_of(record, folder=None):
+    """Today's settings of what a record names, for `today_of`; ``folder`` has configuration of the user's own."""
+    try:
+        return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
+    except (*config.ERRORS, ValueError) as error:
+        raise NotMapped(" ".join(config.explain(error).split())) from error
+
+
+def name_of(record):
+    """The job of a record as people read it."""
+    values = [record["experiment"], record["dataset"], record["protocol"], record["label"], *record["axes"].values()]
+    return ", ".join(map(str, [*values, f"seed {record['seed']}"]))
 
 
 def _into(now, before, where=""):

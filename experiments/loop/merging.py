@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from .archive import Archive
-from .carry import differences
+from .carry import differences, name_of
 from .job import key_of
 from .store import Store
 
@@ -47,7 +47,7 @@ def merge(source, results_dir):
                 store.write(record, arrays)
                 found["new"] += 1
             elif apart := differences(store.load(key), record, {}, {}):
-                found["conflicts"].append(f"{_job(record)} ({key}): {', '.join(apart)}, here and in {source}")
+                found["conflicts"].append(f"{name_of(record)} ({key}): {', '.join(apart)}, here and in {source}")
             else:
                 found["same"] += 1
     return found
@@ -69,8 +69,3 @@ def _check(record):
         raise ValueError(f"{record['experiment']!r} is no name of an experiment")
     if "module" in record and key_of(record) != record["key"]:  # records of earlier versions do not name it
         raise ValueError("its key is that of another job")
-
-
-def _job(record):
-    values = [record["experiment"], record["dataset"], record["protocol"], record["label"], *record["axes"].values()]
-    return ", ".join(map(str, [*values, f"seed {record['seed']}"]))
