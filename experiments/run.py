@@ -6,7 +6,6 @@ and the report from the records.
 
 import importlib
 import importlib.util
-import itertools
 import json
 import os
 import signal
@@ -26,7 +25,8 @@ from .loop.claims import alone
 from .loop.collect import collect
 from .loop.config import PLAIN, as_yaml, explain, identify, only_shown, resolve
 from .loop.growth import run_growing
-from .loop.job import Job, check_method, load_dataset
+from .loop.job import check_method, load_dataset
+from .loop.jobs import enumerate_jobs
 from .loop.outcome import not_converged, why
 from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
@@ -34,6 +34,7 @@ from .loop.registry import register
 from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
+from .report.inventory import forecast
 from .scores import published
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -74,6 +75,9 @@ def execute(config, identity=PLAIN):
     if not jobs:
         raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
     store = Store(results_dir, experiment["name"])
+    if config["dry_run"]:
+        print(forecast(jobs, [job for job in jobs if config["fresh"] or not store.is_final(job.key)], store))
+        return 0
     sweep(results_dir)
     with store.anew([job.key for job in jobs] if config["fresh"] else []) as kept:
         todo = [job for job in jobs if not store.is_final(job.key)]
@@ -90,28 +94,6 @@ def execute(config, identity=PLAIN):
         where = ", ".join(map(str, [record["label"], *record["axes"].values(), f"seed {record['seed']}"]))
         print(f"{record['status']}: {where}: {record['reason']} (its earlier record stays)", file=sys.stderr)
     return n_failed + len(kept)
-
-
-def enumerate_jobs(config, dataset_hash):
-    """Every job of a resolved configuration, in the order of its tables: axes, methods, seeds."""
-    experiment = config["experiment"]
-    axes = experiment.get("axes") or {}
-    return [
-        Job(
-            experiment=experiment["name"],
-            module=experiment["module"],
-            dataset=config["dataset"],
-            dataset_hash=dataset_hash,
-            method=method,
-            config=parameters,
-            protocol=config["protocol"],
-            axes=dict(zip(axes, values, strict=True)),
-            seed=seed,
-        ).with_key()
-        for values in itertools.product(*axes.values())
-        for method, parameters in config["methods"].items()
-        for seed in config["seeds"]
-    ]
 
 
 def _draw(config, records, arrays, source, identity):

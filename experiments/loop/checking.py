@@ -125,9 +125,6 @@ def _is_near(before, now, spread):
 def _spread(store, record, score):
     """By how much a score differs between the seeds of a row."""
     same = ("dataset", "protocol_config", "method", "axes")
-    values = []
-    for key in store:
-        other = store.load(key)
-        if other["status"] == "done" and all(other[name] == record[name] for name in same) and score in other["scores"]:
-            values.append(other["scores"][score])
+    alike = (other for other in store.finished() if all(other[name] == record[name] for name in same))
+    values = [other["scores"][score] for other in alike if score in other["scores"]]
     return max(values) - min(values) if len(values) > 1 else ONE_SEED * abs(record["scores"][score])

@@ -25,7 +25,7 @@ from datasets.base import sha256_of
 
 from .paths import ROOT
 
-ASIDE = ("executor", "data_dir", "results_dir", "fresh", "peers")  # where and how it is computed, not what
+ASIDE = ("executor", "data_dir", "results_dir", "fresh", "dry_run", "peers")  # where and how it is computed, not what
 UNSAID = {
     ("scale", "seeds"),
     ("dataset", "path"),

@@ -65,8 +65,9 @@ def check_jobs(config):
         raise ValueError(f"experiment.grows_with={grows_with}: choose an axis ({', '.join(axes)}), or null.")
     if not (most is None or (isinstance(most, int) and most > 1)):
         raise ValueError(f"scale.max_cells={most!r}: give a number of cells, or null for all of them.")
-    if not isinstance(config["fresh"], bool):
-        raise ValueError(f"fresh={config['fresh']!r}: choose true or false.")
+    for name in ("fresh", "dry_run"):
+        if not isinstance(config[name], bool):
+            raise ValueError(f"{name}={config[name]!r}: choose true or false.")
 
 
 def executor(config):

@@ -77,6 +77,14 @@ class Store:
             warnings.warn(f"The record {what}, to be computed again.", stacklevel=2)
             return None
 
+    def finished(self):
+        """The finished records that are as they were written; their arrays are not looked at."""
+        for key in self:
+            with contextlib.suppress(ValueError, FileNotFoundError):
+                record = self.load(key)
+                if record["status"] in FINAL:
+                    yield record
+
     def is_final(self, key):
         """Whether the job is finished: its record says so and its arrays can be read."""
         record = self.read(key)

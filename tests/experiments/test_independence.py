@@ -9,9 +9,9 @@ import pytest
 from test_run import command
 
 from experiments.loop import job
+from experiments.loop.jobs import enumerate_jobs
 from experiments.loop.store import Store
 from experiments.report import table
-from experiments.run import enumerate_jobs
 
 PROTOCOL = {
     "name": "as_written",

@@ -15,9 +15,9 @@ from test_run import QUICK
 
 from experiments.loop import config as config_module
 from experiments.loop.config import identify, resolve
+from experiments.loop.jobs import enumerate_jobs
 from experiments.loop.names import LONGEST, as_file_name, name_of_file, stem
 from experiments.loop.provenance import ROOT
-from experiments.run import enumerate_jobs
 
 
 def _remembering(compose):
