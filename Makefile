@@ -19,8 +19,9 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "Variables: PYTHON=python3.12, R=no (leave R out), ARGS='...' (passed on to the run or to pytest)"
 
-reproduce: $(VENV)/.base ## regenerate the imputation benchmark on CORTEX and print its table
-	$(BIN)/python -m experiments.run +exp=imputation $(ARGS)
+reproduce: $(VENV)/.base ## compute the imputation benchmark on CORTEX anew, and say how it compares with the committed one
+	$(BIN)/python -m experiments.run +exp=imputation results_dir=results/reproduced $(ARGS)
+	$(BIN)/python -m experiments.compare results results/reproduced
 
 # Every experiment on every data set it is about. DATA=standin/ takes public data close to the paper's where those are
 # not at hand (datasets/README.md).

@@ -28,6 +28,7 @@ class Run(NamedTuple):
     dataset: str
     protocol: str
     tag: str  # what it has otherwise than the plain run
+    is_part: bool  # it has only fewer or more jobs than that, and those are the same
     axes: tuple
     scores: tuple
     jobs: list  # of dict, all values text
@@ -106,9 +107,7 @@ def differences(a, b, by_protocol=True):
         ``difference`` (b minus a, seed by seed), ``low, high`` (its 95% interval), ``seeds`` and ``outcome``: "equal"
         to the last digit on every seed, "within" the 95% interval of the mean of a, or "neither".
     """
-    others = {run.told_apart(by_protocol): run for run in b}
-    pairs = [(run, others[run.told_apart(by_protocol)]) for run in a if run.told_apart(by_protocol) in others]
-    return [row for one, other in pairs for row in _rows(one, other, by_protocol)]
+    return [row for one, other in _pairs(a, b, by_protocol) for row in _rows(one, other, by_protocol)]
 
 
 def turned(a, b, by_protocol=True):
@@ -135,6 +134,21 @@ def as_text(rows, changes, whole=False):
     return "\n".join(lines)
 
 
+def _pairs(a, b, by_protocol):
+    """Runs of the same; one that is a part of the plain run (some seeds, say) beside that where there is no other."""
+    mine, others = ({run.told_apart(by_protocol): run for run in source} for source in (a, b))
+    for what, run in mine.items():
+        plain = (*what[:-1], "")
+        if what in others:
+            yield run, others[what]
+        elif run.is_part and plain in others:
+            yield run, others[plain]
+    for what, run in others.items():
+        plain = (*what[:-1], "")
+        if what not in mine and run.is_part and plain in mine:
+            yield mine[plain], run
+
+
 def _rows(one, other, by_protocol):
     axes = [axis for axis in one.axes if axis in other.axes]
     left, right = _finished(one.jobs, axes), _finished(other.jobs, axes)
@@ -154,7 +168,7 @@ def _rows(one, other, by_protocol):
                 "experiment": one.experiment,
                 "dataset": one.dataset,
                 "protocol": one.protocol if by_protocol else f"{one.protocol} → {other.protocol}",
-                "setting": ", ".join(filter(None, [*setting, one.tag])),
+                "setting": ", ".join(filter(None, [*setting, one.tag if one.tag == other.tag else ""])),
                 "method": method,
                 "score": score,
                 "a": mean_a,
@@ -196,7 +210,9 @@ def _read(place):
         table = _rows_of(place.text("tables", f"{run['stem']}.csv"))
         scores = dict.fromkeys(row["score"] for row in table)
         called = [run["config"][block]["name"] for block in ("experiment", "dataset", "protocol")]
-        found.append(Run(*called, run.get("tag") or "", tuple(run["axes"]), tuple(scores), jobs))
+        tag = run.get("tag") or ""
+        is_part = bool(tag) and not run["config"].get("flip") and not run.get("alters", True)
+        found.append(Run(*called, tag, is_part, tuple(run["axes"]), tuple(scores), jobs))
     return found
 
 

@@ -26,12 +26,12 @@ def store(tmp_path):
     return Store(tmp_path, "imputation")
 
 
-def change(store, key, **other):
+def change(store, which, **other):
     """Somebody writes another value into a record and seals it."""
-    record = store.load(key)
+    record = store.load(which)
     for part, value in other.items():
         record[part] = record[part] | value if isinstance(value, dict) else value
-    store.path(key).write_text(json.dumps(sealed(record)))
+    store.path(which).write_text(json.dumps(sealed(record)))
 
 
 @pytest.fixture

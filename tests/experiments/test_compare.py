@@ -11,7 +11,7 @@ from experiments.report import compare
 BLOCKS = {"experiment": {"name": "imputation", "module": "experiments.imputation"}, "dataset": {"name": "cortex"}}
 
 
-def results(folder, protocol="as_written", tag="", **errors):
+def results(folder, protocol="as_written", tag="", alters=True, **errors):
     """A results folder with one run: the errors of each method by seed."""
     stem = f"imputation_cortex_{protocol}{tag}"
     jobs = [
@@ -26,7 +26,8 @@ def results(folder, protocol="as_written", tag="", **errors):
         for label, values in errors.items()
         for seed, error in enumerate(values)
     ]
-    run = {"stem": stem, "tag": tag, "axes": ["corruption"], "config": BLOCKS | {"protocol": {"name": protocol}}}
+    run = {"stem": stem, "tag": tag, "alters": alters, "axes": ["corruption"]}
+    run |= {"config": BLOCKS | {"protocol": {"name": protocol}}}
     for kind in ("runs", "tables"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     (folder / "runs" / f"{stem}.json").write_text(json.dumps(run))
@@ -55,9 +56,14 @@ def test_two_protocols_of_one_folder(tmp_path, capsys):
     assert "1 means: 0 equal to the last digit on every seed, 0 more within" in said
 
 
-def test_a_run_with_other_settings_is_another_run(tmp_path):
-    a, b = results(tmp_path / "a", FA=[1.0, 1.0]), results(tmp_path / "b", tag="_seeds=0", FA=[1.0, 1.0])
-    assert compare.differences(compare.runs(a), compare.runs(b)) == []
+def test_a_run_with_other_settings_is_another_run_and_a_part_of_a_run_is_not(tmp_path):
+    whole = compare.runs(results(tmp_path / "a", FA=[1.0, 1.0]))
+    altered = compare.runs(results(tmp_path / "b", tag="_n_latent=5", FA=[1.0, 1.0]))
+    part = compare.runs(results(tmp_path / "c", tag="_seeds=0", alters=False, FA=[1.0]))
+    assert compare.differences(whole, altered) == []
+    for pair in ((whole, part), (part, whole)):
+        (row,) = compare.differences(*pair)
+        assert (row["seeds"], row["outcome"]) == (1, "equal")
 
 
 def test_a_commit_is_read_without_being_checked_out(tmp_path, monkeypatch):
