@@ -4,6 +4,7 @@ Files, records and tables have short names (``standin_retina``, ``comparison: CD
 conf/ does not know, as a file or an experiment of the user's own, is called by its name.
 """
 
+import contextlib
 import functools
 import re
 
@@ -49,7 +50,10 @@ def setting(dataset, axis, value):
 @functools.cache
 def _blocks(group):
     """{name: block} of what the files of conf/<group>/ describe."""
-    files = sorted((ROOT / "conf" / group).rglob("*.yaml"))
-    blocks = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
-    blocks = [block["experiment"] if group == "exp" else block for block in blocks]
-    return {block["name"]: block for block in blocks if "name" in block}
+    blocks = {}
+    for file in sorted((ROOT / "conf" / group).rglob("*.yaml")):
+        with contextlib.suppress(OSError, ValueError, yaml.YAMLError, TypeError, KeyError):  # of one being written
+            block = yaml.safe_load(file.read_text(encoding="utf-8"))
+            block = block["experiment"] if group == "exp" else block
+            blocks[block["name"]] = block
+    return blocks

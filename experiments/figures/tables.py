@@ -22,7 +22,8 @@ def figure(table, records):
     figures = {
         "sizes": sheet(
             pd.DataFrame({"number of": [SCORES[score].label for score in sizes["score"]],
-                          "here": sizes["mean"].astype(int), "published": sizes["published"]}),
+                          "here": sizes["mean"].astype(int), "published": sizes["published"]})
+            .dropna(axis=1, how="all"),
             title=f"{of_sizes}: size of the data", caption=f"{where}. Training and test cells by its split.",
         ),
         "hyperparameters": sheet(
@@ -44,7 +45,7 @@ def figure(table, records):
         labels = pd.DataFrame({"cell type": arrays["label"], "cells": arrays["size"]} | cuts)
         labels["published"] = [published.get(f"n_cells {label}", np.nan) for label in arrays["label"]]
         figures["labels"] = sheet(
-            labels,
+            labels.dropna(axis=1, how="all"),
             title=f"{panel_of('Table 3' if cuts else 'Table 4', row)}: cell types",
             caption=f"{where}. All cells.",
         )

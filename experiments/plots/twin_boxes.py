@@ -5,11 +5,12 @@ import pandas as pd
 
 from ..loop.registry import METRICS
 from .boxes import draw_boxes
-from .style import COLUMN, NUMBER, PUBLISHED, SuiteFigure, in_style
+from .style import COLUMN, NUMBER, PAGE, PUBLISHED, SuiteFigure, in_style
 from .text import clip, fold, folded
 from .words import about, counted, outcome, span, title_of
 
 FACE = {"left": "#9ccbe8", "right": "#a9dba4"}  # the light blue and light green of the paper
+CROWDED = 8  # methods: with more their names stand upright
 INK = {"left": "#1f5f8b", "right": "#2e6b2a"}  # the same, dark enough for words
 
 
@@ -38,7 +39,9 @@ def twin_boxes(records, table, *, left, right, like=""):
     values = {(label, s): _pooled(rows, s) for (_, label), rows in groups for s in (left, right)}
     published = table.set_index(["label", "score"])["published"]
     title = title_of(next(records.itertuples()), like, "agreement with bulk")
-    figure = SuiteFigure(COLUMN, title=title, caption=_caption(records, table, values, published))
+    figure = SuiteFigure(
+        COLUMN if len(labels) <= CROWDED else PAGE, title=title, caption=_caption(records, table, values, published)
+    )
     (ax,) = figure.panels([""])
     for side, score, axis in (("left", left, ax), ("right", right, ax.twinx())):
         places = np.arange(len(labels)) + (-0.19 if side == "left" else 0.19)
@@ -52,7 +55,8 @@ def twin_boxes(records, table, *, left, right, like=""):
         axis.locator_params(axis="y", nbins=6)
         axis.set_ylabel(fold(METRICS[score].label, 42), color=INK[side], fontsize=NUMBER)
     ax.set(xlabel="", xlim=(-0.55, len(labels) - 0.45))
-    ax.set_xticks(range(len(labels)), folded(labels, 20, lines=2), rotation=45, ha="right", rotation_mode="anchor")
+    slant = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if len(labels) <= CROWDED else {"rotation": 90}
+    ax.set_xticks(range(len(labels)), folded(labels, 20, lines=2), **slant)
     ax.tick_params(axis="x", length=0)
     words = (_words(*key, found, published.get(key, np.nan)) for key, found in values.items())
     alt = f"Boxes per method of {METRICS[left].label} and {METRICS[right].label}. {'; '.join(words)}"

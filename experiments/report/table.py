@@ -25,7 +25,11 @@ def frame(records):
         row |= record["scores"] | record["facts"]
         row |= {"seconds": record["seconds"]["total"], "peak_memory_mb": record["peak_memory_mb"]}
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    for name in table.columns[table.isna().any()]:  # a count that a failed job has not stays a whole number
+        if {type(row[name]) for row in rows if name in row} == {int}:
+            table[name] = pd.array([row.get(name) for row in rows], dtype="Int64")
+    return table
 
 
 def differing(jobs, axes):

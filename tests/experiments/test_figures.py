@@ -186,3 +186,20 @@ def test_what_is_cut_stays_apart():
     assert all("…" in name for name in names)
     assert len(ax.patches) == 2  # a bar each
     assert pd.Series([bar.get_y() for bar in ax.patches]).is_unique
+
+
+def test_a_count_that_a_failed_job_has_not_stays_a_whole_number():
+    same = {
+        "experiment": "e",
+        "dataset": "d",
+        "protocol": "p",
+        "method": "m",
+        "label": "m",
+        "role": "method",
+        "seed": 0,
+    }
+    same |= {"key": "k", "axes": {}, "reason": "", "seconds": {"total": 1.0}, "peak_memory_mb": 1.0}
+    done = {"status": "done", "scores": {"ari": 1.0}, "facts": {"n_cells": 180, "share": 0.5, "is_told": True}}
+    jobs = frame([same | done, same | {"status": "failed", "scores": {}, "facts": {}}])
+    assert jobs.to_csv(index=False, columns=["ari", "n_cells", "share"]).splitlines()[1:] == ["1.0,180,0.5", ",,"]
+    assert frame([same | done])["n_cells"].dtype == np.int64

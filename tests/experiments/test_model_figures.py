@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 from command_line import command
+from PIL import Image
 
 TINY = ["methods.scvi.n_epochs=1", "methods.scvi.n_hidden=8", "+methods.scvi.engine=plain"]
 SCVI_ROWS = ["scvi", "scvi_long", "scvi_full_kl", "scvi_no_kl", "scvi_offset", "scvi_observed", "scvi_nb"]
@@ -40,6 +41,11 @@ def test_from_the_command_line(experiment, tmp_path, small_h5ad):
     assert (found.loc[found["mean"].notna(), "n_seeds"] == 1).all()
     drawn = {path.name for path in (tmp_path / "out/figures").iterdir()}
     assert {f"{table.stem}_{name}{suffix}" for name in figures for suffix in (".png", ".pdf", ".csv")} == drawn
+    if experiment == "technical":  # with other settings than those of the yaml files, on other data than the paper's
+        words = Image.open(tmp_path / "out/figures" / f"{table.stem}_zeros.png").info
+        assert words["Title"].startswith("as Fig 6b: ")
+        assert "protocol as written but for " in words["Description"]
+        assert "methods.scvi.n_epochs=1" in words["Description"]
     if experiment == "likelihood":  # more training cells than there are
         assert found.loc[found["n_train_cells"] == "9000", "status"].str.startswith("skipped: 9,000 training").all()
         assert found.loc[found["score"] == "loglik", "mean"].dropna().lt(0).all()
