@@ -85,8 +85,9 @@ def evaluate(method, adata, protocol, seeds, *, n_train_cells):
         tuned = _tuned(fitted, X, batch, choices)
         facts |= _frozen(fitted, tuned, choices["tuned_part"])
         scores["loglik_tuned"] = nats_per_cell(loglik=tuned.loglik(X, batch=batch))
-        enough = choices["tuned_part"] == "encoder" and choices["tuning_epochs"] >= PROPOSAL_EPOCHS
-        proposal = tuned if enough else fitted.tune_encoder(X, batch, n_epochs=PROPOSAL_EPOCHS)
+        best_of_enough = choices["tuning_rule"] == "best" and choices["tuning_epochs"] >= PROPOSAL_EPOCHS
+        serves = choices["tuned_part"] == "encoder" and best_of_enough
+        proposal = tuned if serves else fitted.tune_encoder(X, batch, n_epochs=PROPOSAL_EPOCHS)
     if hasattr(fitted, "marginal_loglik"):
         marginal, error = proposal.marginal_loglik(X, batch=batch, random_state=seeds.fit)
         arrays["loglik_marginal"] = marginal
@@ -102,7 +103,7 @@ def _tuned(fitted, X, batch, choices):
     That is trained as on the training cells, with a warm-up that starts anew and the moments that Adam has.
     """
     if choices["tuned_part"] == "encoder":
-        return fitted.tune_encoder(X, batch, n_epochs=choices["tuning_epochs"])
+        return fitted.tune_encoder(X, batch, n_epochs=choices["tuning_epochs"], rule=choices["tuning_rule"])
 
     def from_zero(epoch):
         return fitted.kl_weight(epoch - fitted.n_epochs)

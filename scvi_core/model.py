@@ -30,7 +30,7 @@ OPTIONS = {
     "init": ("torch", "authors"),
     "framework": ("torch", "tensorflow"),
     "dropout_on": ("hidden", "input"),
-    "sampling": ("shuffle", "blocks", "replacement"),
+    "sampling": ("shuffle", "blocks", "replacement", "slices"),
     "kl_warmup_of": ("all", "z"),
     "early_stopping": (None, "authors", "patience"),
     "point": ("mean", "sample"),
@@ -65,8 +65,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
         exp of the decoder's output, without a softmax).
     library_prior : {"per_batch", "pooled", "batch_means"}
         Mean and variance of log l: those of the log library sizes of the training cells of each batch (the paper's
-        text), of all of them, or, for all of them, the means of those of the batches. A variance below 1e-4 is raised
-        to it. `fit(library_from=)` takes the sizes of other cells.
+        text), of all of them, or, for all of them, the means of those of the batches, whatever ``use_batch`` says. A
+        variance below 1e-4 is raised to it. `fit(library_from=)` takes the sizes of other cells.
     library_encoder : {"free", "prior", "offset"}
         How the network gives the mean of q(log l | x, s). "free": its output, which starts near zero, as in the
         authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
@@ -93,10 +93,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
         second moment after its correction for the start at zero or before it (an epsilon of 0.01 is then one of 0.3 at
         the first step, of 0.03 at the hundredth), and the running variance of batch normalisation, with n - 1 or n.
         "tensorflow" is version 1, as in the authors' code.
-    sampling : {"shuffle", "blocks", "replacement"}
+    sampling : {"shuffle", "blocks", "replacement", "slices"}
         An epoch is a pass over the cells in random order; one in the order of
-        `scvi_core.data.minibatch.in_blocks`, which reads counts on disk a block at a time; or floor(n / batch_size) - 1
-        minibatches drawn with replacement.
+        `scvi_core.data.minibatch.in_blocks`, which reads counts on disk a block at a time; or, as in the authors' code,
+        floor(n / batch_size) - 1 minibatches, drawn with replacement or cut off one after the other from the first
+        cell, the same in every epoch.
     kl_warmup_epochs : int, optional
         The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
         default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
@@ -241,8 +242,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         gene_names : sequence of str, optional
         library_from : tuple (X, batch), optional
             Cells whose library sizes make the prior of log l, those trained on by default: the same cells before some
-            of their counts were hidden, say. ``batch`` may be None; for "batch_means" it is used whatever
-            ``use_batch`` says.
+            of their counts were hidden, say. ``batch`` may be None.
         validation : tuple (X, batch), optional
             Cells for early stopping; ``batch`` may be None.
         checkpoint : path, optional
@@ -274,6 +274,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
         if resume and checkpoint is None:
             raise ValueError("fit(resume=True) does not say from where: pass checkpoint=.")
         X = check_counts(X, genes=gene_names)
+        if library_from is None and self.library_prior == "batch_means":
+            library_from = X, batch
         batch = self._labels(batch, X.shape[0])
         if X.shape[0] < 2:
             raise InvalidCounts("There is one cell: batch normalisation needs at least two to train on.")
@@ -329,21 +331,25 @@ class SCVI(Inference, Differential, Storage, Estimator):
             self.save(checkpoint)
         return self
 
-    def tune_encoder(self, X, batch=None, *, n_epochs=100, lr=1e-3, adam_eps=0.1):
+    def tune_encoder(self, X, batch=None, *, n_epochs=100, lr=1e-3, adam_eps=0.1, rule="best"):
         """Optimise the encoders on other cells with the generative part as it is (paper, Appendix F).
 
-        Returns a copy whose encoders are those of the epoch with the best bound on ``X``, the present ones among them;
-        decoder, dispersion and prior are the same to the bit, and this model is not changed. Step size and epsilon are
-        those of the authors' code.
+        Returns a copy in which decoder, dispersion and prior are the same to the bit; this model is not changed. With
+        ``rule="best"`` its encoders are those of the epoch with the best bound on ``X``, the present ones among them.
+        With ``rule="authors"`` they are the last ones, and meanwhile the decoder normalised by the mean and variance
+        of the minibatch, as in training and in the authors' code. Step size and epsilon are those of the latter.
         """
+        check_choice("tune_encoder", "rule", rule, ("best", "authors"))
         tuned, cells = copy.deepcopy(self), self._cells(X, batch)
         network = tuned.network_
         order, noise = self._seeds(2)
         parts = [part for part in (network.encoder_z, network.encoder_l) if part is not None]
         generator = torch.Generator(self.device_).manual_seed(noise)
-        step = PlainStep(network, cells, generator, StepOptions(lr, adam_eps), parts=parts)
-        best = Stopping("patience", n_epochs + 1, network, self._loss_of(network, cells))
-        best.update(1.0, 1.0)
+        options, best = StepOptions(lr, adam_eps), None
+        step = PlainStep(network, cells, generator, options, parts=parts, rest_in_training=rule == "authors")
+        if rule == "best":
+            best = Stopping("patience", n_epochs + 1, network, self._loss_of(network, cells))
+            best.update(1.0, 1.0)
         train(
             step,
             range(n_epochs),
@@ -355,6 +361,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
             stopping=best,
             verbose=self.verbose,
         )
+        step.release()
         return tuned
 
     @property

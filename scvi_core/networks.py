@@ -90,7 +90,8 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, h):
         if self.correction == 1 or not self.training:
             return super().forward(h)
-        self.track(h.mean(dim=0), h.var(dim=0, correction=0), len(h))
+        if self.track_running_stats:
+            self.track(h.mean(dim=0), h.var(dim=0, correction=0), len(h))
         return batch_norm(h, None, None, self.weight, self.bias, training=True, eps=self.eps)
 
     @torch.no_grad()
@@ -197,6 +198,10 @@ class Network(nn.Module):
     def likelihood(self):
         """The `CountLikelihood` of the counts."""
         return LIKELIHOODS[self.arch.likelihood]
+
+    def norms(self):
+        """The layers that normalise by the minibatch."""
+        return [module for module in self.modules() if isinstance(module, BatchNorm)]
 
     def one_hot(self, batch):
         """(cells,) batch codes -> (cells, n_covariates), nothing with a single batch."""

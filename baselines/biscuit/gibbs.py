@@ -64,7 +64,7 @@ class Moments(NamedTuple):
     root: np.ndarray
 
 
-def sweep(rng, x, state, prior):
+def sweep(rng, x, state, prior, scalings=True):
     """Draw everything once from its conditional; return the new state and the moments of its clusters.
 
     Parameters
@@ -74,6 +74,8 @@ def sweep(rng, x, state, prior):
         Log expression.
     state : State
     prior : Prior
+    scalings : bool
+        Whether the scalings are drawn too, or stay as they are.
 
     Returns
     -------
@@ -85,6 +87,8 @@ def sweep(rng, x, state, prior):
         for k in range(z.max() + 1)
     ]
     z, moments = _draw_labels(rng, x, z, alpha, beta, moments, prior)
+    if not scalings:
+        return State(z, alpha, beta), moments
     xx, xm, mm = (np.empty(len(x)) for _ in range(3))  # x'Px, x'Pm, m'Pm with the precision P of the own cluster
     for k, cluster in enumerate(moments):
         xx[z == k], xm[z == k], mm[z == k] = _products(x[z == k], cluster)

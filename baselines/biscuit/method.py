@@ -6,9 +6,11 @@ from sklearn.cluster import KMeans
 from tqdm import tqdm
 
 from ..shared.transductive import Transductive
+from . import program
 from .gibbs import Prior, State, expected_moments, log_density, merge_start, sweep
 
 BETA_SHAPE, BETA_RATE = 5.0, 4.0  # prior of the variance scalings: mean 1, standard deviation 0.58
+KNOWN = {"scalings": ("posterior", "authors"), "imputation": ("transform", "mean", "authors")}
 WITHIN = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9)  # shares of the variance within clusters, one of which a block takes
 
 
@@ -29,9 +31,13 @@ class BISCUIT(Transductive):
         Largest number of genes in a block: 50 in the authors' program, 31 in the paper's run on CORTEX.
     concentration : float
         Of the Dirichlet process; the paper's code sets 0.001.
-    imputation : "transform" or "mean"
-        What ``impute`` returns. "transform" is the map of the authors' program, which sends the distribution of a
-        cluster to the one with unit scalings and so leaves a zero nearly zero; "mean" is the mean of the model.
+    scalings : "posterior" or "authors"
+        How the scalings of a cell are drawn: from their posterior, or as the authors' program does, which leaves them
+        near one whatever the data (`baselines.biscuit.program`); the clusters are then those of unscaled cells.
+    imputation : "transform", "mean" or "authors"
+        What ``impute`` returns. "transform" sends the distribution of a cluster to the one with unit scalings, on
+        log(1 + counts), and so leaves a zero nearly zero; "authors" is this map as it stands in their program, on
+        log(counts + 0.1), where a value may be as low as -0.1; "mean" is the mean of the model.
     n_start : int
         Clusters of the k-means with which a block starts, before the greedy merging.
     random_state : int
@@ -45,7 +51,8 @@ class BISCUIT(Transductive):
         Scalings of the mean and of the variance of log expression. Their priors have mean 1, which fixes what the
         likelihood leaves open: the scale of each cluster.
     means_ : ndarray, shape (n_clusters, n_genes)
-        Mean of log(1 + counts) in the clusters at alpha = 1.
+        Mean of log(1 + counts) in the clusters at alpha = 1; with ``scalings="authors"`` the mean of the unscaled cells
+        times the median of their alpha, as there.
     blocks_ : list of ndarray
         Columns of the genes in each block.
     block_labels_ : ndarray of int, shape (n_blocks, n_cells)
@@ -61,8 +68,8 @@ class BISCUIT(Transductive):
     priors); a block starts from k-means, merged while that raises the posterior, in place of two alternating clusters;
     no gene is dropped when the last block is incomplete; after merging, the moments are posterior means in place of one
     random draw around an average, and every cell moves once to the cluster in which all its blocks together are most
-    probable; the logarithm is log(1 + x) throughout (there the map uses log(x + 0.1)). Batches are not modelled:
-    ``batch`` is ignored.
+    probable; the logarithm is log(1 + x) throughout (there the map uses log(x + 0.1)). ``scalings`` and ``imputation``
+    take the program's own for two of these. Batches are not modelled: ``batch`` is ignored.
 
     Here the clusters and alpha of those data are recovered (adjusted Rand index and correlation above 0.95).
 
@@ -82,6 +89,7 @@ class BISCUIT(Transductive):
         n_iterations=50,
         block_size=50,
         concentration=0.001,
+        scalings="posterior",
         imputation="transform",
         n_start=20,
         random_state=0,
@@ -90,6 +98,7 @@ class BISCUIT(Transductive):
         self.n_iterations = n_iterations
         self.block_size = block_size
         self.concentration = concentration
+        self.scalings = scalings
         self.imputation = imputation
         self.n_start = n_start
         self.random_state = random_state
@@ -97,8 +106,10 @@ class BISCUIT(Transductive):
 
     def fit(self, X, batch=None):
         """Sample all blocks for counts ``X`` (n_cells, n_genes) and merge them; ``batch`` is not used."""
-        if self.imputation not in ("transform", "mean"):
-            raise ValueError(f"imputation={self.imputation!r} is not known: choose 'transform' or 'mean'.")
+        for name, known in KNOWN.items():
+            if getattr(self, name) not in known:
+                choices = " or ".join(map(repr, known))
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known: choose {choices}.")
         for name in ("n_iterations", "block_size", "n_start"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} is too small: choose at least 1.")
@@ -106,13 +117,13 @@ class BISCUIT(Transductive):
         rng = np.random.default_rng(self.random_state)
         x = np.log1p(X.toarray().astype(np.float64))
         depth = x.sum(axis=1)
-        start = depth / depth.mean()
+        start = depth / depth.mean() if self.scalings == "posterior" else np.ones(len(x))
 
         self.blocks_ = np.array_split(fiedler_order(X), -(-x.shape[1] // self.block_size))
         with tqdm(total=len(self.blocks_) * self.n_iterations, disable=not self.verbose, desc="BISCUIT") as bar:
             fits = [self._fit_block(rng, x[:, genes], start, bar) for genes in self.blocks_]
 
-        priors, fits = zip(*fits, strict=True)
+        priors, fits, scalings = zip(*fits, strict=True)
         self.block_labels_ = np.array([fit.z for fit in fits])
         self.labels_ = self.block_labels_[0]
         if len(fits) > 1:
@@ -121,7 +132,9 @@ class BISCUIT(Transductive):
             _, score = _merged_moments(x, self.blocks_, priors, fits, self.labels_)
             self.labels_ = np.unique(score.argmax(axis=1), return_inverse=True)[1]
         self.means_, _ = _merged_moments(x, self.blocks_, priors, fits, self.labels_)
-        self.alpha_, self.beta_ = (np.mean([getattr(fit, s) for fit in fits], axis=0) for s in ("alpha", "beta"))
+        self.alpha_, self.beta_ = np.mean(scalings, axis=0)
+        if self.scalings == "authors":
+            self.means_ *= [[np.median(self.alpha_[self.labels_ == k])] for k in range(len(self.means_))]
         return self
 
     def clusters(self, X, batch=None):
@@ -132,6 +145,9 @@ class BISCUIT(Transductive):
     def impute(self, X, batch=None):
         """Return imputed counts of the fitted cells, (n_cells, n_genes); see ``imputation``."""
         counts = self._recall(X, batch)
+        if self.imputation == "authors":
+            y = program.imputed(counts.toarray(), self.labels_, self.alpha_, self.beta_, self.means_)
+            return np.exp(y, out=y) - program.FLOOR
         if self.imputation == "mean":
             y = self.alpha_[:, None] * self.means_[self.labels_]
         else:  # y = x / sqrt(B) + (1 - A / sqrt(B)) m with the medians A, B of the cluster's scalings
@@ -143,7 +159,10 @@ class BISCUIT(Transductive):
         return np.maximum(np.expm1(y, out=y), 0.0, out=y)
 
     def _fit_block(self, rng, x, start, bar):
-        """Return the prior, the labels of the last sweep and the scalings averaged over the second half."""
+        """Return the prior, the labels of the last sweep with the scalings they are drawn at, and the cells' scalings.
+
+        From the posterior, either are the averages over the second half of the sweeps.
+        """
         normal, ones = x / start[:, None], np.ones(len(x))
         n_start = min(self.n_start, len(np.unique(normal, axis=0)))
         z = KMeans(n_start, n_init=1, random_state=int(rng.integers(2**31))).fit_predict(normal)
@@ -155,13 +174,15 @@ class BISCUIT(Transductive):
         alpha, beta = np.zeros(len(x)), np.zeros(len(x))
         kept = range(self.n_iterations // 2, self.n_iterations)
         for iteration in range(self.n_iterations):
-            state, moments = sweep(rng, x, state, prior)
+            state, moments = sweep(rng, x, state, prior, scalings=self.scalings == "posterior")
             if iteration in kept:
                 alpha += state.alpha / len(kept)
                 beta += state.beta / len(kept)
             bar.set_postfix(clusters=len(moments), refresh=False)
             bar.update()
-        return prior, State(state.z, alpha, beta)
+        if self.scalings == "authors":
+            return prior, state, program.draw_scalings(rng, x, state.z, moments)
+        return prior, State(state.z, alpha, beta), (alpha, beta)
 
 
 def data_prior(normal, start, share, concentration):

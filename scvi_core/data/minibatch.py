@@ -65,7 +65,8 @@ class Cells:
         """Rows of the minibatches of one epoch, on the device; ``sampling`` as in `SCVI`."""
         if sampling == "blocks":
             return self.from_buffers(in_blocks(len(self), batch_size, generator))
-        return {"shuffle": shuffled, "replacement": replaced}[sampling](len(self), batch_size, generator, self.device)
+        draw = {"shuffle": shuffled, "replacement": replaced, "slices": sliced}[sampling]
+        return draw(len(self), batch_size, generator, self.device)
 
     def from_buffers(self, buffers):
         """The minibatches of the buffers; of counts on disk a buffer is in memory, and the next one on the way."""
@@ -127,5 +128,17 @@ def in_blocks(n_cells, batch_size, generator, block_size=64, buffer_size=32_768)
 
 def replaced(n_cells, batch_size, generator, device="cpu"):
     """Rows of one epoch of the authors' code: floor(n / batch_size) - 1 minibatches drawn with replacement."""
-    n_batches = max(1, n_cells // batch_size - 1)
-    return list(torch.randint(n_cells, (n_batches, batch_size), generator=generator).to(device))
+    return list(torch.randint(n_cells, (_n_steps(n_cells, batch_size), batch_size), generator=generator).to(device))
+
+
+def sliced(n_cells, batch_size, generator=None, device="cpu"):
+    """Rows of every epoch of the authors' code on BRAIN-LARGE: as many minibatches, one after the other from the first.
+
+    The cells behind the last of them are in none.
+    """
+    rows = torch.arange(min(n_cells, _n_steps(n_cells, batch_size) * batch_size), device=device)
+    return list(rows.split(batch_size))
+
+
+def _n_steps(n_cells, batch_size):
+    return max(1, n_cells // batch_size - 1)

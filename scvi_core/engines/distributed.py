@@ -139,7 +139,7 @@ def synchronised(network, n):
 
     PyTorch's SyncBatchNorm is for GPUs alone.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d)]
+    norms = network.norms()
     for norm in norms:
         norm.forward = functools.partial(_normalise, norm, n)
     try:

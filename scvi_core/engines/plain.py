@@ -34,14 +34,20 @@ class PlainStep:
         Draws the noise of a step that is given none; lives on the network's device.
     options : StepOptions
     parts : sequence of Module, optional
-        The modules to train; the rest of the network stays in evaluation mode and is not moved. All by default.
+        The modules to train, all by default; the rest of the network is not moved, its running statistics included.
+    rest_in_training : bool
+        Whether the rest normalises by the minibatch, as in training, or by its running statistics.
     """
 
     name = "plain"
 
-    def __init__(self, network, cells, generator, options, parts=None):
+    def __init__(self, network, cells, generator, options, parts=None, rest_in_training=False):
         self.network, self.cells, self.generator, self.options = network, cells, generator, options
         self.parts = [network] if parts is None else parts
+        self.rest_in_training = rest_in_training
+        own = {module for part in self.parts for module in part.modules()}
+        for norm in network.norms():
+            norm.track_running_stats = norm in own
         parameters = [p for part in self.parts for p in part.parameters()]
         self.optimiser = Adam(parameters, options.lr, options.adam_eps, network.arch.framework)
 
@@ -54,7 +60,7 @@ class PlainStep:
         x, batch = self.cells.take(rows)
         if noise is None:
             noise = draw_noise(arch, len(x), self.generator, x.dtype, fourier=self.options.fourier)
-        self.network.eval()
+        self.network.train(self.rest_in_training)
         for part in self.parts:
             part.train()
         b = bound(self.network, x, batch, noise)
@@ -73,7 +79,9 @@ class PlainStep:
         self.optimiser.restore(state)
 
     def release(self):
-        """Leave the parameters of the network as PyTorch lays them out; the step is not used after."""
+        """Leave the network as it was found, but for what it has learned; the step is not used after."""
+        for norm in self.network.norms():
+            norm.track_running_stats = True
 
 
 class PlainAnswers:

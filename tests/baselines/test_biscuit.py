@@ -10,6 +10,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.pairwise import euclidean_distances
 
+from baselines.biscuit import program
+from baselines.biscuit.gibbs import Moments
 from baselines.biscuit.method import BISCUIT, fiedler_order, merge_labels
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "biscuit.npz")
@@ -104,10 +106,46 @@ def test_the_same_seed_gives_the_same_answer_and_genes_without_counts_stay_zero(
     assert BISCUIT(n_iterations=1).fit(np.ones((8, 5), dtype=int)).labels_.max() == 0
 
 
+def test_imputes_as_the_authors_program():
+    """Its map at its own labels, scalings and means: what it wrote, values below zero among them."""
+    of = {key.removeprefix("imputed__"): GOLDEN[key] for key in GOLDEN if key.startswith("imputed__")}
+    counts = GOLDEN["counts"][:, of["gene"]]
+    method = BISCUIT(scalings="authors", imputation="authors", n_iterations=1).fit(counts)
+    method.labels_, method.alpha_, method.beta_, method.means_ = of["z"], of["alpha"], of["beta"], of["mean"]
+    np.testing.assert_allclose(method.impute(counts), of["count"], rtol=1e-11, atol=1e-12)
+    assert of["count"].min() < -0.01
+
+
+def test_scalings_are_drawn_as_by_the_authors_program():
+    """Near one whatever the data: in distribution those of its eight blocks, by rank and in their ends.
+
+    They depend on its clusters, which are none of the data's; so the quartiles agree and not every quantile.
+    """
+    method = BISCUIT(n_iterations=3, block_size=20, scalings="authors").fit(GOLDEN["counts"])
+    fits = [program.draw_scalings(np.random.default_rng(i), *_one_cluster(GOLDEN["counts"], method.blocks_[i % 2]))
+            for i in range(8)]  # fmt: skip
+    for ours, theirs, width in zip(np.array(fits).transpose(1, 0, 2), (GOLDEN["block_alpha"], GOLDEN["block_beta"]),
+                                   (0.02, 5e-4), strict=True):  # fmt: skip
+        quartiles = [np.quantile(part, [0.25, 0.5, 0.75]) for part in (ours, theirs)]
+        np.testing.assert_allclose(*quartiles, atol=width)
+        assert abs(ours.min() - theirs.min()) < 10 * width
+    assert abs(np.corrcoef(GOLDEN["alpha"], method.alpha_)[0, 1]) < 0.2  # theirs has none either
+    np.testing.assert_allclose(method.beta_, 1, atol=0.03)
+
+
+def _one_cluster(counts, genes):
+    """Log expression of a block, labels and moments as if all cells were alike."""
+    x = np.log1p(counts[:, genes].astype(float))
+    root = np.linalg.inv(np.linalg.cholesky(np.cov(x.T)))
+    return x, np.zeros(len(x), dtype=int), [Moments(x.mean(axis=0), root)]
+
+
 def test_says_what_is_wrong():
     counts = np.ones((8, 5), dtype=int)
-    with pytest.raises(ValueError, match="choose 'transform' or 'mean'"):
+    with pytest.raises(ValueError, match="choose 'transform' or 'mean' or 'authors'"):
         BISCUIT(imputation="median").fit(counts)
+    with pytest.raises(ValueError, match="scalings='free'"):
+        BISCUIT(scalings="free").fit(counts)
     with pytest.raises(ValueError, match="n_iterations=0"):
         BISCUIT(n_iterations=0).fit(counts)
     with pytest.raises(ValueError, match="no map to cells"):

@@ -28,9 +28,13 @@ def test_equals_the_r_package(golden, case):
     expected = {name: GOLDEN[f"{case}__{name}"] for name in table.columns if name != "score"}
 
     np.testing.assert_allclose(table["lr_discrete"], expected["lr_discrete"], atol=1e-8)
-    # R leaves the likelihood ratio undefined where all positive values are equal and lie in one group.
-    known = np.isfinite(expected["lr_continuous"])
-    assert known.sum() >= len(known) - 1
+    # R leaves the likelihood ratio undefined where all positive values are equal and lie in one group. Without
+    # shrinkage it is the ratio of two rounding errors where those of a group are equal: there is nothing to divide.
+    equal, alike = equal_positives(counts, group, options["normalise"])
+    known = np.isfinite(expected["lr_continuous"]) & (options["shrink"] | ~equal)
+    assert (known | equal).all()
+    assert known.any()
+    np.testing.assert_array_equal(table["lr_continuous"][alike & ~known], 0)
     np.testing.assert_allclose(table["lr_continuous"][known], expected["lr_continuous"][known], atol=1e-8)
     np.testing.assert_array_equal(table["df"], expected["df"])
     np.testing.assert_allclose(table["log_fold_change"], expected["log_fold_change"], atol=1e-10)
@@ -41,6 +45,29 @@ def test_equals_the_r_package(golden, case):
     )
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_allclose(table["score"], -np.log(table["pvalue"]), rtol=1e-10, atol=1e-10)
+
+
+def equal_positives(counts, group, normalise):
+    """Genes whose positive values are equal within each group, and those of which all are equal, (n_genes,) each."""
+    E = _log_expression(sp.csr_matrix(counts), normalise).toarray()
+
+    def equal(E):
+        return np.where(E > 0, E, 0).max(axis=0) - np.where(E > 0, E, np.inf).min(axis=0) < 1e-9
+
+    within = [equal(E[own]) for own in (group, ~group)]
+    return within[0] & within[1], equal(E)
+
+
+def test_genes_whose_positive_values_are_equal_tell_no_difference():
+    """A gene of ones: R divides two rounding errors, and finds anything between 0 and infinity."""
+    counts, group = np.zeros((12, 3), dtype=int), np.arange(12) < 6
+    counts[[0, 1, 2, 6, 7], 0] = 1
+    counts[:, 1] = [1, 2, 3, 4, 5, 6, 2, 3, 4, 5, 6, 7]
+    counts[[0, 1, 2, 6, 7], 2] = [1, 1, 1, 2, 2]
+    table = MAST(shrink=False).compare(counts, group, ~group)
+    assert table["lr_continuous"][0] == 0
+    assert table["lr_continuous"][2] > 100  # equal within each group and different between them
+    assert table["pvalue"].between(0, 1).all()
 
 
 @pytest.mark.parametrize("case", ["counts_prior_shrink", "normalise_prior_shrink"])

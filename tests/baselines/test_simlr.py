@@ -45,8 +45,11 @@ def test_features_and_neighbors_equal_the_package():
     theirs = GOLDEN["k30_kk200__features"]
     np.testing.assert_allclose(features @ features.T, theirs @ theirs.T, atol=1e-12)
     distance, neighbor = simlr.nearest_neighbors(features, 60)
-    np.testing.assert_array_equal(neighbor, neighbors_of("k30_kk200")[1])
-    np.testing.assert_allclose(distance, neighbors_of("k30_kk200")[0], atol=1e-6)  # Annoy's are single precision
+    # Annoy's distances are single precision: neighbours as far as each other to 1e-6 may come in either order.
+    expected, chosen = neighbors_of("k30_kk200")
+    np.testing.assert_allclose(distance, expected, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(features[:, None] - features[chosen], axis=2), distance, atol=2e-6)
+    assert (neighbor == chosen).mean() > 0.99
 
 
 def test_number_of_clusters_equals_the_package():
@@ -77,8 +80,38 @@ def test_signs_of_eigenvectors_do_not_matter(monkeypatch):
     flipped = simlr.learn_similarity(*neighbors_of("k10_kk20"), 4, 10)
     for ours, theirs in zip(exact, flipped, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-12)
-    np.testing.assert_allclose(exact[0], GOLDEN["k10_kk20__S0"], atol=0.05)  # the package with the signs it met
-    assert np.abs(exact[0] - GOLDEN["k10_kk20__S0"]).max() > 1e-3  # which is why signs are fixed here
+
+
+def check_other_signs(ours, theirs):
+    """What does not hang on the signs that the package met: most of S, and the weights of the kernels.
+
+    Single entries of S move by up to 0.3 where types overlap, and are the same where they lie apart.
+    """
+    (similarity, weights), (other_similarity, other_weights) = ours, theirs
+    assert np.corrcoef(similarity.ravel(), other_similarity.ravel())[0, 1] > 0.9
+    assert np.abs(similarity - other_similarity).sum(axis=1).mean() / 2 < 0.2  # total variation, a row sums to one
+    np.testing.assert_allclose(weights, other_weights, atol=1e-3)
+
+
+def test_own_signs_give_the_similarity_of_the_package_for_most_pairs():
+    for case, k in (("k30_kk200", 30), ("k10_kk20", 10)):
+        similarity, _, weights = simlr.learn_similarity(*neighbors_of(case), 4, k)
+        check_other_signs((similarity, weights), (GOLDEN[f"{case}__S0"], GOLDEN[f"{case}__alphaK"]))
+
+
+def test_any_signs_give_the_same_similarity_for_most_pairs_where_types_overlap():
+    rng = np.random.default_rng([3, 2])
+    mean = rng.gamma(1, 2, size=100) * np.exp(0.3 * rng.normal(size=(4, 100)))
+    counts = rng.poisson(rng.gamma(2, mean[rng.integers(4, size=200)] / 2))
+    features = simlr.fast_pca(sp.csr_matrix(np.log1p(counts)), 20, np.random.default_rng(0))
+    near = simlr.nearest_neighbors(features, 20)
+    own, other = (simlr.learn_similarity(*near, 4, 10, orient=orient)[::2] for orient in (None, any_signs(rng)))
+    check_other_signs(own, other)
+    assert np.abs(own[0] - other[0]).max() > 0.05  # which is why signs are fixed here
+
+
+def any_signs(rng):
+    return lambda vectors, previous: vectors * rng.choice([-1, 1], size=vectors.shape[1])
 
 
 def test_kernels_are_their_definition(monkeypatch):

@@ -17,6 +17,7 @@ from baselines.shared.newton import Predictor, Regressions
 from baselines.zinbwave import ZINBWaVE
 from baselines.zinbwave import fit as zinbwave_fit
 from baselines.zinbwave.fit import (
+    RIDGE_PI,
     Parameters,
     balance,
     cell_model,
@@ -278,6 +279,29 @@ class TestFit:
         assert np.isfinite(method.loglik(counts)).all()
 
 
+def check_ends(method, counts, reached, epsilon_W):
+    """From its own start a cell ends in a maximum: that which it has ``reached`` from another start, or another one.
+
+    There may be several with many factors, and none is the right one: few cells may differ, by any amount.
+    """
+    cells = csr_matrix(counts)
+    own = method._refit(cells)
+    again = fit_cells(cells, own, epsilon_W)
+    own_value, again_value, other_value = (objective_of_cells(cells, at, epsilon_W) for at in (own, again, reached))
+    np.testing.assert_allclose(again_value, own_value, atol=1e-5)
+    alike = np.abs(own_value - other_value) < 1e-3
+    assert alike.mean() >= 0.85  # of 50 cells one to three differ with five factors, none with two
+    loglik = [loglik_of_cells(cells, at)[alike] for at in (own, reached)]
+    np.testing.assert_allclose(*loglik, atol=1e-2)
+    assert np.mean(loglik[0]) == pytest.approx(np.mean(loglik[1]), abs=1e-4)
+
+
+def objective_of_cells(counts, parameters, epsilon_W):
+    """Log-likelihood of each cell less the penalty on its own parameters."""
+    penalties = epsilon_W * (parameters.W**2).sum(dim=1) + RIDGE_PI * parameters.gamma_pi**2
+    return loglik_of_cells(counts, parameters) - penalties.numpy() / 2
+
+
 class TestOtherCells:
     @pytest.mark.parametrize("K", [2, 5])
     def test_heldout_score_of_the_original(self, K):
@@ -291,11 +315,7 @@ class TestOtherCells:
         reached = loglik_of_cells(test, refitted).sum() - penalty(refitted, 60 / 100)
         expected = GOLDEN[f"K{K}_heldout_test__loglik"] - GOLDEN[f"K{K}_heldout_test__penalty"]
         assert expected - 1e-6 <= reached < expected + 0.1
-
-        method = as_fitted(golden(f"K{K}_heldout_train"))
-        # From its own start a cell may end in another local maximum: 2 of 50 do at K = 5.
-        per_cell = GOLDEN[f"K{K}_heldout_test__loglik"] / 50
-        assert method.loglik(X[100:]).mean() == pytest.approx(per_cell, abs=1e-4 if K == 2 else 0.02)
+        check_ends(as_fitted(golden(f"K{K}_heldout_train")), X[100:], refitted, 60 / 100)
 
     def test_cells_do_not_depend_on_each_other(self):
         method = as_fitted(golden("K2_heldout_train"))

@@ -19,7 +19,7 @@ from scvi_core import SCVI
 
 PROTOCOL = {
     "split": {"train": 0.6, "test": 0.3, "random_state": None},
-    "likelihood": {"test_cells": "all", "tuned_part": "encoder", "tuning_epochs": 2},
+    "likelihood": {"test_cells": "all", "tuned_part": "encoder", "tuning_epochs": 2, "tuning_rule": "best"},
     "scvi": {"library_cells": "fitted"},
 }
 SEEDS = Seeds(1, 2, 3)

@@ -118,6 +118,12 @@ def test_a_block_with_a_source_is_one_choice():
         ("structure hemato as_run dataset.version=filtered", {"split.train": 1.0, "split.test": 0}),
         ("stability brain_large as_run", {"stability.lr": 5e-3, "split.train": 0.9, "scvi.kl_warmup_epochs": 0}),
         ("stability standin/brain_large as_run", {"stability.lr": 5e-3, "split.train": 0.75}),
+        (
+            "likelihood standin/brain_large as_run",
+            {"scvi.sampling": "slices", "scvi.library_cells": 10000, "likelihood.tuning_rule": "authors"},
+        ),
+        ("clustering standin/pbmc as_run", {"scvi.library_prior": "batch_means", "scvi.library_cells": "uncorrupted"}),
+        ("differential standin/pbmc as_run", {"scvi.library_prior": "pooled"}),
         ("likelihood cortex as_run", {"likelihood.tuning_epochs": 1000, "scvi.library_cells": "uncorrupted"}),
         ("stability standin/brain_large as_written", {"stability.lr": 1e-3, "stability.kl_warmup_epochs": 100}),
         ("scalability simulated as_run", {"scvi.n_epochs": 120, "scvi.lr": 1e-3, "scvi.use_batch": True}),

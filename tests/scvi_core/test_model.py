@@ -53,6 +53,7 @@ OPTIONS = [
     {"init": "authors", "framework": "tensorflow"},
     {"batch_norm_momentum": 0.1, "batch_norm_eps": 1e-5},
     {"sampling": "replacement"},
+    {"sampling": "slices", "library_prior": "batch_means"},
     {"kl_warmup_of": "z", "kl_warmup_epochs": 400},
     {"kl_schedule": lambda epoch: 0.5},
     {"mmd_weight": 10.0},
@@ -199,7 +200,7 @@ def test_library_prior_of_other_cells():
         network = small(n_epochs=0, library_prior=rule).fit(X, BATCH, library_from=(others, labels)).network_
         found = torch.stack([network.library_mean, network.library_var], dim=1)
         np.testing.assert_allclose(found, moments, rtol=1e-5)
-    model = small(n_epochs=0, library_prior="batch_means", use_batch=False).fit(X, library_from=(others, labels))
+    model = small(n_epochs=0, library_prior="batch_means", use_batch=False).fit(others, labels)
     assert [model.network_.library_mean.item(), model.network_.library_var.item()] == pytest.approx(means[0], rel=1e-5)
     for wrong, said in [
         ((others[:, 1:], labels), "11 genes"),
@@ -386,6 +387,21 @@ def test_tuned_encoder_leaves_the_generative_part(fitted):
     assert torch.equal(
         tuned.network_.decode(torch.from_numpy(z), s).log_rho, fitted.network_.decode(torch.from_numpy(z), s).log_rho
     )
+
+
+def test_an_encoder_tuned_by_the_rule_of_the_authors_is_the_last_one(fitted):
+    X = counts(seed=3)
+    far = {rule: fitted.tune_encoder(X, BATCH, n_epochs=3, lr=1.0, rule=rule) for rule in ("best", "authors")}
+    assert far["best"].loglik(X, BATCH).mean() >= fitted.loglik(X, BATCH).mean()
+    assert far["authors"].loglik(X, BATCH).mean() < fitted.loglik(X, BATCH).mean()
+    for name, value in far["authors"].network_.state_dict().items():
+        if not name.startswith("encoder"):
+            assert torch.equal(value, fitted.network_.state_dict()[name]), name
+    warmer = far["authors"].set_params(warm_start=True, n_epochs=4).fit(counts(), BATCH)  # where training goes on
+    moved = "decoder.hidden.0.norm.running_mean"
+    assert not torch.equal(warmer.network_.state_dict()[moved], fitted.network_.state_dict()[moved])
+    with pytest.raises(ValueError, match="rule='first'"):
+        fitted.tune_encoder(X, BATCH, rule="first")
 
 
 def test_both_encoders_are_tuned(fitted):

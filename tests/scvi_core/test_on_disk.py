@@ -116,7 +116,7 @@ def test_the_place_of_a_bad_count_is_named(tmp_path):
         SCVI().fit(write(tmp_path, X))
 
 
-@pytest.mark.parametrize("sampling", ["shuffle", "blocks", "replacement"])
+@pytest.mark.parametrize("sampling", ["shuffle", "blocks", "replacement", "slices"])
 @pytest.mark.parametrize("engine", ["plain", "fused"])
 def test_training_from_disk_is_training_from_memory(tmp_path, engine, sampling):
     """To the bit; a mapped matrix is read like a store."""

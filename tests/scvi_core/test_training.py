@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scvi_core import SCVI, TrainingDiverged
-from scvi_core.data.minibatch import replaced, shuffled
+from scvi_core.data.minibatch import replaced, shuffled, sliced
 from scvi_core.engines.adam import Adam
 from scvi_core.training import Stopping, warmup
 
@@ -38,6 +38,13 @@ def test_replaced_is_the_authors_epoch():
     assert [len(b) for b in batches] == [128] * 16  # floor(2253 / 128) - 1
     assert len(torch.cat(batches).unique()) < 2048
     assert len(replaced(100, 128, torch.Generator())) == 1
+
+
+def test_sliced_is_the_authors_epoch_on_brain_large():
+    """x[128 * (t % n):128 * (t % n + 1)] with n = int(10000 / 128.) - 1."""
+    batches = sliced(10_000, 128)
+    assert [rows.tolist() for rows in batches] == [list(range(128 * t, 128 * (t + 1))) for t in range(77)]
+    assert [rows.tolist() for rows in sliced(100, 128)] == [list(range(100))]
 
 
 @pytest.mark.parametrize("n_cells", [33, 2, 17])
@@ -180,3 +187,28 @@ def test_guard_names_the_epoch_and_keeps_the_last_good_parameters():
 def test_guard_sees_parameters_that_blew_up():
     with pytest.raises(TrainingDiverged, match="lower lr"):
         small(lr=1e12, adam_eps=1e-8, n_epochs=20).fit(counts())
+
+
+@pytest.mark.parametrize("framework", ["torch", "tensorflow"])
+@pytest.mark.parametrize("in_training", [False, True])
+def test_the_rest_of_a_network_normalises_as_it_is_told_and_is_not_moved(framework, in_training):
+    import scipy.sparse as sp
+
+    from scvi_core.data.minibatch import Cells
+    from scvi_core.elbo import bound
+    from scvi_core.engines.plain import PlainStep, StepOptions
+    from scvi_core.networks import Architecture, Network, draw_noise, initialise
+
+    g = torch.Generator().manual_seed(0)
+    network = Network(Architecture(n_genes=8, n_batches=2, n_latent=2, n_hidden=5, framework=framework))
+    initialise(network, "torch", g)
+    cells, rows = Cells(sp.csr_matrix(counts(20)), np.arange(20) % 2), torch.arange(20)
+    noise, twin = draw_noise(network.arch, 20, g), copy.deepcopy(network).train(in_training)
+    twin.encoder_z.train()
+    expected = -bound(twin, *cells.take(rows), noise).elbo(0.3, 0.6).mean().item()
+    before = copy.deepcopy(network.state_dict())
+    step = PlainStep(network, cells, g, StepOptions(), [network.encoder_z], in_training)
+    assert step.step(rows, 0.3, 0.6, noise).item() == pytest.approx(expected, rel=1e-6)
+    for name, value in network.state_dict().items():
+        if "linear.bias" not in name:
+            assert torch.equal(value, before[name]) != name.startswith("encoder_z"), name
