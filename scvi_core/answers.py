@@ -6,8 +6,10 @@ from tqdm import tqdm
 
 from .data.counts import InvalidCounts, check_batch, check_counts
 from .data.minibatch import Cells
+from .defaults import torch_defaults
 from .elbo import bound_of_cells
 from .engines.choose import make_answers
+from .estimator import check_integer
 from .marginal import Joint, adapted_marginal, importance_weighted
 
 MARGINAL_CELLS = 256  # at a time: many draws of the latent variables of each are held
@@ -17,13 +19,14 @@ class Inference:
     """The questions a fitted `SCVI` answers.
 
     All take raw counts ``X`` (n_cells, n_genes) with the genes of `fit` and one batch label per cell among those of
-    `fit`, and raise `InvalidCounts` where they are not. The networks are in evaluation mode: no dropout, running batch
-    statistics. An expectation under q is over ``n_samples`` draws of z; with ``point="sample"`` it is a single draw.
-    Draws start from ``random_state`` at every call, so that a call can be repeated. Cells are looked at a few at a
-    time; where ``out`` is given, an array of the shape of the answer (mapped from a file, say), it is written there.
+    `fit`, or none where `fit` was given none, and raise `InvalidCounts` where they are not. The networks are in
+    evaluation mode: no dropout, running batch statistics. An expectation under q is over ``n_samples`` draws of z; with
+    ``point="sample"`` it is a single draw. Draws start from ``random_state`` at every call, so that a call can be
+    repeated. Cells are looked at a few at a time; where ``out`` is given, an array of the shape of the answer (mapped
+    from a file, say), it is written there.
     """
 
-    @torch.no_grad()
+    @torch_defaults()
     def latent(self, X, batch=None, *, out=None):
         """Return the latent position of each cell, (n_cells, n_latent): mean of q(z | x, s), or one draw of it."""
         generator, cells = self._generator(), self._cells(X, batch)
@@ -52,8 +55,8 @@ class Inference:
         Parameters
         ----------
         decode_batch : label or sequence of labels, optional
-            The batches to decode in, averaged by their frequency among the training cells; ``"all"`` for all of them.
-            By default each cell's own.
+            The batches to decode in, averaged by their frequency among the training cells; ``"all"`` for all of them
+            (where a batch is called so, pass a list). By default each cell's own.
         """
         self._check_fitted()
         targets = self._targets(decode_batch)
@@ -88,7 +91,7 @@ class Inference:
 
         return self._map(X, batch, n_samples, expected)
 
-    @torch.no_grad()
+    @torch_defaults()
     def library_size(self, X, batch=None):
         """Return the scaling factor l of each cell, (n_cells,): its mean under q, one draw, or the observed size."""
         if self.network_.arch.library == "none":
@@ -113,7 +116,7 @@ class Inference:
 
         return self._map(X, batch, n_samples, expected)
 
-    @torch.no_grad()
+    @torch_defaults()
     def loglik(self, X, batch=None, n_samples=None, return_error=False):
         """Log-likelihood of each cell given its batch, nats, (n_cells,).
 
@@ -126,6 +129,8 @@ class Inference:
         return_error : bool
             Also return the standard error of each importance-weighted bound (at least two draws).
         """
+        if n_samples is not None:
+            check_integer("loglik", "n_samples", n_samples, 1)
         if return_error and (n_samples is None or n_samples < 2):
             raise ValueError("A standard error needs an importance-weighted estimate: pass n_samples of at least 2.")
         generator, cells = self._generator(), self._cells(X, batch)
@@ -136,7 +141,7 @@ class Inference:
         estimate, error = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
         return (estimate, error) if return_error else estimate
 
-    @torch.no_grad()
+    @torch_defaults()
     def marginal_loglik(self, X, batch=None, n_samples=1000, random_state=0):
         """Log-likelihood of each cell given its batch, z and l integrated out by importance sampling.
 
@@ -156,8 +161,7 @@ class Inference:
             0.3 means that a few draws carry the weight: the estimate is then too low, and the error does not say by
             how much.
         """
-        if n_samples < 2:
-            raise ValueError(f"n_samples is {n_samples}: a standard error needs at least 2 draws.")
+        check_integer("marginal_loglik", "n_samples", n_samples, 2)  # a standard error needs two
         cells, rng = self._cells(X, batch), np.random.default_rng(random_state)
         answers, parts = self._answers(cells), []
         with tqdm(total=len(cells), desc="marginal log-likelihood", unit="cell", disable=not self.verbose) as bar:
@@ -167,12 +171,13 @@ class Inference:
         estimate, error = (np.concatenate(part) for part in zip(*parts, strict=True))
         return estimate, error
 
-    @torch.no_grad()
+    @torch_defaults()
     def sample(self, X, n_samples=1, batch=None, dropout=True):
         """Draw counts from the posterior predictive distribution, (n_samples, n_cells, n_genes) int64.
 
         z and l come from q, then equations 3-7. ``dropout=False`` leaves out equations 6-7.
         """
+        check_integer("sample", "n_samples", n_samples, 1)
         generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
         cells = self._cells(X, batch)
         out = np.empty((n_samples, *cells.X.shape), dtype=np.int64)
@@ -184,7 +189,7 @@ class Inference:
                 out[k, rows.numpy()] = self.network_.likelihood.draw(decoded, scale, rng, dropout)
         return out
 
-    @torch.no_grad()
+    @torch_defaults()
     def sample_prior(self, n_cells, batch=None, library_size=None, dropout=True):
         """Draw cells from the generative model (equations 1-7), (n_cells, n_genes) int64.
 
@@ -196,25 +201,30 @@ class Inference:
             l of each cell. By default drawn from the log-normal fitted to the training cells of the batch, which is the
             model's prior where the library size is latent.
         """
+        check_integer("sample_prior", "n_cells", n_cells, 1)
         generator, rng = self._generator(), np.random.default_rng(self._seeds(1))
         if batch is None:
-            codes = torch.from_numpy(rng.choice(len(self.batches_), size=n_cells, p=self.batch_frequency_))
+            codes = torch.from_numpy(rng.choice(len(self.batch_frequency_), size=n_cells, p=self.batch_frequency_))
         else:
-            codes = torch.from_numpy(self._codes(self._labels(batch, n_cells)))
+            codes = torch.from_numpy(self._codes(batch, n_cells))
         codes = codes.to(self.device_)
         network = self.network_
         z = torch.randn(n_cells, network.arch.n_latent, generator=generator, device=self.device_)
         if network.arch.library == "none":
             scale = torch.ones(n_cells, 1, device=self.device_)
         elif library_size is not None:
-            scale = torch.as_tensor(library_size, dtype=torch.float32, device=self.device_).reshape(n_cells, 1)
+            sizes = np.asarray(library_size, dtype=np.float64)
+            if sizes.shape != (n_cells,) or not (np.isfinite(sizes) & (sizes > 0)).all():
+                raise ValueError(f"library_size will not do: pass one positive number for each of the {n_cells} cells.")
+            scale = torch.as_tensor(sizes, dtype=torch.float32, device=self.device_)[:, None]
         else:
             scale = draw(network.library_mean[codes, None], network.library_var[codes, None].log(), generator).exp()
         return network.likelihood.draw(network.decode(z, codes), scale, rng, dropout)
 
-    @torch.no_grad()
+    @torch_defaults()
     def _map(self, X, batch, n_samples, function, out=None):
         """Stack ``function(answers, number of counts, codes, q, draws of z, generator)`` over chunks of the cells."""
+        check_integer("scVI", "n_samples", n_samples, 1)
         generator, cells = self._generator(), self._cells(X, batch)
         out = _empty(cells.X.shape, out)
         answers = self._answers(cells)
@@ -241,12 +251,19 @@ class Inference:
 
     def _targets(self, decode_batch):
         """Batch codes to decode in with their weights, None for each cell's own."""
-        if decode_batch is None or not self.use_batch:
+        if isinstance(decode_batch, str) and decode_batch == "all":
+            if self.batches_ is not None and "all" in self.batches_.tolist():
+                raise ValueError(
+                    "decode_batch='all' is a batch as well: pass ['all'] for that one, or a list of batches."
+                )
+            codes = np.arange(len(self.batch_frequency_))
+        elif decode_batch is None or not self.use_batch:
             return None
-        labels = (
-            self.batches_ if isinstance(decode_batch, str) and decode_batch == "all" else np.atleast_1d(decode_batch)
-        )
-        codes = self._codes(np.asarray(labels))
+        else:
+            labels = [decode_batch] if np.ndim(decode_batch) == 0 else decode_batch
+            if len(labels) == 0:
+                raise ValueError("decode_batch is empty: name a batch, or pass None for each cell's own.")
+            codes = self._codes(labels, len(labels))
         weights = self.batch_frequency_[codes] / self.batch_frequency_[codes].sum()
         return [(int(c), float(w)) for c, w in zip(codes, weights, strict=True)]
 
@@ -254,35 +271,37 @@ class Inference:
         """Check counts for a fitted model."""
         self._check_fitted()
         X = check_counts(X)
+        self._check_genes(X)
+        return Cells(X, self._codes(batch, X.shape[0]), self.device_)
+
+    def _check_genes(self, X):
         if X.shape[1] != self.n_features_in_:
             raise InvalidCounts(
                 f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
             )
-        return Cells(X, self._codes(self._labels(batch, X.shape[0])), self.device_)
 
-    def _labels(self, batch, n_cells):
-        """Checked batch labels of the cells, all alike where the model is not to use them."""
+    def _codes(self, batch, n_cells):
+        """Batch codes of the cells: the positions of their labels in ``batches_``, zero where there are no batches."""
         labels = check_batch(batch, n_cells)
-        return labels if self.use_batch else check_batch(None, n_cells)
-
-    def _codes(self, batch):
-        """Labels -> positions in ``batches_``."""
-        codes = np.full(len(batch), -1)
+        if self.batches_ is None:
+            if batch is not None and self.use_batch:
+                raise InvalidCounts("The model was fitted without batches: leave batch= out, or fit again with them.")
+            return np.zeros(n_cells, dtype=np.int64)
+        known = ", ".join(map(repr, self.batches_.tolist()))
+        if batch is None:
+            raise InvalidCounts(f"The model was fitted with batches: pass batch=, one label per cell, each of {known}.")
+        codes = np.full(n_cells, -1)
         for code, label in enumerate(self.batches_):
-            codes[batch == label] = code
+            codes[labels == label] = code
         if (codes < 0).any():
             row = int(np.argmin(codes))
-            known = ", ".join(map(repr, self.batches_.tolist()))
             raise InvalidCounts(
-                f"The batch {batch.tolist()[row]!r} at row {row} was not seen in fit: pass one of {known}."
+                f"The batch {labels.tolist()[row]!r} at row {row} was not seen in fit: pass one of {known}."
             )
         return codes
 
     def _seeds(self, n):
-        state = self.random_state
-        if state is None or isinstance(state, (int, np.integer)):
-            return [int(s) for s in np.random.SeedSequence(state).generate_state(n)]
-        return [int(s) for s in state.randint(np.iinfo(np.int32).max, size=n)]
+        return [int(s) for s in np.random.SeedSequence(self.random_state).generate_state(n)]
 
     def _generator(self):
         self._check_fitted()

@@ -7,7 +7,8 @@ import torch
 
 from .data.counts import InvalidCounts
 from .data.minibatch import Cells
-from .estimator import check_choice
+from .defaults import torch_defaults
+from .estimator import check_choice, check_integer
 
 ENTRIES = 4_000_000  # decoded frequencies held at once
 
@@ -50,6 +51,8 @@ class Differential:
         """
         check_choice("compare", "bayes_factor", bayes_factor, ("pooled", "per_pair"))
         check_choice("compare", "batch_average", batch_average, ("probability", "rate"))
+        check_integer("compare", "n_pairs", n_pairs, 1)
+        check_integer("compare", "n_samples", n_samples, 1)
         cells = self._cells(X, batch)
         result = compare_pairs(
             self,
@@ -64,7 +67,7 @@ class Differential:
         return _table(result, bayes_factor, self.gene_names_)
 
 
-@torch.no_grad()
+@torch_defaults()
 def compare_pairs(model, cells, group_a, group_b, *, n_pairs, n_samples, batches, generator):
     """Compare the frequencies rho of two groups of cells over random pairs of cells, one from each.
 

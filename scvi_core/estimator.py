@@ -1,6 +1,7 @@
 """What makes `SCVI` an estimator of scikit-learn without loading it, which takes a second and 90 MB."""
 
 import inspect
+from numbers import Integral, Real
 
 
 class Estimator:
@@ -39,6 +40,21 @@ class Estimator:
 
 def check_choice(where, name, value, allowed):
     """Raise ValueError where an option has none of its values."""
-    if value not in allowed:
+    try:
+        known = value in allowed
+    except (TypeError, ValueError):  # a list, an array
+        known = False
+    if not known:
         choices = ", ".join(map(repr, allowed))
         raise ValueError(f"{where}({name}={value!r}) is not known: choose one of {choices}.")
+
+
+def check_integer(where, name, value, smallest):
+    """Raise ValueError where a number of something is not an integer from ``smallest`` on."""
+    if not (is_number(value, Integral) and value >= smallest):
+        raise ValueError(f"{where}({name}={value!r}) will not do: choose an integer of at least {smallest}.")
+
+
+def is_number(value, kind=Real):
+    """Whether a value is a number, Python's or numpy's; True and False are none."""
+    return isinstance(value, kind) and not isinstance(value, bool)

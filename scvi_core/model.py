@@ -1,43 +1,26 @@
 """scVI (Lopez et al. 2018) as one scikit-learn style estimator on raw counts."""
 
 import copy
-from numbers import Integral, Real
 
 import numpy as np
 import torch
 
 from .answers import Inference
+from .convergence import convergence, warn
 from .data.counts import InvalidCounts, check_batch, check_counts, check_names
 from .data.minibatch import Cells
+from .defaults import torch_defaults
 from .differential import Differential
 from .elbo import bound_of_cells
 from .engines.choose import make_step
 from .engines.distributed import Processes
 from .engines.plain import PlainStep, StepOptions
-from .estimator import Estimator, check_choice
-from .files.checkpoint import Checkpoint, Log, existing, go_on
+from .estimator import Estimator, check_choice, is_number
+from .files.checkpoint import Checkpoint, Log, go_on, to_resume
 from .files.storage import Storage
-from .likelihood import LIKELIHOODS
 from .networks import Architecture, Network, initialise
+from .parameters import checked, device_of
 from .training import Stopping, train, warmup
-
-OPTIONS = {
-    "likelihood": LIKELIHOODS,
-    "dispersion": ("gene", "gene-batch", "gene-cell"),
-    "library": ("latent", "observed", "none"),
-    "library_prior": ("per_batch", "pooled", "batch_means"),
-    "library_encoder": ("free", "prior", "offset"),
-    "init": ("torch", "authors"),
-    "framework": ("torch", "tensorflow"),
-    "dropout_on": ("hidden", "input"),
-    "sampling": ("shuffle", "blocks", "replacement", "slices"),
-    "kl_warmup_of": ("all", "z"),
-    "early_stopping": (None, "authors", "patience"),
-    "point": ("mean", "sample"),
-    "mmd_kernel": ("fourier", "rbf"),
-}
-SMALLEST = {"n_latent": 1, "n_hidden": 1, "n_layers": 1, "n_epochs": 0, "batch_size": 2, "patience": 1}
-BELOW = {"dropout": 1, "validation_size": 1, "lr": np.inf, "adam_eps": np.inf, "mmd_weight": np.inf}
 
 
 class SCVI(Inference, Differential, Storage, Estimator):
@@ -125,7 +108,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         "auto" is a GPU where there is one.
     warm_start : bool
         `fit` goes on from the last fit, from the epoch it had reached up to ``n_epochs``.
-    random_state : int, RandomState or None
+    random_state : int or None
     verbose : bool
         Show a progress bar with the time left and the ELBO (with the KL weight of the epoch, nats per cell).
 
@@ -135,9 +118,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
         The trained networks (PyTorch).
     history_ : pandas.DataFrame
         One row per epoch: epoch, loss, kl_weight, validation_loss, seconds.
-    batches_ : array
-        Batch labels seen in `fit`, sorted (a single 0 where they are ignored); ``batch_frequency_`` has the share of
-        the cells in each.
+    batches_ : array or None
+        Batch labels seen in `fit`, sorted; None where there were none or they are ignored. ``batch_frequency_`` has the
+        share of the cells in each.
+    convergence_ : scvi_core.convergence.Convergence or None
+        Whether the last fit has come to where the bound settles, and how many epochs would do; None before it ended.
     gene_names_ : list of str or None
     n_features_in_ : int
     engine_, device_ : str
@@ -219,6 +204,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @torch_defaults(gradients=True)
     def fit(
         self,
         X,
@@ -244,9 +230,10 @@ class SCVI(Inference, Differential, Storage, Estimator):
             Cells whose library sizes make the prior of log l, those trained on by default: the same cells before some
             of their counts were hidden, say. ``batch`` may be None.
         validation : tuple (X, batch), optional
-            Cells for early stopping; ``batch`` may be None.
+            Cells for early stopping; ``batch`` is None where the training cells have no batches either.
         checkpoint : path, optional
-            Save the model here while it is trained, at the end of an epoch, and when it is done. `load` reads it.
+            Save the model here while it is trained, at the end of an epoch, and when it is done. `load` reads it. A
+            file that is there already is not replaced: ``resume`` goes on from it.
         checkpoint_every : float
             Seconds between two checkpoints, at least.
         resume : bool
@@ -264,26 +251,36 @@ class SCVI(Inference, Differential, Storage, Estimator):
         InvalidCounts
             ``X``, ``batch`` or the names are not what they should be.
         ValueError
-            The checkpoint is of other parameters or data.
+            A parameter will not do, or the checkpoint is of other parameters or data, or damaged.
         OSError
-            The checkpoint or the log cannot be written; the checkpoint before it is whole.
+            The checkpoint or the log cannot be written; the checkpoint before it is whole. FileExistsError: it is
+            there already, and ``resume`` is not set.
         TrainingDiverged
             The objective became infinite or nan.
+
+        Warns
+        -----
+        scvi_core.convergence.NotConverged
+            The bound is still clearly on its way; says how many epochs would do (``convergence_``).
         """
-        self._check_parameters()
-        if resume and checkpoint is None:
-            raise ValueError("fit(resume=True) does not say from where: pass checkpoint=.")
+        self.set_params(**checked(self.get_params()))
+        if not (is_number(checkpoint_every) and checkpoint_every >= 0):
+            raise ValueError(f"fit(checkpoint_every={checkpoint_every!r}) will not do: pass seconds, from 0.")
+        processes = Processes(self.engine == "distributed")
+        device = device_of(self.device)
+        saved = processes.from_first(lambda: to_resume(checkpoint, resume))
         X = check_counts(X, genes=gene_names)
         if library_from is None and self.library_prior == "batch_means":
             library_from = X, batch
-        batch = self._labels(batch, X.shape[0])
         if X.shape[0] < 2:
             raise InvalidCounts("There is one cell: batch normalisation needs at least two to train on.")
-        processes = Processes(self.engine == "distributed")
         warm = self.warm_start and hasattr(self, "network_")
-        if not warm:
-            self._start(X, batch, gene_names)
-        codes = self._codes(batch)
+        if warm:
+            self._check_genes(X)
+        else:
+            self._start(X, batch, gene_names, device)
+        self.convergence_ = None
+        codes = self._codes(batch, X.shape[0])
         X, codes, validation = self._hold_out(X, codes, validation)
         cells = Cells(X, codes, self.device_)
         if not warm:
@@ -302,10 +299,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
             self._optimiser_state = step.state()
             self._stopping_state = stopping.state() if stopping else None
 
-        if resume:
-            saved = processes.from_first(lambda: existing(checkpoint))
-            if saved is not None:
-                go_on(self, step, stopping, saved, checkpoint)
+        if saved is not None:
+            go_on(self, step, stopping, saved, checkpoint)
         reports = []
         if processes.first:
             reports += [Log(log)] if log is not None else []
@@ -327,10 +322,14 @@ class SCVI(Inference, Differential, Storage, Estimator):
             keep()
             step.release()
             self.network_.eval()
+        self.convergence_ = convergence(self, cells)
         if checkpoint is not None and processes.first:
             self.save(checkpoint)
+        if processes.first:
+            warn(self.convergence_)
         return self
 
+    @torch_defaults(gradients=True)
     def tune_encoder(self, X, batch=None, *, n_epochs=100, lr=1e-3, adam_eps=0.1, rule="best"):
         """Optimise the encoders on other cells with the generative part as it is (paper, Appendix F).
 
@@ -372,31 +371,18 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self._check_fitted()
         return pd.DataFrame(self._history)
 
-    def _check_parameters(self):
-        for name, allowed in OPTIONS.items():
-            check_choice("SCVI", name, getattr(self, name), allowed)
-        if self.dispersion != "gene" and not LIKELIHOODS[self.likelihood].has_dispersion:
-            options = f"likelihood={self.likelihood!r}, dispersion={self.dispersion!r}"
-            raise ValueError(f"SCVI({options}) will not do: this likelihood has no dispersion, leave it at 'gene'.")
-        for name, smallest in SMALLEST.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or value < smallest:
-                raise ValueError(f"SCVI({name}={value!r}) will not do: choose an integer of at least {smallest}.")
-        for name, below in BELOW.items():
-            value = getattr(self, name)
-            if not (isinstance(value, Real) and 0 <= value < below):
-                limit = "" if below == np.inf else f" below {below}"
-                raise ValueError(f"SCVI({name}={value!r}) will not do: choose a number from 0{limit}.")
-
-    def _start(self, X, batch, gene_names):
+    def _start(self, X, batch, gene_names, device):
         """Everything a fit from scratch begins with: batches, networks with initial weights, generators."""
-        self.batches_, counts = np.unique(batch, return_counts=True)
-        self.batch_frequency_ = counts / counts.sum()
-        self.gene_names_ = check_names(gene_names, X.shape[1], "gene")
-        self.n_features_in_ = X.shape[1]
-        self.device_ = self._resolve_device()
+        n_cells, n_genes = X.shape
+        labels = check_batch(batch, n_cells)
+        gene_names = check_names(gene_names, n_genes, "gene")
+        self.batches_, counts = None, np.array([n_cells])
+        if batch is not None and self.use_batch:
+            self.batches_, counts = np.unique(labels, return_counts=True)
+        self.batch_frequency_ = counts / n_cells
+        self.gene_names_, self.n_features_in_, self.device_ = gene_names, n_genes, device
         own = {name: getattr(self, name) for name in Architecture.__dataclass_fields__ if hasattr(self, name)}
-        arch = Architecture(n_genes=X.shape[1], n_batches=len(self.batches_), **own)
+        arch = Architecture(n_genes=n_genes, n_batches=len(counts), **own)
         start, order, noise = self._seeds(3)
         self._order_generator = torch.Generator().manual_seed(order)
         self._noise_generator = torch.Generator(self.device_).manual_seed(noise)
@@ -412,18 +398,18 @@ class SCVI(Inference, Differential, Storage, Estimator):
             if X.shape[1] != self.n_features_in_:
                 known = f"the cells trained on have {self.n_features_in_}"
                 raise InvalidCounts(f"fit(library_from=) has {X.shape[1]} genes and {known}: pass the same genes.")
-            batch = check_batch(library_from[1], X.shape[0])
             if self.library_prior == "batch_means":
-                codes = torch.from_numpy(np.unique(batch, return_inverse=True)[1])
+                codes = np.unique(check_batch(library_from[1], X.shape[0]), return_inverse=True)[1]
             else:
-                codes = torch.from_numpy(self._codes(self._labels(batch, X.shape[0])))
+                codes = self._codes(library_from[1], X.shape[0])
+            codes = torch.from_numpy(codes)
             cells = Cells(X, codes)
         log_size = torch.from_numpy(np.log(cells.sizes()))
         groups = [log_size] if self.library_prior == "pooled" else [log_size[codes == c] for c in codes.unique()]
         moments = torch.stack([torch.stack([own.mean(), own.var(correction=0)]) for own in groups])
         if self.library_prior == "batch_means":
             moments = moments.mean(dim=0, keepdim=True)
-        elif self.library_prior == "per_batch" and len(moments) < len(self.batches_):
+        elif self.library_prior == "per_batch" and len(moments) < len(self.batch_frequency_):
             raise InvalidCounts("The prior of log l lacks cells of a batch: have some of each, or pool them.")
         self.network_.library_mean[:] = moments[:, 0]
         self.network_.library_var[:] = moments[:, 1].clamp(min=1e-4)
@@ -432,9 +418,12 @@ class SCVI(Inference, Differential, Storage, Estimator):
 
     def kl_weight(self, epoch):
         """Return the weight of the KL, or of that of z alone (``kl_warmup_of``), in an epoch counted from zero."""
-        if self.kl_schedule is not None:
-            return self.kl_schedule(epoch)
-        return warmup(0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs)(epoch)
+        if self.kl_schedule is None:
+            return warmup(0.8 * self.n_epochs if self.kl_warmup_epochs is None else self.kl_warmup_epochs)(epoch)
+        weight = self.kl_schedule(epoch)
+        if not is_number(weight):
+            raise ValueError(f"kl_schedule({epoch}) is {weight!r}: it has to be a number, the weight of the KL.")
+        return float(weight)
 
     def _kl_weights(self, epoch):
         weight = self.kl_weight(epoch)
@@ -445,11 +434,22 @@ class SCVI(Inference, Differential, Storage, Estimator):
         if self.early_stopping is None:
             return X, codes, None
         if validation is not None:
+            if not (isinstance(validation, (tuple, list)) and len(validation) == 2):
+                raise ValueError("fit(validation=) is not a pair: pass (counts, batch labels or None).")
             return X, codes, self._cells(*validation)
-        n = min(max(1, round(self.validation_size * X.shape[0])), X.shape[0] - 2)
+        n_cells = len(codes)
+        n = max(1, round(self.validation_size * n_cells))
         seed = self._seeds(4)[3]  # not the generator of the order: a resumed fit holds out the same cells
-        rows = torch.randperm(X.shape[0], generator=torch.Generator().manual_seed(seed)).numpy()
-        held_out, kept = np.sort(rows[:n]), np.sort(rows[n:])  # read front to back where they are on disk
+        rows = torch.randperm(n_cells, generator=torch.Generator().manual_seed(seed)).numpy()
+        # the last cell of each batch stays: without a cell to train on, a batch has no prior of its library size
+        stays = n_cells - 1 - np.unique(codes[rows][::-1], return_index=True)[1]
+        held_out = np.sort(np.delete(rows, stays)[:n])  # in order: read front to back where they are on disk
+        kept = np.setdiff1d(rows, held_out)
+        if len(held_out) < n or len(kept) < 2:
+            raise InvalidCounts(
+                f"Early stopping would hold out {n} of {n_cells} cells, and training needs two and one of each batch: "
+                "lower validation_size, pass validation=, or set early_stopping=None."
+            )
         return X[kept], codes[kept], Cells(X[held_out], codes[held_out], self.device_)
 
     def _loss_of(self, network, cells):
@@ -461,8 +461,3 @@ class SCVI(Inference, Differential, Storage, Estimator):
             return -bound_of_cells(network, cells, generator, weight_z, weight_l).double().mean().item()
 
         return loss
-
-    def _resolve_device(self):
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"

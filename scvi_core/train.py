@@ -19,7 +19,8 @@ import torch.distributed as dist
 
 from .data.on_disk import StoredCounts
 from .files.storage import counts_of
-from .model import OPTIONS, SCVI
+from .model import SCVI
+from .parameters import OPTIONS
 from .training import TrainingDiverged
 
 

@@ -132,19 +132,57 @@ def check_names(names, n, kind):
 
 
 def check_batch(batch, n_cells):
-    """Return ``batch`` as an array of ``n_cells`` labels without missing values (all alike if None)."""
+    """Return the batch labels of ``n_cells`` cells as an array of booleans, numbers or text (all alike if None).
+
+    Raises
+    ------
+    InvalidCounts
+        A label is missing (None, NaN, pandas.NA, masked, …), is of none of these kinds, or of another kind than the
+        first one; names the row.
+    """
     if batch is None:
         return np.zeros(n_cells, dtype=np.int64)
-    batch = np.asarray(batch)
-    if batch.shape != (n_cells,):
-        raise InvalidCounts(f"The batch labels have shape {batch.shape} for {n_cells} cells: pass one label per cell.")
-    missing = batch != batch  # NaN differs from itself
-    if batch.dtype == object:
-        missing = np.array([label is None or label != label for label in batch])
+    if isinstance(batch, np.ma.MaskedArray):
+        batch = np.where(np.ma.getmaskarray(batch), None, batch.data.astype(object))
+    # a list as it is: numpy makes text of numbers beside text, and of NaN
+    labels = np.asarray(batch, dtype=object if isinstance(batch, (list, tuple)) else None)
+    if labels.shape != (n_cells,):
+        raise InvalidCounts(f"The batch labels have shape {labels.shape} for {n_cells} cells: pass one label per cell.")
+    if labels.dtype.kind not in "biufU":
+        labels = labels if labels.dtype.kind in "mM" else labels.astype(object)
+    missing = np.fromiter(map(_is_missing, labels), bool, n_cells) if labels.dtype == object else labels != labels
     if missing.any():
         row = int(np.flatnonzero(missing)[0])
         raise InvalidCounts(f"The batch label of the cell at row {row} is missing: label or remove the cell.")
-    return batch
+    kinds = {kind: _kind(kind) for kind in set(map(type, labels))} if labels.dtype.kind in "OmM" else {}
+    if None in kinds.values():
+        row, label = next((i, label) for i, label in enumerate(labels) if kinds[type(label)] is None)
+        what = f"The batch label {label!r} at row {row} is of type {type(label).__name__}"
+        raise InvalidCounts(f"{what}: pass text, numbers, or True and False.")
+    if len(set(kinds.values())) > 1:
+        first = kinds[type(labels[0])]
+        row, label = next((i, label) for i, label in enumerate(labels) if kinds[type(label)] != first)
+        mixed = f"{labels[0]!r} at row 0 is {first} and {label!r} at row {row} is {kinds[type(label)]}"
+        raise InvalidCounts(f"The batch labels are of several kinds, {mixed}: make all of them text.")
+    return np.array(labels.tolist()) if kinds else labels
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)  # NaN and NaT differ from themselves
+    except TypeError:  # pandas.NA does not say
+        return True
+    except ValueError:  # an array: no label, but not missing either
+        return False
+
+
+def _kind(label_type):
+    """What labels of a type are, in words; None where they are no labels."""
+    if issubclass(label_type, (bool, np.bool_)):
+        return "True or False"
+    if issubclass(label_type, str):
+        return "text"
+    return "a number" if issubclass(label_type, (int, float, np.integer, np.floating)) else None
 
 
 def _as_csr(X):

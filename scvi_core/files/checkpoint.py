@@ -1,5 +1,6 @@
 """Fits that outlive their process: checkpoints to go on from, and a log that others can read along."""
 
+import glob
 import json
 import math
 import time
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .storage import read, restore
+from .atomic import NotWritten, sweep
+from .storage import as_written, read, restore
 
 # What may change between a checkpoint and the fit that goes on from it; everything else decides what is learned.
 FREE = {"n_epochs", "kl_schedule", "point", "engine", "device", "warm_start", "verbose"}
@@ -28,6 +30,7 @@ class Checkpoint:
 
     def __init__(self, model, keep, path, every):
         self.model, self.keep, self.path, self.every = model, keep, path, every
+        sweep(Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.tmp"))
         self.write()  # a folder that is not there or not writable is found now and not after hours
 
     def __call__(self, row):
@@ -45,17 +48,43 @@ class Log:
 
     def __init__(self, path):
         self.path = path
+        self._append("")  # a place where nothing can be written is found now and not after the first epoch
 
     def __call__(self, row):
         row = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "elbo": -row["loss"]} | row
         row = {name: None if value != value else value for name, value in row.items()}  # JSON knows no nan
-        with open(self.path, "a") as file:  # closed, and with that handed on, after every line
-            file.write(json.dumps(row) + "\n")
+        self._append(json.dumps(row) + "\n")
+
+    def _append(self, line):
+        try:
+            with open(self.path, "a") as file:  # closed, and with that handed on, after every line
+                file.write(line)
+        except OSError as error:
+            raise NotWritten(error.errno, f"The log {self.path} could not be written ({error.strerror}).") from error
 
 
-def existing(path):
-    """The bytes of a checkpoint, None where there is none."""
-    return Path(path).read_bytes() if Path(path).exists() else None
+def to_resume(path, resume):
+    """The bytes of the checkpoint to go on from, None where training begins.
+
+    Raises
+    ------
+    ValueError
+        ``resume`` without a path.
+    FileExistsError
+        There is a file and ``resume`` is not set: a model that somebody has trained is not replaced by one that is not
+        trained yet.
+    """
+    if path is None:
+        if resume:
+            raise ValueError("fit(resume=True) does not say from where: pass checkpoint=.")
+        return None
+    if not Path(path).is_file():
+        return None
+    if not resume:
+        raise FileExistsError(
+            f"{path} is there already and is not replaced: pass resume=True to go on from it, or name another file."
+        )
+    return Path(path).read_bytes()
 
 
 def go_on(model, step, stopping, saved, path):
@@ -71,18 +100,20 @@ def go_on(model, step, stopping, saved, path):
         Of the checkpoint.
     """
     content, about = read(saved, path)
-    difference = _difference(model, content, about)
+    with as_written(path):
+        difference = _difference(model, content, about)
     if difference:
-        raise ValueError(f"{path} cannot be resumed: {difference}. Name another checkpoint, or pass resume=False.")
-    restore(model, content, about)
-    step.restore(model._optimiser_state)
-    if stopping:
-        stopping.restore(model._stopping_state)
+        raise ValueError(f"{path} cannot be resumed: {difference}; name another checkpoint.")
+    with as_written(path):
+        restore(model, content, about)
+        step.restore(model._optimiser_state)
+        if stopping:
+            stopping.restore(model._stopping_state)
 
 
 def _difference(model, content, about):
     """What a checkpoint and a model do not have in common, in words; None if nothing."""
-    mine = json.loads(json.dumps(model.get_params(), default=repr))
+    mine = model.get_params()
     for name, value in about["parameters"].items():
         if name not in FREE and mine.get(name) != value:
             return f"it was trained with {name}={value!r} and this model has {name}={mine.get(name)!r}"
@@ -93,8 +124,9 @@ def _difference(model, content, about):
     for column, (their, our) in enumerate(zip(theirs, ours, strict=True)):
         if their != our:
             return f"its gene in column {column} is {their!r} and that of the data {our!r}"
-    if about["batches"] != model.batches_.tolist():
-        return f"its batches are {about['batches']} and those of the data {model.batches_.tolist()}"
+    batches = None if model.batches_ is None else model.batches_.tolist()
+    if about["batches"] != batches:
+        return f"its batches are {about['batches']} and those of the data {batches}"
     if not np.allclose(about["batch_frequency"], model.batch_frequency_):
         return "its batches have other shares of the cells than those of the data"
     for name in ("library_mean", "library_var"):

@@ -79,11 +79,12 @@ def test_early_stopping_goes_on_as_well(tmp_path, rule):
     stop = len(straight.history_)
     assert 5 < stop < 200
     for epoch in (1, stop - 2):  # before the best epoch, and while the counter runs
+        path = tmp_path / f"model {epoch}"
         with pytest.raises(KeyboardInterrupt):
-            small(**parameters, kl_schedule=cut_off(epoch)).fit(X, checkpoint=tmp_path / "model", checkpoint_every=0)
+            small(**parameters, kl_schedule=cut_off(epoch)).fit(X, checkpoint=path, checkpoint_every=0)
         again = small(**parameters, kl_schedule=lambda epoch: 0.5)
-        assert_same(again.fit(X, checkpoint=tmp_path / "model", resume=True), straight)
-    assert_same(again.fit(X, checkpoint=tmp_path / "model", resume=True), straight)  # of what was done, nothing
+        assert_same(again.fit(X, checkpoint=path, resume=True), straight)
+    assert_same(again.fit(X, checkpoint=path, resume=True), straight)  # of what was done, nothing
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,26 @@ def test_a_truncated_checkpoint_and_none(tmp_path):
         small().fit(X, resume=True)
     small().fit(X, checkpoint=path, resume=True)  # there is none yet
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="is not a model saved by SCVI"):
+    with pytest.raises(ValueError, match="is damaged"):
         small().fit(X, checkpoint=path, resume=True)
+
+
+def test_a_trained_model_is_not_replaced_by_one_that_is_not_trained_yet(tmp_path):
+    path = tmp_path / "model"
+    small().fit(X, checkpoint=path)
+    before = path.read_bytes()
+    for parameters in ({}, {"lr": 1e6}):  # the second would diverge
+        with pytest.raises(FileExistsError, match="model is there already and is not replaced: pass resume=True"):
+            small(**parameters).fit(X, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path):
+    (tmp_path / ".model.0a1b.tmp").write_bytes(b"half")
+    os.utime(tmp_path / ".model.0a1b.tmp", (0, 0))
+    (tmp_path / ".other.0a1b.tmp").write_bytes(b"half")
+    small(n_epochs=0).fit(X, checkpoint=tmp_path / "model")
+    assert sorted(os.listdir(tmp_path)) == [".other.0a1b.tmp", "model"]
 
 
 @contextlib.contextmanager
@@ -143,9 +162,10 @@ def test_a_disk_that_fills_up_keeps_the_last_checkpoint(tmp_path):
 
 def test_an_unwritable_place_is_found_before_training(tmp_path):
     model = small()
-    with pytest.raises(OSError, match="could not be written"):
-        model.fit(X, checkpoint=tmp_path / "nowhere" / "model")
-    assert len(model.history_) == 0
+    for place in ("checkpoint", "log"):
+        with pytest.raises(OSError, match="could not be written"):
+            model.fit(X, **{place: tmp_path / "nowhere" / "file"})
+        assert len(model.history_) == 0
 
 
 def test_checkpoints_are_as_far_apart_as_asked(tmp_path):
@@ -157,7 +177,8 @@ def test_checkpoints_are_as_far_apart_as_asked(tmp_path):
 
     for every, expected in [(0, [0, 1, 2, 3]), (3600, [0, 0, 0, 0])]:
         written.clear()
-        small(kl_schedule=weight, kl_warmup_of="z").fit(X, checkpoint=tmp_path / "model", checkpoint_every=every)
+        (tmp_path / "model").unlink(missing_ok=True)
+        small(kl_schedule=weight).fit(X, checkpoint=tmp_path / "model", checkpoint_every=every)
         assert list(dict.fromkeys(written)) == list(dict.fromkeys(expected))
         assert len(SCVI.load(tmp_path / "model").history_) == 4
 

@@ -94,7 +94,7 @@ def test_without_use_of_the_batch_the_labels_change_nothing(engine):
     for method in ("latent", "impute", "loglik", "normalized", "library_size", "sample"):
         np.testing.assert_array_equal(getattr(told, method)(X, batch=others), getattr(never_told, method)(X))
     np.testing.assert_array_equal(told.normalized(X, BATCH, "c"), never_told.normalized(X))
-    np.testing.assert_array_equal(told.sample_prior(70, BATCH), never_told.sample_prior(70, [0] * 70))
+    np.testing.assert_array_equal(told.sample_prior(70), never_told.sample_prior(70))
     groups = BATCH == "a", BATCH != "a"
     assert told.compare(X, *groups, BATCH).equals(never_told.compare(X, *groups))
     assert (told.impute(X) != small(**options).fit(X, BATCH).impute(X, BATCH)).any()
@@ -135,7 +135,6 @@ def test_same_seed_same_bits_and_no_global_state():
         np.testing.assert_array_equal(getattr(first, method)(X, BATCH), getattr(second, method)(X, BATCH))
     assert not np.array_equal(small(random_state=6).fit(X, BATCH).latent(X, BATCH), first.latent(X, BATCH))
     small(random_state=None, n_epochs=1).fit(X)
-    small(random_state=np.random.RandomState(0), n_epochs=1).fit(X)
 
 
 @pytest.mark.parametrize("form", [sp.csr_matrix, sp.csc_matrix, np.asfortranarray, lambda X: X.astype(float)])
@@ -162,7 +161,7 @@ def test_bad_input_is_named(fitted):
         fitted.latent(X[:, :11], BATCH)
     with pytest.raises(InvalidCounts, match=r"'z' at row 3 .* 'a', 'b', 'c'"):
         fitted.latent(X, np.where(np.arange(70) == 3, "z", BATCH))
-    with pytest.raises(InvalidCounts, match="not seen in fit"):
+    with pytest.raises(InvalidCounts, match=r"fitted with batches: pass batch=.*'a', 'b', 'c'"):
         fitted.latent(X)
     with pytest.raises(ValueError, match=r"likelihood='gauss'.*'zinb', 'nb', 'poisson'"):
         small(likelihood="gauss").fit(X)
@@ -218,7 +217,7 @@ def test_library_encoder_starts():
     for form in ("free", "prior", "offset"):
         model = small(n_epochs=0, library_encoder=form).fit(X, BATCH)
         with torch.no_grad():
-            q = model.network_.encode(torch.tensor(X, dtype=torch.float32), torch.from_numpy(model._codes(BATCH)))
+            q = model.network_.encode(torch.tensor(X, dtype=torch.float32), torch.from_numpy(model._codes(BATCH, 70)))
         start[form] = q.l_mean[:, 0].numpy()
     assert np.abs(start["free"]).max() < 3
     np.testing.assert_allclose(
@@ -322,7 +321,7 @@ def test_the_marginal_likelihood_comes_closer_than_the_importance_weighted_bound
     assert abs(estimate.mean() - many) < 0.5 * (many - few)
     again, _ = fitted.marginal_loglik(X, BATCH, n_samples=50)
     np.testing.assert_array_equal(estimate, again)
-    with pytest.raises(ValueError, match="n_samples is 1: a standard error needs at least 2 draws"):
+    with pytest.raises(ValueError, match=r"n_samples=1\).*at least 2"):
         fitted.marginal_loglik(X, BATCH, n_samples=1)
 
 
@@ -330,7 +329,7 @@ def test_the_likelihood_of_a_cell_is_the_bound_with_full_weight(fitted):
     """The mean over draws of q of log p(x, z, l) - log q(z, l), with the densities of torch and no closed form."""
     X, normal = counts(), torch.distributions.Normal
     model, network = copy.deepcopy(fitted), fitted.network_
-    x, s = torch.from_numpy(X).float(), torch.as_tensor(fitted._codes(BATCH))
+    x, s = torch.from_numpy(X).float(), torch.as_tensor(fitted._codes(BATCH, 70))
     likelihoods, ratios = [], []  # each (cells,)
     with torch.no_grad():
         q = network.encode(x, s)
@@ -446,7 +445,8 @@ def test_anndata(fitted):
             adata, layer=layer, batch_key="donor", n_hidden=8, n_latent=2, n_epochs=3, batch_size=32
         )
         assert model.gene_names_ == list(adata.var_names)
-        np.testing.assert_array_equal(adata.obsm["X_scVI"], fitted.latent(X, BATCH))
+        # the products of some processors hang, in the last digit, on where an array begins in memory
+        np.testing.assert_allclose(adata.obsm["X_scVI"], fitted.latent(X, BATCH), rtol=1e-5, atol=1e-6)
     with pytest.raises(KeyError, match="donor"):
         SCVI.from_anndata(adata, batch_key="plate")
     with pytest.raises(KeyError, match="raw"):
