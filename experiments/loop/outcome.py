@@ -88,6 +88,8 @@ def why(error):
         code = repr(error.code) if isinstance(error, SystemExit) else ""
         called = "called sys.exit" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
         return f"its code {called}({code}), which ends a program: let it raise an error that says what is wrong instead"
-    if isinstance(error, OSError) and error.filename is not None and str(error).startswith("[Errno "):
+    if isinstance(error, OSError) and str(error).startswith("[Errno "):
+        if error.filename is None:
+            return f"the system refuses ({error.strerror}): make room, or look at what this machine allows."
         return f"{error.filename} cannot be read or written ({error.strerror}): make room there, or name another place."
     return f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__

@@ -87,7 +87,7 @@ def test_described_scores_pass_templates_and_patterns_too(module):
         ('SCORES = {"asw": Score("silhouette", "more")}\n', r"SCORES\['asw'\].*better='more'"),
         (
             'SCORES = {"asw": Score("s"), "n {k}": Score("n", "", "n_{k}")}\n',
-            r"'n \{k\}'.*published='n_\{k\}': give the",
+            r"'n \{k\}'.*published='n_\{k\}' is one",
         ),
     ],
 )
@@ -200,6 +200,7 @@ def test_the_command_says_which_line_is_missing(copy):
         ("tables.py", '"cell types"', '"types"'),
         ("likelihood.py", '"sign": -1', '"sign": 1'),
         ("report/page.py", "no published value", "nothing published"),
+        ("loop/provenance.py", 'LIBRARIES = ("torch"', 'LIBRARIES = ("tqdm", "torch"'),
         ("imputation.py", 'REQUIRES = "impute"', '# another comment\nREQUIRES = "impute"'),
     ],
 )

@@ -45,6 +45,7 @@ def test_what_cannot_be_a_record_is_said(returned, said):
             FileNotFoundError(errno.ENOENT, "No such file or directory", "a"),
             "a cannot be read or written (No such file",
         ),
+        (OSError(errno.ENOSPC, "No space left on device"), "the system refuses (No space left on device): "),
         (OSError("a sentence of ours"), "a sentence of ours"),
         (KeyError("batch"), "KeyError: 'batch'"),
         (RuntimeError(), "RuntimeError"),

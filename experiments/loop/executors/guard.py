@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 import warnings
+from multiprocessing import util
 
 import psutil
 
@@ -66,7 +67,8 @@ def _work(function, arguments):
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(OSError, ValueError):  # closed by the job
+        with contextlib.suppress(Exception):  # closed by the job, for one
+            util._run_finalizers()  # of semaphores and the like; not all that ends a process, which waits for others
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
