@@ -42,7 +42,8 @@ def test_from_the_command_line(experiment, tmp_path, small_h5ad):
     drawn = {path.name for path in (tmp_path / "out/figures").iterdir()}
     assert {f"{table.stem}_{name}{suffix}" for name in figures for suffix in (".png", ".pdf", ".csv")} == drawn
     if experiment == "technical":  # with other settings than those of the yaml files, on other data than the paper's
-        words = Image.open(tmp_path / "out/figures" / f"{table.stem}_zeros.png").info
+        with Image.open(tmp_path / "out/figures" / f"{table.stem}_zeros.png") as image:
+            words = image.info
         assert words["Title"].startswith("as Fig 6b: ")
         assert "protocol as written but for " in words["Description"]
         assert "methods.scvi.n_epochs=1" in words["Description"]
