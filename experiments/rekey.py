@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
-from .loop import config
+from .loop import command_line, config
 from .loop.carry import NotMapped, carry, differences, today_of
 from .loop.executors.local import run_jobs
 from .loop.store import Store
@@ -101,7 +101,7 @@ def _settings(record, folder):
     try:
         return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise NotMapped(" ".join(config.explain(error).split())) from error
+        raise NotMapped(command_line.explain(error)) from error
 
 
 def _sample(store, unit, n):

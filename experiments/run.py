@@ -21,7 +21,8 @@ from omegaconf.errors import OmegaConfBaseException
 from datasets.base import content_hash
 
 from .loop import names
-from .loop.config import PLAIN, explain, identify, resolve
+from .loop.command_line import explain, understood
+from .loop.config import PLAIN, identify, resolve
 from .loop.growth import run_growing
 from .loop.job import Job, check_method, load_dataset
 from .loop.place import UNFINISHED, clear_unfinished, place
@@ -217,6 +218,7 @@ def _task(config: DictConfig):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
+    sys.argv[1:] = understood(sys.argv[1:])
     try:
         _task()
     except KeyboardInterrupt:
