@@ -92,17 +92,24 @@ def _columns(table):
 
 
 def as_categories(values, key):
-    """Return ``values`` as a categorical of strings without unused levels; a missing value raises."""
+    """Return ``values`` as a categorical of strings without unused levels; a missing value or empty text raises."""
     values = pd.Series(values)
-    missing = np.flatnonzero(values.isna())
-    if missing.size:
+    gaps = np.flatnonzero(missing(values))
+    if gaps.size:
         raise InvalidDataset(
-            f"The {key} of cell {values.index[missing[0]]!r} (row {missing[0]}) is missing, as are {missing.size - 1} "
-            f"others: give every cell a {key}, or drop the cells without one."
+            f"The {key} of cell {values.index[gaps[0]]!r} (row {gaps[0]}) is missing, as are {gaps.size - 1} others: "
+            f"give every cell a {key}, or drop the cells without one (dataset.cells_with in files of your own)."
         )
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.rename_categories(str).cat.remove_unused_categories()
     return values.astype(str).astype("category")
+
+
+def missing(values):
+    """Where a column has no value, as an array of bool: it is missing, or text without a character that shows."""
+    values = pd.Series(values)
+    blank = [value for value in values.unique() if isinstance(value, str) and not value.strip()]
+    return (values.isna() | values.isin(blank)).to_numpy(bool)
 
 
 def check_dataset(adata, counts=True):
@@ -228,7 +235,7 @@ def _check_source(source):
 
 
 def content_hash(adata):
-    """sha256 of everything an experiment can read: counts, names, annotations per cell and per gene, proteins.
+    """sha256 of everything an experiment can read: counts, names, annotations, proteins, comparisons of labels.
 
     It does not depend on the numeric type of the counts or annotations, on the order of the entries in a row, on
     stored zeros, or on where the data came from.
@@ -250,6 +257,9 @@ def content_hash(adata):
             add(f"{name}.{column}", _column_bytes(frame[column]))
     for key in sorted(adata.obsm):
         add(f"obsm.{key}", np.asarray(adata.obsm[key], dtype="<f8").tobytes())
+    if len(adata.uns.get("comparisons", {})):
+        groups = {name: list(map(str, pair)) for name, pair in adata.uns["comparisons"].items()}
+        add("comparisons", json.dumps(groups, sort_keys=True).encode())
     return digest.hexdigest()
 
 

@@ -5,8 +5,7 @@ import pandas as pd
 from .base import InvalidDataset, compare_with_paper, make_dataset
 from .io.cache import remembered
 from .io.fetch import gather
-from .io.formats.table import readable
-from .io.formats.tenx import read_10x_archive
+from .io.formats import read
 from .io.old_pickle import read_metadata
 from .io.select import top_genes
 
@@ -38,8 +37,7 @@ def load(path=None, download=False, n_genes=3000, data_dir=None, files=None, exp
     where, digest = found["counts"]
 
     def build():
-        with readable(where):
-            table = read_10x_archive(where)
+        table = read(where)
         return {
             "counts": table.X,
             "cells": table.cells,

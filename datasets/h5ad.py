@@ -1,13 +1,15 @@
 """Any data of the user's own: an AnnData file, 10x, loom or text, with the names of the slots to use."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import scipy.sparse as sp
 
-from .base import InvalidDataset, check_dataset, column, make_dataset, sha256_of
+from .base import InvalidDataset, check_dataset, make_dataset, sha256_of
+from .io.annotations import find, join, kept, named
 from .io.formats import read
-from .io.formats.table import readable
+from .io.fractions import whole_counts
 from .io.select import top_genes
 
 
@@ -22,10 +24,14 @@ def load(
     drop_empty_cells=False,
     keep_cells=None,
     keep_genes=None,
+    cells_with=None,
+    genes_with=None,
     annotations=None,
     obs_columns=None,
     var_columns=None,
-    genes_in="columns",
+    genes_in=None,
+    part=None,
+    round_counts=False,
     stand_in_for=None,
     comparisons=None,
 ):
@@ -39,7 +45,8 @@ def load(
     label_key, batch_key : str, optional
         Columns of ``obs`` with the cell types and the batches.
     layer : str, optional
-        Where the raw counts are, if not in ``X``.
+        Where the raw counts are, if not in ``X``: a layer, or ``raw`` for those that AnnData keeps in ``.raw``, with
+        the genes that are there.
     protein_key : str, optional
         Key of ``obsm`` with the proteins (those of a 10x file are at ``protein``).
     n_genes : int, optional
@@ -47,13 +54,19 @@ def load(
     drop_empty_cells : bool
         Remove cells without counts (in the chosen genes) in place of refusing them.
     keep_cells, keep_genes : str, optional
-        Column of ``obs`` or ``var``: only the cells or genes where it is true (or, for other types, not missing).
+        Column of ``obs`` or ``var`` with truth values: only the cells or genes where it is true.
+    cells_with, genes_with : str, optional
+        Column of ``obs`` or ``var``: only the cells or genes that have a value in it.
     annotations : str or Path, optional
-        A .csv or .tsv table whose first column names the cells, with further columns of ``obs``.
+        A text table whose first column names the cells, with further columns of ``obs``.
     obs_columns, var_columns : str, sequence of str or dict, optional
         Further columns to carry along, under their names, or ``{new name: column}``.
-    genes_in : {"columns", "rows"}
-        How a text table is laid out.
+    genes_in : {"columns", "rows"}, optional
+        How a text table is laid out; by default its names tell.
+    part : str, optional
+        Which matrix is meant where the file or folder has several.
+    round_counts : bool
+        Round fractions of counts, as programs write that correct or estimate them; normalised values are refused.
     stand_in_for : str, optional
         One line on the dataset of the paper this one stands in for; it opens ``uns["source"]["origin"]``.
     comparisons : dict, optional
@@ -66,28 +79,25 @@ def load(
     """
     if path is None:
         raise InvalidDataset("No file is given: set dataset.path=FILE.")
-    path = Path(path).expanduser()
-    table = read(path, genes_in)
-    X = table.X
-    if layer is not None:
-        X = _entry(table.layers, layer, "layer", path)
+    path = Path(str(path)).expanduser()
+    table = read(path, genes_in, part)
+    files = table.files
+    if layer in ("raw", "raw.X") and layer not in table.layers and table.raw is not None:
+        table, layer = table.raw, None
+    X = table.X if layer in (None, "") else _entry(table.layers, layer, "layer", path)
     if X is None:
         raise InvalidDataset(f"{path.name} has no X; set dataset.layer to one of: {_listed(table.layers)}.")
-    frame = table.obs if annotations is None else _joined(table, annotations)
+    X, rounded = whole_counts(X, table, _places(table), round_counts)
+    frame = table.obs if annotations in (None, "") else join(table, str(annotations))
     wanted = {"label": label_key, "batch": batch_key} | _renamed(obs_columns)
-    obs = {slot: column(frame, key, slot).to_numpy() for slot, key in wanted.items() if key}
-    var = {slot: column(table.var, key, "var").to_numpy() for slot, key in _renamed(var_columns).items()}
-    obsm = {} if protein_key is None else {"protein": np.asarray(_entry(table.obsm, protein_key, "obsm", path))}
-    steps = [f"read {path.name}"]
-    rows, columns = _kept(frame, keep_cells, "cells", X.shape[0]), _kept(table.var, keep_genes, "genes", X.shape[1])
-    for key, kind, kept, n in (
-        (keep_cells, "cells", rows, X.shape[0]),
-        (keep_genes, "genes", columns, X.shape[1]),
-    ):
-        if key is not None:
-            steps.append(f"kept {len(kept)} of {n} {kind}, those with {key}")
+    obs = {slot: find(frame, key, slot).to_numpy() for slot, key in wanted.items() if key not in (None, "")}
+    var = {slot: find(table.var, key, "var").to_numpy() for slot, key in _renamed(var_columns).items()}
+    protein = None if protein_key in (None, "") else _entry(table.obsm, protein_key, "obsm", path)
+    obsm = {} if protein is None else {"protein": _dense(protein, protein_key)}
+    rows, of_cells = kept(frame, X.shape[0], "cells", keep_cells, cells_with)
+    columns, of_genes = kept(table.var, X.shape[1], "genes", keep_genes, genes_with)
     whole = make_dataset(
-        X if keep_cells is None and keep_genes is None else X[rows][:, columns],
+        X if not (of_cells or of_genes) else sp.csr_matrix(X)[rows][:, columns],
         cells=table.cells[rows],
         genes=table.genes[columns],
         obs={slot: values[rows] for slot, values in obs.items()},
@@ -98,8 +108,8 @@ def load(
             "origin": f"{stand_in_for.removesuffix('.')}."
             if stand_in_for
             else f"The file {path.name} given by the user.",
-            "sha256": sha256_of(path) if path.is_file() else _folder_sha256(path),
-            "steps": steps,
+            "sha256": _sha256(files),
+            "steps": [f"read {path.name}{f', of it {part}' if part else ''}", *rounded, *of_cells, *of_genes],
         },
         drop_empty_cells=drop_empty_cells,
     )
@@ -131,58 +141,57 @@ def _compared(adata, comparisons):
     """The data with ``uns["comparisons"]``."""
     if not comparisons:
         return adata
-    adata.uns["comparisons"] = {name: list(groups) for name, groups in comparisons.items()}
+    labels = adata.obs["label"].cat.categories if "label" in adata.obs else ()
+    adata.uns["comparisons"] = {
+        str(name): [named(labels, group) for group in groups] for name, groups in comparisons.items()
+    }
     return check_dataset(adata, counts=False)
+
+
+def _places(table):
+    """``{setting: function that gives the matrix}`` of all places of a file where counts may be."""
+    places = {f"dataset.layer={name}": lambda name=name: table.layers[name] for name in table.layers}
+    if table.X is not None:
+        places["X, without dataset.layer"] = lambda: table.X
+    if table.raw is not None:
+        places["dataset.layer=raw"] = lambda: table.raw.X
+    return places
 
 
 def _renamed(columns):
     """{slot: column} of a list of columns, a mapping, one column or none."""
-    columns = [columns] if isinstance(columns, str) else columns or []
-    return dict(columns) if hasattr(columns, "items") else {name: name for name in columns}
-
-
-def _joined(table, path):
-    """The annotations of the cells with those of a table beside them."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path}: correct dataset.annotations.")
-    with readable(path):
-        more = pd.read_csv(path, index_col=0, sep=None, engine="python")
-    more.index = more.index.astype(str)
-    cells = pd.Index(table.cells.astype(str))
-    if not cells.isin(more.index).any():
-        cells = cells.str.replace(
-            r"-\d+$", "", regex=True
-        )  # 10x adds a number to its barcodes, some tables leave it out
-    missing = np.flatnonzero(~cells.isin(more.index))
-    if missing.size:
-        raise InvalidDataset(
-            f"{path} says nothing of {missing.size} of the {len(cells)} cells (the first is "
-            f"{str(table.cells[missing[0]])!r}): its first column must name the cells."
-        )
-    more = more.loc[cells].set_axis(table.cells)
-    return pd.concat([table.obs[[name for name in table.obs if name not in more]], more], axis=1)
-
-
-def _kept(frame, key, kind, n):
-    if key is None:
-        return np.arange(n)
-    values = column(frame, key, f"keep_{kind}")
-    rows = np.flatnonzero(values if values.dtype == bool else values.notna())
-    if not rows.size:
-        raise InvalidDataset(f"No {kind} are left: the column {key!r} is never true.")
-    return rows
+    if not hasattr(columns, "items"):
+        columns = [] if columns is None else columns if isinstance(columns, list | tuple) else [columns]
+        columns = {name: name for name in columns}
+    return {str(slot): name for slot, name in columns.items()}
 
 
 def _entry(mapping, key, kind, path):
+    key = named(mapping, key)
     if key not in mapping:
         raise InvalidDataset(f"There is no {kind} {key!r} in {path.name}; there are: {_listed(mapping)}.")
     return mapping[key]
+
+
+def _dense(values, key):
+    """Proteins as an array, whatever holds them."""
+    values = values.toarray() if sp.issparse(values) else np.asarray(values)
+    try:
+        return values.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InvalidDataset(f"obsm[{key!r}] does not hold numbers ({error}): name the proteins alone.") from error
 
 
 def _listed(keys):
     return ", ".join(map(str, keys)) or "none"
 
 
-def _folder_sha256(folder):
-    return {file.name: sha256_of(file) for file in sorted(folder.rglob("*")) if file.is_file()}
+def _sha256(files):
+    """The digest of what was read: of the file, or ``{name: digest}`` of several; of a folder one of all in it."""
+    if len(files) > 1:
+        return {file.name: _sha256([file]) for file in files}
+    if files[0].is_file():
+        return sha256_of(files[0])
+    inside = sorted(file for file in files[0].rglob("*") if file.is_file())
+    lines = [f"{sha256_of(file)}  {file.relative_to(files[0]).as_posix()}\n" for file in inside]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -108,7 +108,7 @@ def clipped_logit(p):
 
 def _parse(path):
     with readable(path):
-        text = read_text(path, annotation_columns=(*ANNOTATIONS, LAST_ANNOTATION))
+        text = read_text(path, genes_in="columns", annotation_columns=(*ANNOTATIONS, LAST_ANNOTATION))
     return {
         "counts": text.counts,
         "cells": text.annotations["cell_id"],

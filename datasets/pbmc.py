@@ -7,8 +7,8 @@ import scipy.sparse as sp
 from .base import InvalidDataset, compare_with_paper, make_dataset
 from .io.cache import remembered
 from .io.fetch import gather
+from .io.formats import read
 from .io.formats.table import readable
-from .io.formats.tenx import read_10x_archive
 from .io.old_pickle import read_metadata
 
 # The groups of the bulk comparisons; a positive logFC means more in the first (CD8A in CD, FCER1A in BDC).
@@ -100,8 +100,7 @@ def _bulk(path):
 
 def _select(path, _, name, barcodes, genes):
     """Rows of the given barcodes and columns of the given genes of one 10x archive."""
-    with readable(path):
-        table = read_10x_archive(path)
+    table = read(path)
     rows = pd.Index(table.cells).get_indexer(barcodes)
     columns = pd.Index(table.genes).get_indexer(genes)
     if (rows < 0).any():

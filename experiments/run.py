@@ -23,7 +23,8 @@ from datasets.base import content_hash
 from .loop import names, spreadsheet
 from .loop.claims import alone
 from .loop.collect import collect
-from .loop.config import PLAIN, as_yaml, explain, identify, only_shown, resolve
+from .loop.command_line import explain, understood
+from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.job import check_method, load_dataset
 from .loop.jobs import enumerate_jobs
@@ -215,7 +216,7 @@ def _task(config: DictConfig):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
-    asked, sys.argv[1:] = only_shown(sys.argv[1:])
+    asked, sys.argv[1:] = only_shown(understood(sys.argv[1:]))
     task = hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")
     try:
         task(_show if asked else _task)()

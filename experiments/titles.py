@@ -10,7 +10,7 @@ import re
 
 import yaml
 
-from .loop.provenance import ROOT
+from .loop.paths import ROOT
 
 AXES = {  # axis of an experiment -> its value in words
     "corruption": "{} corruption",

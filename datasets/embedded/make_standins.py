@@ -22,7 +22,7 @@ CUTS = {  # the file, and how datasets.h5ad.load reads it
             "label_key": "cell_type",
             "batch_key": "batch",
             "keep_cells": "in_scVI_metadata",
-            "keep_genes": "CD_P.Value",
+            "genes_with": "CD_P.Value",
             "annotations": "raw/molecule_qc_4k.txt",
             "obs_columns": {f"qc_{metric}": metric for metric in QUALITY},
             "var_columns": BULK,

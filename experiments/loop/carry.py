@@ -11,7 +11,7 @@ import numpy as np
 
 from datasets.base import content_hash
 
-from . import config
+from . import command_line, config
 from .job import RECORD_FORMAT, Job, check_method, load_dataset, module_of
 from .provenance import code_version
 
@@ -88,7 +88,7 @@ def settings_of(record, folder=None):
     try:
         return config.today(record["experiment"], record["dataset"], record["protocol"], record["method"], folder)
     except (*config.ERRORS, ValueError) as error:
-        raise NotMapped(" ".join(config.explain(error).split())) from error
+        raise NotMapped(command_line.explain(error)) from error
 
 
 def name_of(record):

@@ -10,7 +10,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from .names import Change, changes, name_of_file
@@ -18,7 +18,7 @@ from .paths import ROOT
 from .protocol import check, flip
 from .settings import check_jobs
 
-ERRORS = (HydraException, OmegaConfBaseException)  # `explain` says them in words
+ERRORS = (HydraException, OmegaConfBaseException)  # `command_line.explain` says them in words
 OF_THE_STEM = {"exp": "experiment", "dataset": "dataset", "protocol": "protocol"}  # group: its block
 CONF = ROOT / "conf"
 OWN = "h5ad"  # the choice of dataset= for files of the user's own
@@ -49,6 +49,7 @@ def resolve(composed):
     flip(config)
     if config.methods == "all":
         config.methods = _all_methods(importlib.import_module(config.experiment.module).REQUIRES)
+    config = _selected(config)
     if config.dataset.name == OWN and config.dataset.path:
         config.dataset.name = name_of_file(config.dataset.path)
     check(config)
@@ -96,9 +97,10 @@ def identify(composed):
         name = override.get_key_element().lstrip("+")
         if name in choices and name != "executor" and not override.is_delete():
             groups[name] = text
-    run, found = composed, []
     if composed.methods == "all":  # with it are the settings of methods that are overridden beside
         run, found = _compose([text for text in overrides if text != "methods=all"]), [Change("methods=all")]
+    else:
+        run, found = _selected(composed), []
     plain = _compose(groups.values())
     own_file = choices["dataset"] == OWN and bool(composed.dataset.path)
     found += changes(run, plain, own_data=own_file)
@@ -125,6 +127,27 @@ def _of_group(name, choices, before):
 
 def _compose(overrides, **options):
     return hydra.compose(HydraConfig.get().job.config_name, overrides=list(overrides), **options)
+
+
+def _selected(config):
+    """The configuration with the methods that ``only`` names, and without ``only``."""
+    if config.only is None:
+        return config
+    names = OmegaConf.to_container(config.only) if OmegaConf.is_config(config.only) else config.only
+    names = [names] if isinstance(names, str) else names  # of a sweep, methods=pca,fa
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"methods={names!r} is no list of names: write e.g. methods=[scvi,pca].")
+    unknown = [name for name in names if name not in config.methods]
+    if unknown:
+        raise ValueError(
+            f"methods=[{','.join(names)}]: this run has no method {unknown[0]!r}; it has {', '.join(config.methods)} "
+            f"(+method@methods.NAME=NAME adds one of conf/method/)."
+        )
+    config = config.copy()
+    with open_dict(config):
+        config.methods = {name: config.methods[name] for name in config.methods if name in names}
+        config.only = None
+    return config
 
 
 def _all_methods(required):
@@ -175,12 +198,3 @@ def today(experiment, dataset, protocol, method, folder=None):
         if method not in composed.methods and any(file.is_file() for file in of_method):
             composed = hydra.compose("config", overrides=[*groups, f"+method@methods.{method}={method}"])
     return resolve(composed)
-
-
-def explain(error):
-    """A configuration error in words, with the keys there are."""
-    text, cause = str(error), error.__cause__
-    parent = getattr(cause, "parent_node", None)
-    if isinstance(parent, DictConfig) and len(parent):
-        return f"{text.splitlines()[0]} The keys there are: {', '.join(map(str, parent))}."
-    return text

@@ -63,11 +63,11 @@ def test_cells_and_genes_can_be_chosen_by_a_column(tmp_path):
     )
     adata.write_h5ad(tmp_path / "x.h5ad")
     chosen = h5ad.load(
-        tmp_path / "x.h5ad", keep_cells="good", keep_genes="p", label_key="type", var_columns={"bulk_p": "p"}
+        tmp_path / "x.h5ad", keep_cells="good", genes_with="p", label_key="type", var_columns={"bulk_p": "p"}
     )
     np.testing.assert_array_equal(chosen.X.toarray(), COUNTS[[0, 2]][:, [0, 2]])
     assert list(chosen.var["bulk_p"]) == [0.1, 0.3]
-    assert list(h5ad.load(tmp_path / "x.h5ad", keep_cells="type", label_key="type").obs_names) == ["a", "c"]
+    assert list(h5ad.load(tmp_path / "x.h5ad", cells_with="type", label_key="type").obs_names) == ["a", "c"]
     with pytest.raises(InvalidDataset, match=r"label of cell 'b' \(row 1\) is missing"):
         h5ad.load(tmp_path / "x.h5ad", label_key="type")
 
@@ -126,3 +126,64 @@ def test_names_that_are_not_unique_are_named(tmp_path):
         file["var/_index"][2] = "g2"
     with pytest.raises(InvalidCounts, match="gene name 'g2' appears twice"):
         h5ad.load(tmp_path / "twice.h5ad")
+
+
+def test_counts_that_are_kept_aside_in_raw(tmp_path):
+    adata = ad.AnnData(
+        sp.csr_matrix(COUNTS.astype(float)), obs=pd.DataFrame({"type": ["T", "B", "T"]}, index=list("abc"))
+    )
+    adata.var_names = ["g1", "g2", "g3"]
+    adata.raw = adata.copy()
+    adata = adata[:, :2].copy()
+    adata.X = sp.csr_matrix(np.log1p(adata.X.toarray() / 7))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    for layer in ("raw", "raw.X"):
+        loaded = h5ad.load(tmp_path / "x.h5ad", layer=layer, label_key="type")
+        np.testing.assert_array_equal(loaded.X.toarray(), COUNTS)
+        assert list(loaded.var_names) == ["g1", "g2", "g3"]
+        assert list(loaded.obs["label"]) == ["T", "B", "T"]
+    with pytest.raises(InvalidDataset, match=r"counts are in dataset\.layer=raw"):
+        h5ad.load(tmp_path / "x.h5ad")
+    adata.layers["raw"] = sp.csr_matrix(COUNTS[:, :2] + 1)  # a layer of that name is what is named
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    np.testing.assert_array_equal(h5ad.load(tmp_path / "x.h5ad", layer="raw").X.toarray(), COUNTS[:, :2] + 1)
+
+
+def test_proteins_are_read_from_whatever_holds_them(tmp_path):
+    proteins = np.array([[1, 0], [0, 3], [5, 0]])
+    adata = ad.AnnData(sp.csr_matrix(COUNTS.astype(np.float32)), obs=pd.DataFrame(index=list("abc")))
+    adata.obsm["sparse"] = sp.csr_matrix(proteins)
+    adata.obsm["frame"] = pd.DataFrame(proteins, index=list("abc"), columns=["CD3", "CD4"])
+    adata.obsm["words"] = pd.DataFrame({"CD3": ["x", "y", "z"]}, index=list("abc"))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    for key in ("sparse", "frame"):
+        loaded = h5ad.load(tmp_path / "x.h5ad", protein_key=key)
+        np.testing.assert_array_equal(loaded.obsm["protein"], proteins)
+    with pytest.raises(InvalidDataset, match=r"obsm\['words'\] does not hold numbers"):
+        h5ad.load(tmp_path / "x.h5ad", protein_key="words")
+
+
+def test_names_that_are_numbers_and_labels_that_are_empty(tmp_path):
+    obs = pd.DataFrame({"0": ["T", "B", "T"], "true": ["x", "y", "y"], "gap": ["T", " ", "B"]}, index=list("abc"))
+    ad.AnnData(sp.csr_matrix(COUNTS), obs=obs).write_h5ad(tmp_path / "x.h5ad")
+    loaded = h5ad.load(tmp_path / "x.h5ad", label_key=0, batch_key=True, obs_columns=[0])
+    assert list(loaded.obs["label"]) == list(loaded.obs["0"]) == ["T", "B", "T"]
+    assert list(loaded.obs["batch"]) == ["x", "y", "y"]
+    with pytest.raises(InvalidDataset, match=r"label of cell 'b' \(row 1\) is missing"):
+        h5ad.load(tmp_path / "x.h5ad", label_key="gap")
+    kept = h5ad.load(tmp_path / "x.h5ad", label_key="gap", cells_with="gap")
+    assert list(kept.obs["label"]) == ["T", "B"]
+
+
+def test_the_layers_of_velocyto_and_genes_of_one_symbol(tmp_path, raw):
+    path = raw.loom(tmp_path / "x.loom", COUNTS, list("abc"), ["5S", "5S", "g"])
+    with h5py.File(path, "a") as file:
+        file["row_attrs/Accession"] = np.array(["ENSG1", "ENSG2", "ENSG3"], "S")
+        file["layers/spliced"] = (COUNTS * 2).T
+    loaded = h5ad.load(path, layer="spliced", var_columns=["Gene"])
+    np.testing.assert_array_equal(loaded.X.toarray(), COUNTS * 2)
+    assert list(loaded.var_names) == ["ENSG1", "ENSG2", "ENSG3"]
+    assert list(loaded.var["Gene"]) == ["5S", "5S", "g"]
+    np.testing.assert_array_equal(h5ad.load(path).X.toarray(), COUNTS)
+    with pytest.raises(InvalidDataset, match=r"no layer 'unspliced' in x\.loom; there are: spliced"):
+        h5ad.load(path, layer="unspliced")

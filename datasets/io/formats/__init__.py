@@ -3,26 +3,36 @@
 from pathlib import Path
 
 import h5py
-import scipy.sparse as sp
 
-from .h5ad import read_h5ad
+from ...base import InvalidDataset
+from .foreign import foreign_hdf5, refuse_foreign, refuse_foreign_zip
+from .h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr
 from .loom import read_loom
+from .members import archive_members, folder_members, read_member, refuse_part
+from .mtx import matrix_groups, read_parts
 from .table import Table, readable
-from .tenx import read_10x_archive, read_10x_folder, read_10x_h5
+from .tenx import read_10x_h5
 from .text import read_text
+from .unpack import in_memory, unpacked, without_ending
+
+HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
 
-def read(path, genes_in="columns"):
+def read(path, genes_in=None, part=None):
     """Read counts from a file or folder, whatever its format.
 
     Parameters
     ----------
     path : str or Path
-        ``.h5ad``; a 10x ``.h5`` (both generations); a 10x folder, or ``.tar.gz`` of one, with ``matrix.mtx``,
-        ``genes.tsv`` or ``features.tsv`` and ``barcodes.tsv`` (each may be gzipped); ``.loom``; ``.csv``, ``.tsv``
-        or ``.txt``, gzipped or not. What is inside decides, not the ending of the name.
-    genes_in : {"columns", "rows"}
-        How a text table is laid out; the other formats say so themselves.
+        ``.h5ad``, ``.zarr``, ``.h5mu``; a 10x ``.h5`` (both generations); a MatrixMarket ``matrix.mtx`` with
+        ``genes.tsv`` or ``features.tsv`` and ``barcodes.tsv`` beside it, or their folder; ``.loom``; ``.csv``, ``.tsv``
+        or ``.txt``. Each may be compressed (gzip, bzip2, xz) or in a folder, a ``.tar`` or a ``.zip``. What is inside
+        decides, not the ending of the name.
+    genes_in : {"columns", "rows"}, optional
+        How a text table is laid out. By default the names tell; the other formats say so themselves.
+    part : str, optional
+        Which matrix is meant where there are several: a folder or sample in a folder or archive, a genome in a 10x
+        ``.h5``, a modality in an ``.h5mu``.
 
     Returns
     -------
@@ -36,25 +46,66 @@ def read(path, genes_in="columns"):
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}: correct dataset.path.")
+
+    def read_file(place, source, part):
+        """A file: its path, or what an archive holds as bytes."""
+        if isinstance(source, Path) and source.is_dir():
+            return read_zarr(source, part)
+        with unpacked(source) as stream:
+            head = stream.read(512)
+            refuse_foreign(head, place)
+            if head.startswith(HDF5):
+                return _read_hdf5(in_memory(source), place, part)
+            if head.startswith(b"%%MatrixMarket"):
+                refuse_part(part, place)
+                return _read_beside(source, place)
+            if not head.startswith(ZIP) and head[257:262] != b"ustar" and not _is_called_tar(place):
+                refuse_part(part, place)
+                text = read_text(source, place, genes_in=genes_in)
+                return Table(X=text.counts, cells=text.cells, genes=text.genes)
+        with archive_members(source) as members:
+            if head.startswith(ZIP):
+                refuse_foreign_zip(members, place)
+                if any(name.endswith((".zgroup", "zarr.json")) for name in members) and isinstance(source, Path):
+                    return read_zarr(source, part)
+            return read_member(place, members, part, read_file)
+
     with readable(path):
-        if path.is_dir():
-            return read_10x_folder(path)
-        with open(path, "rb") as stream:
-            if stream.read(8) == b"\x89HDF\r\n\x1a\n":
-                return _read_hdf5(path)
-        if path.name.endswith((".tar.gz", ".tgz", ".tar")):
-            return read_10x_archive(path)
-        text = read_text(path, genes_in)
-        return Table(X=sp.csr_matrix(text.counts), cells=text.cells, genes=text.genes)
+        if path.is_dir() and not is_zarr(path):
+            table = read_member(path, folder_members(path), part, read_file)
+        else:
+            table = read_file(path, path, part)
+    table.files = table.files or [path]
+    return table
 
 
-def _read_hdf5(path):
-    with h5py.File(path, "r") as file:
+def _is_called_tar(place):
+    return without_ending(str(place)).endswith((".tar", ".tgz"))
+
+
+def _read_beside(source, place):
+    """A matrix.mtx with the names that are beside it."""
+    files = {file.name: file for file in source.parent.iterdir()} if isinstance(source, Path) else {}
+    group = next((group for group in matrix_groups(files).values() if group["matrix"] == source.name), None)
+    if group is None:
+        raise InvalidDataset(f"{place} is a matrix without the names of its cells and genes: name the folder.")
+    table = read_parts(source.parent, files, group)
+    table.files = [files[name] for name in group.values()]
+    return table
+
+
+def _read_hdf5(source, place, part):
+    with h5py.File(source, "r") as file:
         keys = set(file)
         is_loom = isinstance(file.get("matrix"), h5py.Dataset) and "row_attrs" in keys
-        is_anndata = {"X", "obs", "var"} <= keys or {"obs", "var", "layers"} <= keys
+    if foreign := foreign_hdf5(keys):
+        raise InvalidDataset(f"{place} is {foreign[0]}, and holds no matrix of counts: {foreign[1]}.")
+    if "mod" in keys:
+        return read_h5mu(source, place, part)
     if is_loom:
-        return read_loom(path)
-    if is_anndata:
-        return read_h5ad(path)
-    return read_10x_h5(path)
+        refuse_part(part, place)
+        return read_loom(source, place)
+    if {"X", "obs", "var"} <= keys or {"obs", "var", "layers"} <= keys:
+        refuse_part(part, place)
+        return read_h5ad(source)
+    return read_10x_h5(source, place, part)

@@ -2,8 +2,12 @@
 
 import contextlib
 import gzip
+import lzma
 import tarfile
+import warnings
+import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,39 +16,49 @@ import pandas as pd
 import scipy.sparse as sp
 
 from ...base import InvalidDataset
-from ..fetch import looks_like_html
+from .foreign import refuse_foreign
+from .unpack import unpacked
 
-GZIP = b"\x1f\x8b"
+KNOWN = ".h5ad, .zarr, .h5mu, 10x .h5, 10x folder, .mtx, .loom, .csv, .tsv"
 
 
 @dataclass
 class Table:
-    """Counts as a file holds them: ``X`` (n_cells, n_genes), names, and what annotates rows and columns."""
+    """Counts as a file holds them: ``X`` (n_cells, n_genes), names, and what annotates rows and columns.
+
+    ``raw`` is the table of the same cells that AnnData keeps aside as ``.raw``; ``files`` are those that were read.
+    """
 
     X: sp.csr_matrix
     cells: np.ndarray
     genes: np.ndarray
     obs: pd.DataFrame = field(default_factory=pd.DataFrame)
     var: pd.DataFrame = field(default_factory=pd.DataFrame)
-    obsm: dict = field(default_factory=dict)
-    layers: dict = field(default_factory=dict)
+    obsm: Mapping = field(default_factory=dict)
+    layers: Mapping = field(default_factory=dict)
+    raw: "Table | None" = None
+    files: list = field(default_factory=list)
 
 
 @contextlib.contextmanager
 def readable(path):
-    """Refuse empty files and web pages, and turn the many errors of damaged files into one sentence."""
+    """Refuse empty files and what is no data, and turn the many errors of damaged files into one sentence."""
     try:
-        if Path(path).is_file():
-            _refuse_what_is_no_data(path)
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # for programmers; what matters to the data, the contract says
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # pandas leaves fields out
+            if Path(path).is_file():
+                with unpacked(Path(path)) as stream:
+                    refuse_foreign(stream.read(512), path)
+            yield
     except InvalidDataset:
         raise
-    except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile) as error:
         raise InvalidDataset(f"{path} is cut off or damaged ({_reason(error)}): download it again.") from error
     except UnicodeDecodeError:
         raise InvalidDataset(
-            f"{path} is neither text nor a format this reader knows (10x .h5, 10x folder, .h5ad, .loom, .csv, .tsv): "
-            "download it again, or convert it to one of these."
+            f"{path} is neither text in UTF-8 nor a format this reader knows ({KNOWN}): save it as UTF-8, download it "
+            "again, or convert it to one of these."
         ) from None
     except FileNotFoundError:
         raise
@@ -55,19 +69,7 @@ def readable(path):
 
 
 def _reason(error):
-    return str(error).splitlines()[0].rstrip(".:") if str(error) else type(error).__name__
-
-
-def _refuse_what_is_no_data(path):
-    with open(path, "rb") as stream:
-        head = stream.read(512)
-    if not head:
-        raise InvalidDataset(f"{path} is empty: download it again.")
-    if head.startswith(GZIP):
-        with gzip.open(path) as stream:
-            head = stream.read(512)
-    if looks_like_html(head):
-        raise InvalidDataset(f"{path} is a web page, not data: download the file itself again.")
+    return str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else type(error).__name__
 
 
 def strings(array):

@@ -1,16 +1,23 @@
-"""Text tables of counts, gzipped or not: read row by row into a sparse matrix, with the place of what is wrong."""
+"""Text tables of counts: read row by row into a sparse matrix, with the place of what is wrong."""
 
 import contextlib
-import gzip
+import csv
+import io
+import itertools
+import re
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 from ...base import InvalidDataset
 from ..fetch import looks_like_html
+from .orientation import OTHER, evidence, looks_like
+from .unpack import unpacked
+
+SEPARATORS = "\t;,| "
 
 
 @dataclass
@@ -23,22 +30,65 @@ class TextTable:
     annotations: dict
 
 
-def open_text(path):
-    """Open a text file for reading, through gzip if its first bytes say so."""
-    path = Path(path)
-    with open(path, "rb") as stream:
-        zipped = stream.read(2) == b"\x1f\x8b"
-    return gzip.open(path, "rt") if zipped else open(path)
+@dataclass
+class Layout:
+    """How a text table is written: its separator, its header, and the lines that follow, with their numbers."""
+
+    separator: str
+    header: list
+    lines: object
+
+    def fields(self, line):
+        """The fields of a line, without quotes."""
+        return next(csv.reader([line.strip("\r\n ")], delimiter=self.separator, skipinitialspace=True), [])
 
 
-def read_text(path, genes_in="columns", annotation_columns=(), keep=None):
+@contextlib.contextmanager
+def text_layout(source, place):
+    """Open a text table, compressed or not, in UTF-8 or UTF-16, and find its `Layout`.
+
+    The separator is the one by which the header and the first row have most fields, as many each; the header may lack
+    a name for the column of row names, as R writes it. Excel's line ``sep=;`` says it, too.
+    """
+    with unpacked(source) as stream:
+        marks = stream.read(2)
+        stream.seek(0)
+        encoding = "utf-16" if marks in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        text = io.TextIOWrapper(stream, encoding=encoding)
+        lines = ((number, line) for number, line in enumerate(text, start=1) if line.strip())
+        number, header = next(lines, (0, ""))
+        said = re.fullmatch(r'"?sep=(.)"?', header.strip("\r\n"))
+        if said:
+            number, header = next(lines, (number, ""))
+        if looks_like_html(header.encode()):
+            raise InvalidDataset(f"{place} is a web page, not a table of counts: download the file itself again.")
+        first = next(lines, None)
+        candidates = [Layout(separator, [], ()) for separator in (said[1] if said else SEPARATORS)]
+        while header.startswith("#") and first and not any(_fit(each, header, first[1])[0] for each in candidates):
+            (_, header), first = first, next(lines, None)  # a comment
+        layout = max(candidates, key=lambda candidate: _fit(candidate, header, first[1] if first else header))
+        layout.header = layout.fields(header)
+        layout.lines = itertools.chain([first] if first else [], lines)
+        yield layout
+
+
+def _fit(layout, header, row):
+    """How well a separator fits: whether header and row agree, then the number of fields; words have spaces inside."""
+    names, fields = len(layout.fields(header)), len(layout.fields(row))
+    return fields > 1 and fields - names in (0, 1), layout.separator != " ", names
+
+
+def read_text(source, place=None, genes_in=None, annotation_columns=(), keep=None):
     """Read a delimited table with one header row and one leading column of names.
 
     Parameters
     ----------
-    path : str or Path
-    genes_in : {"columns", "rows"}
-        Whether the header names the genes or the cells.
+    source : Path or io.BytesIO
+    place : Path or str, optional
+        What sentences call it, by default ``source``.
+    genes_in : {"columns", "rows"}, optional
+        Whether the header names the genes or the cells. By default barcodes and names of genes tell; where they do
+        not, the table is refused.
     annotation_columns : sequence of str
         Columns that describe the row and are no counts; the counts begin after the last of them.
     keep : callable, optional
@@ -53,23 +103,16 @@ def read_text(path, genes_in="columns", annotation_columns=(), keep=None):
     InvalidDataset
         With the line, the name of the row and the name of the column.
     """
-    if genes_in not in ("columns", "rows"):
+    place = source if place is None else place
+    if genes_in not in (None, "columns", "rows"):
         raise InvalidDataset(f"genes_in={genes_in!r} is neither 'columns' nor 'rows'.")
     names, indices, values, sizes = [], [], [], []
     annotations = {name: [] for name in annotation_columns}
-    with open_text(path) as stream:
-        header = stream.readline()
-        if looks_like_html(header.encode()):
-            raise InvalidDataset(f"{path} is a web page, not a table of counts: download the file itself again.")
-        separator = "\t" if header.count("\t") >= header.count(",") else ","
-        columns = _fields(header, separator)
-        number = 1
-        plan = None
-        for number, line in enumerate(stream, start=2):
-            if not line.strip():
-                continue
+    with text_layout(source, place) as layout:
+        plan, number = None, 1
+        for number, line in layout.lines:
             if plan is None:
-                plan = _Plan(columns, line.count(separator) + 1, annotation_columns, separator, path)
+                plan = _Plan(layout, len(layout.fields(line)), annotation_columns, place)
             name, described, tail = plan.split(line, number)
             if keep is not None and not keep(name, described):
                 continue
@@ -79,79 +122,115 @@ def read_text(path, genes_in="columns", annotation_columns=(), keep=None):
             indices.append(filled.astype(np.int32))
             values.append(counts[filled])
             sizes.append(filled.size)
-            for name, value in described.items():
-                annotations[name].append(value)
+            for key, value in described.items():
+                annotations[key].append(value)
     if not names:
-        raise InvalidDataset(f"{path} has no rows of counts after its header (line {number}): it is cut off.")
+        raise InvalidDataset(f"{place} has no rows of counts after its header (line {number}): it is cut off.")
     X = sp.csr_matrix(
         (np.concatenate(values), np.concatenate(indices), np.concatenate([[0], np.cumsum(sizes)])),
         shape=(len(names), len(plan.columns)),
     )
     annotations = {name: np.array(column) for name, column in annotations.items()}
-    if genes_in == "columns":
+    if (genes_in or _genes_in(names, plan, place)) == "columns":
         return TextTable(X, np.array(names), np.array(plan.columns), annotations)
     return TextTable(X.T.tocsr(), np.array(plan.columns), np.array(names), annotations)
+
+
+def _genes_in(names, plan, place):
+    """Whether genes are in the columns or the rows, by their names."""
+    rows = looks_like(names, plan.columns, plan.corner)
+    if rows is None:
+        raise InvalidDataset(
+            f"The names in {place} do not tell cells from genes (rows {', '.join(names[:2])}, …; columns "
+            f"{', '.join(plan.columns[:2])}, …): set dataset.genes_in=columns or dataset.genes_in=rows."
+        )
+    for side, axis, kind in (("column", names, OTHER[rows]), ("row", plan.columns, rows)):
+        is_counted = all(name.isdecimal() for name in axis)
+        if is_counted and (evidence([plan.corner]) == kind or len(set(axis)) < len(axis)):
+            raise InvalidDataset(
+                f"The first {side} of {place}, {plan.corner!r}, holds counts where names belong: write the table with "
+                "the names of its cells and genes."
+            )
+    return "columns" if rows == "cells" else "rows"
 
 
 class _Plan:
     """Which field of a row is what; the header may lack a name for the column of row names, as R writes it."""
 
-    def __init__(self, header, width, annotation_columns, separator, path):
+    def __init__(self, layout, width, annotation_columns, place):
+        header = layout.header
         if len(header) == width - 1:
             header = ["", *header]
         self.first = 1 + max((header.index(name) for name in annotation_columns if name in header), default=0)
         if len(header) != width or width <= self.first:
             raise InvalidDataset(
-                f"The header of {path} names {len(header)} columns and its first row has {width} fields: it is damaged "
-                "or not a table of counts."
+                f"The header of {place} names {len(header)} columns and its first row has {width} fields: it is "
+                "damaged or not a table of counts."
             )
         missing = [name for name in annotation_columns if name not in header]
         if missing:
-            raise InvalidDataset(f"{path} has no column {missing[0]!r} (it starts with {', '.join(header[:6])}).")
+            raise InvalidDataset(f"{place} has no column {missing[0]!r} (it starts with {', '.join(header[:6])}).")
         self.annotations = {name: header.index(name) for name in annotation_columns}
-        self.columns, self.separator, self.path = header[self.first :], separator, path
+        self.corner, self.columns, self.layout, self.place = header[0], header[self.first :], layout, place
 
     def split(self, line, number):
-        """Name of the row, its annotations, and the text of its counts."""
-        *head, tail = line.rstrip("\r\n").split(self.separator, self.first)
+        """Name of the row, its annotations, and its counts: as text, or as fields where there are quotes."""
+        separator = self.layout.separator
+        if '"' in line or separator == " ":
+            fields = self.layout.fields(line)
+            head, tail = fields[: self.first], fields[self.first :]
+        else:
+            *head, tail = line.rstrip("\r\n").split(separator, self.first)
+            head = [field.strip() for field in head]
         if len(head) < self.first:
             self._wrong_width(head[0] if head else tail, 0, number)
-        head = [_unquoted(field) for field in head]
         return head[0], {name: head[position] for name, position in self.annotations.items()}, tail
 
     def counts(self, name, tail, number):
         """The counts of a row as integers; as floats, for the contract to judge, where they are not."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is not a number
-            with contextlib.suppress(DeprecationWarning, ValueError):
-                counts = np.fromstring(tail, sep=self.separator, dtype=np.int64)
-                if counts.size == len(self.columns):
-                    return counts
-        fields = [_unquoted(field) for field in tail.split(self.separator)]
-        if len(fields) != len(self.columns):
-            self._wrong_width(name, len(fields), number)
+        if isinstance(tail, str):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", DeprecationWarning)  # numpy's word for text that is not a number
+                with contextlib.suppress(DeprecationWarning, ValueError):
+                    counts = np.fromstring(tail, sep=self.layout.separator, dtype=np.int64)
+                    if counts.size == len(self.columns):
+                        return counts
+            tail = tail.split(self.layout.separator)
+        if len(tail) != len(self.columns):
+            self._wrong_width(name, len(tail), number)
         try:
-            return np.array(fields, dtype=np.float64)
+            return np.array(tail, dtype=np.float64)
         except ValueError:
-            column, field = next((i, field) for i, field in enumerate(fields) if not _is_number(field))
+            column, field = next((i, field) for i, field in enumerate(tail) if not _is_number(field))
         raise InvalidDataset(
-            f"Line {number} of {self.path} (row {name!r}, column {self.columns[column]!r}) has {field!r} where a count "
-            "belongs: the table may hold counts only, beside its row and column names."
+            f"Line {number} of {self.place} (row {name!r}, column {self.columns[column]!r}) has {field!r} where a "
+            "count belongs: the table may hold counts only, beside its row and column names."
         )
 
     def _wrong_width(self, name, found, number):
         raise InvalidDataset(
-            f"Line {number} of {self.path} (row {name!r}) has {found} counts where {len(self.columns)} are announced: "
+            f"Line {number} of {self.place} (row {name!r}) has {found} counts where {len(self.columns)} are announced: "
             "the file is cut off or damaged, download it again."
         )
 
 
-def _fields(line, separator):
-    return [_unquoted(field) for field in line.rstrip("\r\n").split(separator)]
-
-
-def _unquoted(field):
-    return field[1:-1] if len(field) > 1 and field[0] == field[-1] == '"' else field
+def read_annotations(path):
+    """A text table of what is known of the cells as a frame, whose index is the first column: text, as it stands."""
+    with text_layout(path, path) as layout:
+        body = io.StringIO("".join(line for _, line in layout.lines))
+        first = body.getvalue().partition("\n")[0]
+        header = layout.header
+        names = [""] * (len(layout.fields(first)) - len(header)) + header
+        frame = pd.read_csv(
+            body,
+            sep=layout.separator,
+            header=None,
+            names=names,
+            dtype={names[0]: str},
+            index_col=False,
+            skipinitialspace=True,
+        )
+    return frame.set_index(names[0])
 
 
 def _is_number(field):
