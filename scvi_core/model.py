@@ -204,6 +204,10 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def check_parameters(self):
+        """Raise ValueError, one sentence, where a parameter will not do; `fit` asks it first."""
+        checked(self.get_params())
+
     @torch_defaults(gradients=True)
     def fit(
         self,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from ..loop.provenance import ROOT
+from ..loop.paths import ROOT
 from ..loop.registry import METRICS
 from .intervals import LEVEL, holm, interval, p_above
 from .numbers import to_float

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..loop.paths import ROOT
 from ..loop.protocol import RUN, WRITTEN, choices
-from ..loop.provenance import ROOT
 from ..loop.registry import METRICS
 from ..loop.store import atomic
 from .intervals import interval

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from ..loop.provenance import ROOT
+from ..loop.paths import ROOT
 from .intervals import interval
 
 QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 from experiments.loop.registry import METRICS
 from experiments.report import claims, table
 

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from experiments.loop.command_line import explain, understood
 from experiments.loop.config import resolve
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 
 ODD = [
     "my data (1).h5ad",

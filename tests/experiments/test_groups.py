@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from experiments.differential import OF_THE_PAPER
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 from experiments.tasks.groups import bulk, chosen, pair
 from experiments.tasks.skipped import NotApplicable
 

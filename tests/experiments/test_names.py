@@ -17,7 +17,7 @@ from experiments.loop import config as config_module
 from experiments.loop.config import identify, resolve
 from experiments.loop.jobs import enumerate_jobs
 from experiments.loop.names import LONGEST, as_file_name, name_of_file, stem
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 
 
 def _remembering(compose):

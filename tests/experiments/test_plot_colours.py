@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 from experiments.plots import style
 
 

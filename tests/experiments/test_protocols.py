@@ -13,8 +13,8 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments.loop.paths import ROOT
 from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
-from experiments.loop.provenance import ROOT
 from experiments.report import deviations
 
 CONF = ROOT / "conf"

@@ -13,7 +13,7 @@ from experiments import run
 from experiments.loop.config import resolve
 from experiments.loop.executors import local
 from experiments.loop.job import check_method
-from experiments.loop.provenance import ROOT
+from experiments.loop.paths import ROOT
 from experiments.loop.settings import check_jobs, check_values
 from scvi_core import SCVI
 
@@ -120,7 +120,7 @@ def test_what_is_wrong_is_named(prepared, key, value, said):
 
 
 def test_data_grow_along_an_axis_that_there_is():
-    config = {"seeds": [0], "scale": {"max_cells": None}, "fresh": False}
+    config = {"seeds": [0], "scale": {"max_cells": None}, "fresh": False, "dry_run": False}
     experiment = {"axes": {"n_cells": [10, 20], "n_genes": [5]}}
     for grows_with in ("n_cells", None):
         check_jobs(config | {"experiment": experiment | {"grows_with": grows_with}})
