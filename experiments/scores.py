@@ -17,8 +17,7 @@ class Score(NamedTuple):
 
     label: str  # with the unit, as it stands on an axis
     better: str = ""  # "lower", "higher", or "" for what describes a method without ranking it
-    published: object = None  # its address in results/published.json (report.table.summarise); None: it has none
-    tolerance: float = 0.05  # share of the published value, a single run, up to which the report says "reproduced"
+    published: object = None  # its address in results/published.json (report.published.addresses); None: it has none
     whole: bool = False  # a count, shown without decimals where all of its means are whole
 
     @property

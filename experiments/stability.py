@@ -18,9 +18,9 @@ SCORES = {
     "median_l1": MEDIAN_L1._replace(published={"metric": "median_L1_uniform"} | AT),
     **{name: score._replace(published={"metric": name.upper()} | AT) for name, score in OF_LABELS.items()},
     "training_objective": Score(
-        "training objective, last epoch (nats per cell)", "lower", "train_minibatch_neg_elbo_final", 0.002
+        "training objective, last epoch (nats per cell)", "lower", "train_minibatch_neg_elbo_final"
     ),
-    "heldout_objective": Score("held-out objective, last epoch (nats per cell)", "lower", tolerance=0.002),
+    "heldout_objective": Score("held-out objective, last epoch (nats per cell)", "lower"),
 }
 N_LOOKS = 20  # epochs at which imputation is looked at, evenly spaced in their logarithm
 

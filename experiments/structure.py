@@ -14,7 +14,7 @@ from .tasks.split import train_test
 
 REQUIRES = "latent"
 SCORES = {
-    "n_clusters": Score("clusters that SIMLR estimates", "", "estimated_n_clusters", tolerance=0.0, whole=True),
+    "n_clusters": Score("clusters that SIMLR estimates", "", "estimated_n_clusters", whole=True),
     "cluster_excess": Score("silhouette of k-means above that of a Gaussian"),
     "kmeans_asw": Score("silhouette of k-means clusters"),
     "graph_components": Score("pieces of the neighbour graph", whole=True),

@@ -112,7 +112,7 @@ def _settings(claim, jobs, labels, axes):
     settings = {}
     for job in jobs:
         if job["label"] in (*labels, claim.get("of", REFERENCE)):
-            settings.setdefault(tuple(job[axis] for axis in axes), {}).setdefault(job["label"], []).append(job)
+            settings.setdefault(tuple(job.get(axis, "") for axis in axes), {}).setdefault(job["label"], []).append(job)
     told = [n for n in range(len(axes)) if len({setting[n] for setting in settings}) > 1]
     for setting, groups in settings.items():
         for label in [label for label in groups if label in labels]:

@@ -20,7 +20,7 @@ from ..loop.registry import METRICS
 from ..loop.store import atomic
 from .intervals import interval
 from .numbers import number
-from .page import fullest
+from .results import fullest
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
 

@@ -1,14 +1,12 @@
 """From records to tables: one row per job, then one row per method with an interval and the published value."""
 
-import json
-
 import numpy as np
 import pandas as pd
 
-from ..loop.paths import ROOT
 from .intervals import interval
+from .published import known as published_number
+from .published import tolerance
 
-QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
 REFERENCE = "scVI"  # the method that all others are compared with, seed by seed
 OF_THE_METHOD = ("generative_sha256", "generative_sha256_tuned")  # hashes of what was fitted, not of the task
 
@@ -61,12 +59,7 @@ def summarise(jobs, axes, published, published_as, origin=""):
     axes : list of str
         Axis columns beside the seed.
     published : dict
-        Score name -> metric name in results/published.json, with axis names in braces, or None; for numbers that were
-        published at several settings, a mapping with ``metric`` and any of ``QUALIFIERS``, e.g.
-        ``{"metric": "ASW", "n_latent": "{n_latent}"}``. A plain name finds only numbers without a qualifier, as does
-        a qualifier that comes out as "all". ``method`` and ``dataset`` are names other than the label and
-        ``published_as``, ``sign`` is -1 where the paper prints the negative, ``where`` the axes that it speaks of; of
-        a list of mappings the first that is found counts.
+        Score name -> its address in results/published.json, as `report.published.addresses` takes it.
     published_as : str or None
         Name of the data set in results/published.json; None where the paper has none.
     origin : str
@@ -76,11 +69,10 @@ def summarise(jobs, axes, published, published_as, origin=""):
     -------
     pandas.DataFrame
         Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
-        n_missing, published, published_in, status, difference, vs_scvi, vs_scvi_low, vs_scvi_high, source``. The
-        last three but one: this method minus scVI, seed by seed (same split, same corruption), and its interval.
+        n_missing, published, published_in, tolerance, status, difference, vs_scvi, vs_scvi_low, vs_scvi_high, source``.
+        ``vs_scvi``: this method minus scVI, seed by seed (same split, same corruption), with its interval.
         A score that no finished job of a row has is left out; a row without any finished job keeps all.
     """
-    numbers = json.loads((ROOT / "results" / "published.json").read_text())
     identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
     rows = []
     for values, group in jobs.groupby(identity, sort=False):
@@ -91,7 +83,7 @@ def summarise(jobs, axes, published, published_as, origin=""):
             if len(done) and not scores.size:
                 continue
             low, high = interval(scores)
-            known = _published(numbers, published_as, row, metric)
+            known = published_number(published_as, row, metric)
             row |= {
                 "mean": scores.mean() if scores.size else np.nan,
                 "ci_low": low,
@@ -100,6 +92,7 @@ def summarise(jobs, axes, published, published_as, origin=""):
                 "n_missing": len(group) - scores.size,
                 "published": known.get("value", np.nan),
                 "published_in": known.get("figure", ""),
+                "tolerance": tolerance(known["metric"], known["value"])[0] if known else np.nan,
                 "status": _status(group),
             }
             row["difference"] = row["mean"] - row["published"]
@@ -122,22 +115,6 @@ def _against_reference(jobs, group, axes, score):
     low, high = interval(pairs)
     mean = pairs.mean() if pairs.size else np.nan
     return {"vs_scvi": mean, "vs_scvi_low": low, "vs_scvi_high": high}
-
-
-def _published(numbers, dataset, row, wanted):
-    """The published entry for a row; what was taken from notebooks but never shown in a figure comes last."""
-    found = []
-    for address in wanted if isinstance(wanted, list) else filter(None, [wanted]):
-        address = {"metric": address} if isinstance(address, str) else dict(address)
-        sign, where = address.pop("sign", 1), address.pop("where", {})
-        if any(str(row[axis]) != str(value) for axis, value in where.items()):
-            continue
-        address = {key: str(value).format(published_as=dataset, **row) for key, value in address.items()}
-        address |= {key: "" for key in QUALIFIERS if address.get(key, "all") == "all"}
-        address = {"dataset": dataset, "method": row["label"]} | address
-        same = (n for n in numbers if all(str(n.get(key, "")) == value for key, value in address.items()))
-        found += [n | {"value": sign * n["value"]} for n in same if n["value"] is not None]  # None: the paper's NA
-    return min(found, key=lambda n: n["figure"].startswith("notebook only"), default={})
 
 
 def _status(group):

@@ -5,7 +5,7 @@ import pytest
 
 from experiments.loop.paths import ROOT
 from experiments.loop.registry import METRICS
-from experiments.report import claims, table
+from experiments.report import claims, exhibits, table
 
 CLAIM = {"says": "scVI is better", "section": "2.4", "experiment": "imputation", "score": "median_l1"}
 SEEDS = np.array([-0.01, 0.0, 0.012])  # what seeds move, of all methods alike
@@ -160,9 +160,10 @@ def test_false_verdicts_are_rare(draw, n_methods):
 def test_the_file(claim):
     assert {"says", "section", "experiment", "score"} < set(claim)
     sides = {"better", "worse", "like", "margin", "value"}
-    known = {"says", "section", "experiment", "score", "where", "datasets", "control", "of"} | sides
+    known = {"says", "section", "exhibit", "experiment", "score", "where", "datasets", "control", "of"} | sides
     assert set(claim) <= known  # YAML takes the word on for true
     assert (ROOT / "conf" / "exp" / f"{claim['experiment']}.yaml").exists()
     assert METRICS[claim["score"]].better or "value" in claim
+    assert claim["exhibit"] in {exhibit["id"] for exhibit in exhibits.read()}
     assert table.REFERENCE == "scVI"
     assert claims.judge(claim, [])[0] == "not run"

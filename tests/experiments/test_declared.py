@@ -199,7 +199,7 @@ def test_the_command_says_which_line_is_missing(copy):
         ("technical.py", '"mean reads per UMI"', '"reads"'),
         ("tables.py", '"cell types"', '"types"'),
         ("likelihood.py", '"sign": -1', '"sign": 1'),
-        ("report/page.py", "no published value", "nothing published"),
+        ("report/exhibits.py", "no published value", "nothing published"),
         ("loop/provenance.py", 'LIBRARIES = ("torch"', 'LIBRARIES = ("tqdm", "torch"'),
         ("imputation.py", 'REQUIRES = "impute"', '# another comment\nREQUIRES = "impute"'),
     ],
