@@ -1,41 +1,20 @@
 """Two sets of results side by side: what is equal, what is within the interval, what is neither, what verdict turns."""
 
 import argparse
-import csv
-import io
-import json
 import math
 import subprocess
+import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
 from ..loop.paths import ROOT
-from ..loop.spreadsheet import plain
-from . import claims
+from . import claims, results
 from .intervals import interval
 from .numbers import number, to_float
 
 PROTOCOLS = ROOT / "conf" / "protocol"
 EQUAL, WITHIN, NEITHER = "equal", "within", "neither"
-
-
-class Run(NamedTuple):
-    """The jobs of one run and what it is about."""
-
-    experiment: str
-    dataset: str
-    protocol: str
-    tag: str  # what it has otherwise than the plain run
-    is_part: bool  # it has only fewer or more jobs than that, and those are the same
-    axes: tuple
-    scores: tuple
-    jobs: list  # of dict, all values text
-
-    def told_apart(self, by_protocol):
-        """What has to be the same in two runs that are set side by side."""
-        return (self.experiment, self.dataset, self.protocol if by_protocol else "", self.tag)
 
 
 def main(arguments=None):
@@ -64,18 +43,19 @@ def is_protocol(source):
     return not Path(source).is_dir() and (PROTOCOLS / f"{source}.yaml").is_file()
 
 
-def runs(source, results="results"):
+def runs(source, folder="results"):
     """The runs of a folder, a commit or a protocol.
 
     Parameters
     ----------
     source : str
-    results : path
-        The folder in which the runs of a protocol are; its path in the project is where those of a commit are.
+    folder : path
+        The results folder in which the runs of a protocol are; its path in the project is where those of a commit are.
 
     Returns
     -------
-    list of Run
+    list of dict
+        Of `experiments.report.results.read_runs`.
 
     Raises
     ------
@@ -83,9 +63,13 @@ def runs(source, results="results"):
         In one sentence: there is no such thing, or it holds no run.
     """
     if is_protocol(source):
-        found = [run for run in _read(_Folder(Path(results))) if run.protocol == source]
+        found = [run for run in results.read_runs(folder) if run["protocol"] == source]
+    elif Path(source).is_dir():
+        found = results.read_runs(source)
     else:
-        found = _read(_Folder(Path(source)) if Path(source).is_dir() else _Commit(source, Path(results)))
+        with tempfile.TemporaryDirectory() as copy:
+            _write_commit(source, folder, Path(copy))
+            found = results.read_runs(copy)
     if not found:
         raise ValueError(f"There is no run in {source}: name a folder with results, a commit or a protocol.")
     return found
@@ -96,7 +80,8 @@ def differences(a, b, by_protocol=True):
 
     Parameters
     ----------
-    a, b : list of Run
+    a, b : list of dict
+        Of `runs`.
     by_protocol : bool
         Set runs of one protocol side by side; otherwise those of whatever protocol.
 
@@ -136,39 +121,41 @@ def as_text(rows, changes, whole=False):
 
 def _pairs(a, b, by_protocol):
     """Runs of the same; one that is a part of the plain run (some seeds, say) beside that where there is no other."""
-    mine, others = ({run.told_apart(by_protocol): run for run in source} for source in (a, b))
+
+    def told_apart(run):
+        return run["experiment"], run["dataset"], run["protocol"] if by_protocol else "", run["tag"]
+
+    mine, others = ({told_apart(run): run for run in source} for source in (a, b))
     for what, run in mine.items():
-        plain = (*what[:-1], "")
         if what in others:
             yield run, others[what]
-        elif run.is_part and plain in others:
-            yield run, others[plain]
+        elif not run["alters"] and (plain := others.get((*what[:-1], ""))):
+            yield run, plain
     for what, run in others.items():
-        plain = (*what[:-1], "")
-        if what not in mine and run.is_part and plain in mine:
-            yield mine[plain], run
+        if what not in mine and not run["alters"] and (plain := mine.get((*what[:-1], ""))):
+            yield plain, run
 
 
 def _rows(one, other, by_protocol):
-    axes = [axis for axis in one.axes if axis in other.axes]
-    left, right = _finished(one.jobs, axes), _finished(other.jobs, axes)
+    axes = [axis for axis in one["axes"] if axis in other["axes"]]
+    left, right = _finished(one["jobs"], axes), _finished(other["jobs"], axes)
     for (setting, method), own in left.items():
         seeds = [seed for seed in own if seed in right.get((setting, method), {})]
-        for score in one.scores:
+        for score in dict.fromkeys(row["score"] for row in one["table"]):
             values = [(own[s].get(score, ""), right[setting, method][s].get(score, "")) for s in seeds]
-            values = [(x, y) for x, y in values if math.isfinite(to_float(x)) and math.isfinite(to_float(y))]
+            values = [(to_float(x), to_float(y)) for x, y in values]
+            values = [(x, y) for x, y in values if math.isfinite(x) and math.isfinite(y)]
             if not values:
                 continue
-            a, b = ([to_float(value) for value in side] for side in zip(*values, strict=True))
+            a, b = zip(*values, strict=True)
             mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-            low, high = interval([y - x for x, y in zip(a, b, strict=True)])
+            low, high = interval([y - x for x, y in values])
             bounds = interval(a)
-            within = EQUAL if a == b else WITHIN if bounds[0] <= mean_b <= bounds[1] else NEITHER
             yield {
-                "experiment": one.experiment,
-                "dataset": one.dataset,
-                "protocol": one.protocol if by_protocol else f"{one.protocol} → {other.protocol}",
-                "setting": ", ".join(filter(None, [*setting, one.tag if one.tag == other.tag else ""])),
+                "experiment": one["experiment"],
+                "dataset": one["dataset"],
+                "protocol": one["protocol"] if by_protocol else f"{one['protocol']} → {other['protocol']}",
+                "setting": ", ".join(filter(None, [*setting, one["tag"] if one["tag"] == other["tag"] else ""])),
                 "method": method,
                 "score": score,
                 "a": mean_a,
@@ -177,7 +164,7 @@ def _rows(one, other, by_protocol):
                 "low": low,
                 "high": high,
                 "seeds": len(values),
-                "outcome": within,
+                "outcome": EQUAL if a == b else WITHIN if bounds[0] <= mean_b <= bounds[1] else NEITHER,
             }
 
 
@@ -192,63 +179,26 @@ def _finished(jobs, axes):
 
 
 def _verdicts(source, by_protocol):
-    plain = [run for run in source if not run.tag]
     found = {}
-    for claim in claims.answered([run._asdict() for run in plain]):
+    for claim in claims.answered(results.fullest(source)):
         for answer in claim["answers"]:
             run = answer["run"]
-            protocol = run["protocol"] if by_protocol else ""
-            found[claim["says"], run["dataset"], protocol] = answer["verdict"]
+            found[claim["says"], run["dataset"], run["protocol"] if by_protocol else ""] = answer["verdict"]
     return found
 
 
-def _read(place):
-    found = []
-    for name in place.names("runs"):
-        run = json.loads(place.text("runs", name))
-        jobs = _rows_of(place.text("tables", f"{run['stem']}_jobs.csv"))
-        table = _rows_of(place.text("tables", f"{run['stem']}.csv"))
-        scores = dict.fromkeys(row["score"] for row in table)
-        called = [run["config"][block]["name"] for block in ("experiment", "dataset", "protocol")]
-        tag = run.get("tag") or ""
-        is_part = bool(tag) and not run["config"].get("flip") and not run.get("alters", True)
-        found.append(Run(*called, tag, is_part, tuple(run["axes"]), tuple(scores), jobs))
-    return found
+def _write_commit(name, folder, copy):
+    """Write the runs and tables that a results folder has in a commit of this project."""
 
-
-def _rows_of(text):
-    return [{name: plain(value) for name, value in row.items()} for row in csv.DictReader(io.StringIO(text))]
-
-
-class _Folder:
-    def __init__(self, path):
-        self.path = path
-
-    def names(self, room):
-        return sorted(file.name for file in (self.path / room).glob("*.json"))
-
-    def text(self, room, name):
-        return (self.path / room / name).read_text(encoding="utf-8")
-
-
-class _Commit:
-    """A results folder as a commit of this project has it."""
-
-    def __init__(self, name, results):
-        self.name, self.results = name, results.as_posix()
-        try:
-            self.commit = self._git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise ValueError(f"{name} is no folder, no protocol and no commit of this project.") from error
-
-    def names(self, room):
-        files = self._git("ls-tree", "--name-only", self.commit, f"{self.results}/{room}/").splitlines()
-        return sorted(Path(file).name for file in files if file.endswith(".json"))
-
-    def text(self, room, name):
-        return self._git("show", f"{self.commit}:{self.results}/{room}/{name}")
-
-    @staticmethod
-    def _git(*arguments):
+    def git(*arguments):
         call = ["git", "-C", str(ROOT), "-c", "core.quotepath=off", *arguments]
         return subprocess.run(call, capture_output=True, text=True, check=True).stdout
+
+    try:
+        commit = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ValueError(f"{name} is no folder, no protocol and no commit of this project.") from error
+    for room in ("runs", "tables"):
+        (copy / room).mkdir()
+        for file in git("ls-tree", "--name-only", commit, f"{Path(folder).as_posix()}/{room}/").splitlines():
+            (copy / room / Path(file).name).write_text(git("show", f"{commit}:{file}"), encoding="utf-8")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from experiments.report import compare
+from experiments.report.results import ROWS
 
 BLOCKS = {"experiment": {"name": "imputation", "module": "experiments.imputation"}, "dataset": {"name": "cortex"}}
 
@@ -14,25 +15,20 @@ BLOCKS = {"experiment": {"name": "imputation", "module": "experiments.imputation
 def results(folder, protocol="as_written", tag="", alters=True, **errors):
     """A results folder with one run: the errors of each method by seed."""
     stem = f"imputation_cortex_{protocol}{tag}"
+    cost = {"seconds": 1, "peak_memory_mb": 1}
     jobs = [
-        {
-            "method": label.lower(),
-            "label": label,
-            "corruption": "uniform",
-            "seed": seed,
-            "status": "done",
-            "error": error,
-        }
+        {"label": label, "corruption": "uniform", "seed": seed, "status": "done", "error": error} | cost
         for label, values in errors.items()
         for seed, error in enumerate(values)
     ]
     run = {"stem": stem, "tag": tag, "alters": alters, "axes": ["corruption"]}
-    run |= {"config": BLOCKS | {"protocol": {"name": protocol}}}
+    run |= {"config": BLOCKS | {"methods": {}} | {"protocol": {"name": protocol}}}
     for kind in ("runs", "tables"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
     (folder / "runs" / f"{stem}.json").write_text(json.dumps(run))
     pd.DataFrame(jobs).to_csv(folder / "tables" / f"{stem}_jobs.csv", index=False)
-    pd.DataFrame({"score": ["error"]}).to_csv(folder / "tables" / f"{stem}.csv", index=False)
+    table = {name: [""] for name in sorted(ROWS)} | {"score": ["error"]}
+    pd.DataFrame(table).to_csv(folder / "tables" / f"{stem}.csv", index=False)
     return str(folder)
 
 
