@@ -11,7 +11,7 @@ from .elbo import bound_of_cells
 
 N_CELLS = 1000  # on which the bound is computed once more, in evaluation mode
 CLEARLY, SETTLED = 0.05, 0.01  # parts of the bound: what is worth a warning, and what is as good as nothing
-SLOWEST = 0.8  # of what the last half of the epochs has gained the next half gains at most so much
+SLOWEST = 0.5  # of what the last half of the epochs has gained the next half gains at most so much
 WINDOW, FEWEST = 5, 5  # the end of the history: its last fifth, and at least so many epochs
 
 
@@ -26,7 +26,8 @@ class Convergence:
     Attributes
     ----------
     converged : bool or None
-        Whether less than 5% of the bound is missing; None where there are fewer than two epochs to tell it from.
+        Whether less than 5% of the bound is missing, and less than 5% of the running statistics are from before the
+        first step; None where there are fewer than two epochs to tell it from.
     n_epochs : int
         Epochs trained.
     missing : float or None, nats per cell
@@ -48,9 +49,12 @@ class Convergence:
             return f"Whether scVI has converged cannot be told after {self.n_epochs} epochs."
         if self.converged:
             return f"scVI has converged in {self.n_epochs} epochs."
+        reason = f"its bound is still about {self.missing:,.0f} nats per cell ({self.share:.0%}) from where it settles"
+        if self.share <= CLEARLY:
+            reason = "they have too few steps for the running statistics of batch normalisation"
         return (
-            f"scVI has not converged in {self.n_epochs} epochs: the bound is about {self.missing:.3g} nats per cell "
-            f"({self.share:.0%}) from where it settles; about {self.enough} epochs would do (n_epochs={self.enough})."
+            f"scVI has not converged in {self.n_epochs} epochs: {reason}; about {self.enough} epochs would do "
+            f"(n_epochs={self.enough})."
         )
 
 
@@ -62,10 +66,12 @@ def convergence(model, cells):
     everything that decays. And the running statistics of batch normalisation, which stand in for those of a minibatch
     once the model is asked something: they forget the networks of earlier epochs at the rate of their momentum, step by
     step. As long as they lag, the bound of the training cells in evaluation mode is worse than the loss in training, in
-    spite of its dropout; a model that has settled has it better. What both make together is missing.
+    spite of its dropout; a model that has settled has it better. What both make together is missing. Losses of epochs
+    with another weight of the KL are made comparable with the KL at the end.
 
-    Of epochs it takes as many as both need for coming down to a hundredth, and as many again, for the bound is refined
-    long after it has settled (CORTEX settles within the first fifth of the paper's 250 epochs).
+    Of epochs it takes as many as both need for coming down to a hundredth, at the least those in which the running
+    statistics forget where they started, and as many again, for the bound is refined long after it has settled (CORTEX
+    settles within the first fifth of the paper's 250 epochs).
 
     Parameters
     ----------
@@ -78,26 +84,31 @@ def convergence(model, cells):
     -------
     Convergence
     """
-    losses = torch.tensor([row["loss"] for row in model._history], dtype=torch.float64)
-    n_epochs = len(losses)
+    history, n_epochs = model._history, len(model._history)
     if n_epochs < 2:
         return Convergence(None, n_epochs)
-    start, end, slope = losses[0].item(), *_line(losses[-max(FEWEST, n_epochs // WINDOW) :])
-    last_half = max(0.0, -slope * n_epochs / 2)
-    first_half = max(start - end - last_half, 0.0)
+    evaluated, kl = _evaluated(model, cells)
+    losses = torch.tensor([row["loss"] + (1 - row["kl_weight"]) * kl for row in history], dtype=torch.float64)
+    middle, near = (n_epochs - 1) // 2, n_epochs // 10
+    start, half = losses[0].item(), losses[middle - near : middle + near + 1].mean().item()
+    end = _end(losses[-max(FEWEST, n_epochs // WINDOW) :])
+    first_half, last_half = max(0.0, start - half), max(0.0, half - end)
     pace = min(SLOWEST, last_half / first_half) if first_half else SLOWEST
-    to_fall = last_half * pace / (1 - pace)
-    lag = min(max(0.0, _evaluated(model, cells) - end), 100 * end)
+    to_fall = min(last_half * pace / (1 - pace), end)  # the loss of counts is not negative
+    lag = min(max(0.0, evaluated - end), 100 * end)
     missing, settled = to_fall + lag, SETTLED * end
-    if missing <= CLEARLY * end:
+    # logarithm of the part of the running statistics that an epoch leaves
+    forget = math.log1p(-model.batch_norm_momentum) * max(1, round(len(cells) / model.batch_size))
+    if missing <= CLEARLY * end and (not forget or n_epochs * forget <= math.log(CLEARLY)):
         return Convergence(True, n_epochs, missing, missing / end)
-    steps = max(1, len(cells) // model.batch_size)  # of an epoch
     more = [0.0]
     if to_fall > settled:
         more.append(math.log(settled / to_fall) / math.log(pace) * n_epochs / 2)
-    if lag > settled and model.batch_norm_momentum > 0:
-        more.append(math.log(settled / lag) / math.log1p(-model.batch_norm_momentum) / steps)
-    return Convergence(False, n_epochs, missing, missing / end, _round_up(2 * (n_epochs + max(more))))
+    if lag > settled and forget:
+        more.append(math.log(settled / lag) / forget)
+    least = math.log(SETTLED) / forget if forget else 0.0
+    enough = _round_up(2 * max(n_epochs + max(more), least))
+    return Convergence(False, n_epochs, missing, missing / end, enough)
 
 
 def warn(found):
@@ -106,22 +117,24 @@ def warn(found):
         warnings.warn(NotConverged(str(found)), stacklevel=3)
 
 
-def _line(losses):
-    """End and slope per epoch of the straight line through the losses of some epochs."""
-    epochs = torch.arange(len(losses), dtype=losses.dtype)
-    away = epochs - epochs.mean()
+def _end(losses):
+    """The end of the straight line through the losses of some epochs."""
+    away = torch.arange(len(losses), dtype=losses.dtype) - (len(losses) - 1) / 2
     slope = (away * losses).sum() / away.square().sum()
-    return (losses.mean() + slope * away[-1]).item(), slope.item()
+    return (losses.mean() + slope * away[-1]).item()
 
 
 def _evaluated(model, cells):
-    """Minus the bound of some of the cells in evaluation mode, with the weights of the last epoch."""
+    """Minus the bound of some of the cells in evaluation mode, and of that the KL that has a weight in training."""
     rows = torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))[:N_CELLS].sort().values
     some = Cells(cells.X[rows.numpy()], cells.batch.cpu()[rows], cells.device)
-    generator = torch.Generator(cells.device).manual_seed(0)
-    weight = model._history[-1]["kl_weight"]
-    weight_l = weight if model.kl_warmup_of == "all" else 1.0
-    return -bound_of_cells(model.network_, some, generator, weight, weight_l).double().mean().item()
+
+    def loss(*weights):
+        generator = torch.Generator(cells.device).manual_seed(0)
+        return -bound_of_cells(model.network_, some, generator, *weights).double().mean().item()
+
+    whole = loss(1.0, 1.0)
+    return whole, whole - loss(0.0, 0.0 if model.kl_warmup_of == "all" else 1.0)
 
 
 def _round_up(n):

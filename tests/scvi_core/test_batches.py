@@ -1,6 +1,7 @@
 """Batch labels: of every kind that there is, left out where there are some, given where there are none."""
 
 import datetime
+import functools
 
 import numpy as np
 import pandas as pd
@@ -18,29 +19,21 @@ def small(**parameters):
 
 
 def questions(model, batch):
-    """Every question about cells, as a function without arguments."""
-    names = [
-        "latent",
-        "impute",
-        "normalized",
-        "dropout_probability",
-        "nb_zero_probability",
-        "library_size",
-        "loglik",
-        "sample",
+    """Every question about cells, as functions without arguments."""
+    plain = ["latent", "impute", "normalized", "dropout_probability", "nb_zero_probability", "loglik", "sample"]
+    return [
+        *(functools.partial(getattr(model, name), X, batch=batch) for name in [*plain, "library_size"]),
+        lambda: model.marginal_loglik(X, batch, n_samples=2),
+        lambda: model.compare(X, FIRST, ~FIRST, batch, n_pairs=2, n_samples=2),
+        lambda: model.tune_encoder(X, batch, n_epochs=0),
     ]
-    asked = {name: lambda name=name: getattr(model, name)(X, batch=batch) for name in names}
-    asked["marginal_loglik"] = lambda: model.marginal_loglik(X, batch, n_samples=2)
-    asked["compare"] = lambda: model.compare(X, FIRST, ~FIRST, batch, n_pairs=2, n_samples=2)
-    asked["tune_encoder"] = lambda: model.tune_encoder(X, batch, n_epochs=0)
-    return asked
 
 
 @pytest.mark.parametrize("labels", [[0, 1], [False, True], [0.0, 1.0], ["0", "1"], [0, 0]])
 def test_labels_left_out_are_never_taken_for_one_of_them(labels):
     batch = np.array(labels)[FIRST.astype(int)]
     model = small().fit(X, batch)
-    for ask in questions(model, None).values():
+    for ask in questions(model, None):
         with pytest.raises(InvalidCounts, match=r"fitted with batches: pass batch="):
             ask()
     for model_of in ({"early_stopping": "patience"}, {"warm_start": True, "n_epochs": 2}):
@@ -54,7 +47,7 @@ def test_labels_given_to_a_model_without_any():
     model = small().fit(X)
     assert model.batches_ is None
     for batch in (np.zeros(40, dtype=int), np.zeros(40, dtype=bool), ["a"] * 40):
-        for ask in questions(model, batch).values():
+        for ask in questions(model, batch):
             with pytest.raises(InvalidCounts, match="fitted without batches: leave batch= out"):
                 ask()
     with pytest.raises(InvalidCounts, match="fitted without batches"):

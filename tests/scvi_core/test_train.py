@@ -74,3 +74,63 @@ def test_errors_are_one_sentence(files, more, said):
     with pytest.raises(SystemExit, match=f"^scvi_core.train, process 0: {said}"):
         main([str(files / "counts.h5ad"), f"--out={files / 'model'}", *more])
     assert not (files / "model").exists()
+
+
+def test_it_says_what_it_did(files, capsys, monkeypatch):
+    command = [str(files / "counts.h5ad"), "--layer=raw", "--batch-key=donor", f"--out={files / 'model'}", *OPTIONS[:2]]
+    main([*command, "--n-epochs=3", "--kl-warmup-epochs=4"])
+    loss = SCVI.load(files / "model").history_["loss"].iloc[-1]
+    said = capsys.readouterr().out
+    assert said.startswith("Trained on 40 cells × 6 genes in 2 batches: 3 epochs, in ")
+    assert f"is {-loss:,.2f} nats per cell with a KL weight of 0.50; the model is in {files / 'model'}.\n" in said
+    assert "\nWarning: scVI has not converged in 3 epochs: " in said
+    main([*command, "--n-epochs=3", "--kl-warmup-epochs=4", "--resume"])
+    assert capsys.readouterr().out.startswith(
+        f"Nothing was trained: {files / 'model'} has 3 epochs already, as many as asked for."
+    )
+    main([*command, "--n-epochs=4", "--kl-warmup-epochs=4", "--resume"])
+    assert ": 1 epoch after the 3 it had, in " in capsys.readouterr().out
+    before = (files / "model").read_bytes()
+    with pytest.raises(SystemExit, match="is there already and is not replaced: add --resume"):
+        main([*command, "--n-epochs=4"])
+    assert (files / "model").read_bytes() == before
+    monkeypatch.setenv("RANK", "1")
+    main([*command, "--n-epochs=5", "--kl-warmup-epochs=4", "--resume"])
+    assert capsys.readouterr().out == ""
+
+
+def test_early_stopping_is_said(files, capsys):
+    early = ["--early-stopping=patience", "--patience=1", "--lr=0.3", "--n-epochs=500"]
+    command = [str(files / "counts.npz"), f"--out={files / 'model'}", *OPTIONS[:2], *early]
+    main(command)
+    n = len(SCVI.load(files / "model").history_)
+    assert f"Trained on 40 cells × 6 genes: {n} epochs, where early stopping ended it, in " in capsys.readouterr().out
+    main([*command, "--resume"])
+    said = f"Nothing was trained: {files / 'model'} has {n} epochs already, where early stopping ended it."
+    assert capsys.readouterr().out.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "said"),
+    [
+        ("nowhere.h5ad", [], "There is no file or folder"),
+        ("counts.txt", [], "is not of a kind that is read here: pass an .h5ad"),
+        ("text.h5ad", [], "could not be read as counts"),
+        ("text.npz", [], "could not be read as counts"),
+        ("empty", [], "could not be read as counts"),
+        ("counts.npz", ["--batch-key=donor"], "has counts alone and no batches: leave --batch-key out"),
+        ("counts.npz", ["--layer=raw"], "has no layers"),
+        ("folder", ["--layer=raw"], "has no layers"),
+        ("folder", ["--batch-key=plate"], "There are no batches 'plate' in .*: it has donor"),
+        ("counts.npz", ["--n-latent=0"], r"SCVI\(n_latent=0\) will not do"),
+        ("counts.npz", ["--device=gpu"], r"SCVI\(device='gpu'\) will not do"),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(files, file, more, said):
+    for name in ("counts.txt", "text.h5ad", "text.npz"):
+        (files / name).write_text("hello")
+    (files / "empty").mkdir()
+    with pytest.raises(SystemExit, match=f"^scvi_core.train, process 0: .*{said}") as raised:
+        main([str(files / file), f"--out={files / 'model'}", *more])
+    assert "\n" not in str(raised.value)
+    assert not (files / "model").exists()

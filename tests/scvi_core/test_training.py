@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from scvi_core import SCVI, TrainingDiverged
+from scvi_core import SCVI, InvalidCounts, TrainingDiverged
+from scvi_core.data.counts import check_counts
 from scvi_core.data.minibatch import replaced, shuffled, sliced
 from scvi_core.engines.adam import Adam
 from scvi_core.training import Stopping, warmup
@@ -212,3 +213,42 @@ def test_the_rest_of_a_network_normalises_as_it_is_told_and_is_not_moved(framewo
     for name, value in network.state_dict().items():
         if "linear.bias" not in name:
             assert torch.equal(value, before[name]) != name.startswith("encoder_z"), name
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "parameters", "batch", "n_held_out"),
+    [
+        (3, {}, None, 1),
+        (2, {}, None, None),
+        (10, {"validation_size": 0.9}, None, None),
+        (4, {}, list("abbb"), 1),
+        (4, {"validation_size": 0.5}, list("abbb"), 2),
+        (4, {}, list("abcd"), None),
+        (4, {"use_batch": False}, list("abcd"), 1),
+    ],
+)
+def test_early_stopping_leaves_cells_to_train_on(n_cells, parameters, batch, n_held_out):
+    """Two at least, and one of each batch, without which its prior would be nan; where that cannot be, a sentence."""
+    for seed in range(3):
+        model = small(early_stopping="patience", n_epochs=2, random_state=seed, **parameters)
+        if n_held_out is None:
+            with pytest.raises(InvalidCounts, match=rf"hold out \d of {n_cells} cells, .*: lower validation_size, "):
+                model.fit(counts(n_cells), batch)
+            continue
+        model.fit(counts(n_cells), batch)
+        assert np.isfinite(model.history_["validation_loss"]).all()
+        assert model.network_.library_mean.isfinite().all()
+    if n_held_out is not None:
+        kept, _, held_out = model._hold_out(check_counts(counts(n_cells)), model._codes(batch, n_cells), None)
+        assert (kept.shape[0], len(held_out)) == (n_cells - n_held_out, n_held_out)
+
+
+def test_validation_cells_are_a_pair():
+    with pytest.raises(ValueError, match="pass \\(counts, batch labels or None\\)"):
+        small(early_stopping="patience").fit(counts(), validation=counts())
+
+
+@pytest.mark.parametrize("weight", [None, "1", np.ones(2)])
+def test_a_schedule_gives_numbers(weight):
+    with pytest.raises(ValueError, match=r"kl_schedule\(0\) is .* a number"):
+        small(kl_schedule=lambda epoch: weight).fit(counts())
