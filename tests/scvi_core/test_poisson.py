@@ -137,5 +137,5 @@ def test_what_it_does_not_have_is_said(simulated):
         model.dropout_probability(X, batch)
     with pytest.raises(ValueError, match="has no dispersion: fit"):
         model.inverse_dispersion()
-    with pytest.raises(ValueError, match="this likelihood has no dispersion, leave it at 'gene'"):
+    with pytest.raises(ValueError, match="likelihood='poisson' has no dispersion, leave it at 'gene'"):
         SCVI(likelihood="poisson", dispersion="gene-cell").fit(X, batch)
