@@ -170,3 +170,13 @@ def test_a_frame_is_taken_as_it_stands_and_a_source_may_be_short():
     assert adata.obs["label"].tolist() == ["a", "b"]
     assert adata.obs["depth"].tolist() == [1.5, 2.5]
     assert adata.uns["source"] == {"name": "n", "origin": "Made here.", "sha256": {}, "steps": []}
+
+
+def test_the_hash_knows_which_labels_are_compared():
+    bulk = {f"TB_{part}": [0.1, 0.2, 0.3] for part in ("logFC", "P.Value", "adj.P.Val")}
+    hashes = set()
+    for comparisons in ({}, {"TB": ["T", "B"]}, {"TB": ["B", "T"]}, {"TB": np.array(["T", "B"])}):
+        adata = toy(var=bulk)
+        adata.uns["comparisons"] = comparisons
+        hashes.add(content_hash(adata))
+    assert len(hashes) == 3

@@ -34,7 +34,8 @@ def value(*arguments):
 @pytest.mark.parametrize("key", ["dataset.path", "dataset.label_key", "+dataset.batch_key", "results_dir"])
 def test_names_and_paths_are_taken_as_they_are_typed(key, text):
     assert value(f"{key}={text}") == text
-    assert value("-m", f"{key}={text}") == (text if text != "a,b.h5ad" else value("-m", f"{key}={text}"))
+    if text not in ("a,b.h5ad", "glob(*)"):  # sweeps
+        assert value("-m", f"{key}={text}") == text
 
 
 def test_what_is_quoted_empty_or_refers_to_another_setting_stays_and_a_sweep_is_one():

@@ -61,13 +61,16 @@ def read(path, genes_in=None, part=None):
                 return _read_beside(source, place)
             if not head.startswith(ZIP) and head[257:262] != b"ustar" and not _is_called_tar(place):
                 refuse_part(part, place)
+                _refuse_list_of_names(source, place)
                 text = read_text(source, place, genes_in=genes_in)
                 return Table(X=text.counts, cells=text.cells, genes=text.genes)
         with archive_members(source) as members:
             if head.startswith(ZIP):
                 refuse_foreign_zip(members, place)
-                if any(name.endswith((".zgroup", "zarr.json")) for name in members) and isinstance(source, Path):
+                if {".zgroup", "zarr.json"} & set(members) and isinstance(source, Path):
                     return read_zarr(source, part)
+            if any(name.endswith((".zgroup", "zarr.json")) for name in members):
+                raise InvalidDataset(f"{place} holds a Zarr store in an archive: unpack it first.")
             return read_member(place, members, part, read_file)
 
     with readable(path):
@@ -85,13 +88,24 @@ def _is_called_tar(place):
 
 def _read_beside(source, place):
     """A matrix.mtx with the names that are beside it."""
-    files = {file.name: file for file in source.parent.iterdir()} if isinstance(source, Path) else {}
-    group = next((group for group in matrix_groups(files).values() if group["matrix"] == source.name), None)
+    files, group = _group_of(source)
     if group is None:
         raise InvalidDataset(f"{place} is a matrix without the names of its cells and genes: name the folder.")
     table = read_parts(source.parent, files, group)
     table.files = [files[name] for name in group.values()]
     return table
+
+
+def _refuse_list_of_names(source, place):
+    group = _group_of(source)[1]
+    if group is not None:
+        raise InvalidDataset(f"{place} names the cells or genes of a matrix: name the matrix, {group['matrix']}.")
+
+
+def _group_of(source):
+    """The files beside one, and the group of a matrix that it is part of."""
+    files = {file.name: file for file in source.parent.iterdir()} if isinstance(source, Path) else {}
+    return files, next((group for group in matrix_groups(files).values() if source.name in group.values()), None)
 
 
 def _read_hdf5(source, place, part):

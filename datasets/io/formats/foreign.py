@@ -37,8 +37,8 @@ FOREIGN = (  # (first bytes, what it is, what to do)
     (b"@HD\t", "a SAM file of reads", MATRIX),
     (b"version https://git-lfs", "a pointer that Git LFS left in place of the file", POINTER),
     (b"/annex/objects/", "a pointer that git-annex left in place of the file", "fetch the content with git annex get"),
-    *[(b"\x80" + version, "a Python pickle, which could run code", PANDAS) for version in (b"\x02", b"\x03", b"\x04")],
-    (b"\x80\x05", "a Python pickle, which could run code", PANDAS),
+    *[(b"\x80" + version, "a Python pickle (it could run code)", PANDAS) for version in (b"\x02", b"\x03", b"\x04")],
+    (b"\x80\x05", "a Python pickle (it could run code)", PANDAS),
 )
 
 
@@ -67,7 +67,7 @@ def refuse_foreign_zip(names, place):
     if "[Content_Types].xml" in names:
         what, remedy = "an Excel workbook or another document of Office", "save the sheet as .csv"
     elif any(name.endswith(".npy") for name in names):
-        what, remedy = "an archive of NumPy arrays (.npz), in which no name of a cell or gene has a fixed place", PANDAS
+        what, remedy = "an archive of NumPy arrays (.npz) without names of cells and genes", PANDAS
     if remedy:
         raise InvalidDataset(f"{place} is {what}, which this suite does not read: {remedy.replace('pandas', 'numpy')}.")
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -101,11 +102,11 @@ def archive_members(source):
 
 
 def _without_litter(members):
-    """Without hidden files and the copies that macOS adds to archives."""
+    """Without hidden files, but for those of Zarr, and the copies that macOS adds to archives."""
     return {
         name: member
         for name, member in members.items()
-        if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
+        if not any(re.match(r"\.(?!z(group|array|attrs))|__MACOSX", part) for part in PurePosixPath(name).parts)
     }
 
 

@@ -172,12 +172,14 @@ def read_mtx(content, place):
 
 
 def _lines(content, place):
-    """The columns of a list of names, with or without quotes; row numbers, which R writes before them, are left out."""
+    """The columns of a list of names, with or without quotes; without the row numbers that R writes before them."""
     lines = [line for line in content.decode("utf-8-sig").splitlines() if line.strip()]
     if not lines:
         raise InvalidDataset(f"{place} holds no names: download it again.")
     separator = "\t" if str(place).removesuffix(".gz").endswith(".tsv") or "\t" in lines[0] else ","
     rows = [next(csv.reader([line], delimiter=separator)) for line in lines]
+    if len(rows) > 1 and [row[0] for row in rows[1:]] == [str(number) for number in range(1, len(rows))]:
+        del rows[0]  # the header that R writes above row numbers
     width = min(map(len, rows))
     columns = [[row[i].strip() for row in rows] for i in range(width)]
     if width > 1 and columns[0] == [str(number) for number in range(1, len(rows) + 1)]:

@@ -51,9 +51,11 @@ def text_layout(source, place):
     a name for the column of row names, as R writes it. Excel's line ``sep=;`` says it, too.
     """
     with unpacked(source) as stream:
-        marks = stream.read(2)
+        head = stream.read(512)
         stream.seek(0)
-        encoding = "utf-16" if marks in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        if encoding != "utf-16" and b"\x00" in head:
+            raise InvalidDataset(f"{place} is no text, but a table is asked for: write it as .csv.")
         text = io.TextIOWrapper(stream, encoding=encoding)
         lines = ((number, line) for number, line in enumerate(text, start=1) if line.strip())
         number, header = next(lines, (0, ""))
@@ -64,12 +66,17 @@ def text_layout(source, place):
             raise InvalidDataset(f"{place} is a web page, not a table of counts: download the file itself again.")
         first = next(lines, None)
         candidates = [Layout(separator, [], ()) for separator in (said[1] if said else SEPARATORS)]
-        while header.startswith("#") and first and not any(_fit(each, header, first[1])[0] for each in candidates):
-            (_, header), first = first, next(lines, None)  # a comment
+        while header.startswith("#") and first and not _is_header(header, first[1], candidates):
+            (_, header), first = first, next(lines, None)
         layout = max(candidates, key=lambda candidate: _fit(candidate, header, first[1] if first else header))
         layout.header = layout.fields(header)
         layout.lines = itertools.chain([first] if first else [], lines)
         yield layout
+
+
+def _is_header(line, following, candidates):
+    """Whether a line that begins as a comment is a header."""
+    return not following.startswith("#") and any(_fit(each, line, following)[0] for each in candidates)
 
 
 def _fit(layout, header, row):

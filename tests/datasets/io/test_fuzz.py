@@ -82,7 +82,7 @@ def test_a_damaged_file_is_read_or_refused_in_one_sentence(tmp_path, raw, format
     started, said = time.monotonic(), None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the libraries that read the format
+            warnings.simplefilter("error")  # those of the libraries are for programmers
             check_dataset(h5ad.load(tmp_path if kind == "mtx" else path, name="x"))
     except InvalidCounts as error:
         said = str(error)

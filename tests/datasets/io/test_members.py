@@ -141,6 +141,10 @@ def test_lists_of_names_with_quotes_numbers_or_another_third_column(tmp_path, pa
     ):
         files = {key: value for key, value in parts.items() if not (name == "features.tsv" and key == "genes.tsv")}
         same(formats.read(put(tmp_path / str(number), files | {name: content.encode()})))
+    numbered = "x\n" + "".join(f'"{i}"\t"{cell}"\n' for i, cell in enumerate(CELLS, 1))
+    same(formats.read(put(tmp_path / "n", parts | {"barcodes.tsv": numbered.encode()})))
+    with pytest.raises(InvalidDataset, match=r"names the cells or genes of a matrix: name the matrix, matrix\.mtx\.gz"):
+        formats.read(tmp_path / "n" / "barcodes.tsv.gz")
     swapped = put(tmp_path / "h", parts | {"barcodes.tsv": b"x\n" + parts["barcodes.tsv"]})
     with pytest.raises(InvalidDataset, match="a list of names has a line too many, remove it where it is a header"):
         formats.read(swapped)
@@ -208,6 +212,12 @@ def test_zarr_stores(tmp_path, adata, version):
     store = tmp_path / "deep" / "my.zarr"
     for where in (store, store.parent):
         same(formats.read(where))
+    with zipfile.ZipFile(tmp_path / "my.zarr.zip", "w") as archive:
+        for file in (file for file in store.rglob("*") if file.is_file()):
+            archive.write(file, file.relative_to(store))
+    same(formats.read(tmp_path / "my.zarr.zip"))
+    with pytest.raises(InvalidDataset, match=r"x\.tgz holds a Zarr store in an archive: unpack it first"):
+        formats.read(tar(tmp_path / "x.tgz", store))
     loaded = [h5ad.load(store).uns["source"]["sha256"] for _ in range(2)]
     assert loaded[0] == loaded[1]
     assert len(loaded[0]) == 64
@@ -231,7 +241,7 @@ def npz():
         ),
         (bz2.compress(b"RDX3\nX\n" + bytes(99)), "a workspace of R"),
         (b"PAR1" + bytes(99), "a Parquet table"),
-        (b"\x80\x04\x95" + bytes(99), "a Python pickle, which could run code"),
+        (b"\x80\x04\x95" + bytes(99), "a Python pickle"),
         (npz(), r"an archive of NumPy arrays"),
         (b"\xd0\xcf\x11\xe0" + bytes(99), r"an Excel workbook, .*: save the sheet as \.csv"),
         (b"\x28\xb5\x2f\xfd" + bytes(99), "compressed by Zstandard"),
