@@ -58,7 +58,7 @@ def draw(experiment, summary, done, results_dir, stem):
             reason = f"{type(error).__name__}: {error} ({Path(at.filename).name}, line {at.lineno})"
             failures.append(f"{what} of {experiment} cannot be drawn: {reason}.")
 
-    figures = (attempt("the figures", figures_of, experiment, summary, done) if len(done) else None) or {}
+    figures = attempt("the figures", figures_of, experiment, summary, done) or {}
     for name, figure in figures.items():
         files.append(attempt(f"the figure {name!r}", _save, figure, folder, f"{stem}_{as_file_name(name)}"))
     files = [name for name in files if name]

@@ -78,7 +78,7 @@ def test_one_figure_that_cannot_be_drawn_takes_no_other_with_it(draw):
 
 @pytest.mark.parametrize("experiment", ["experiments.parity", "their_experiment"])
 def test_an_experiment_that_draws_nothing_says_so(experiment, capsys):
-    assert drawing._figures(experiment, None, None) == {}
+    assert drawing.figures_of(experiment, None, None) == {}
     where = "experiments.figures.parity" if "." in experiment else "figures.their_experiment"
     assert capsys.readouterr().out == f"Figure: none, there is no module {where}.\n"
 
