@@ -79,14 +79,14 @@ def load(
     """
     if path is None:
         raise InvalidDataset("No file is given: set dataset.path=FILE.")
-    path = Path(str(path)).expanduser()
+    path, part = Path(str(path)).expanduser(), None if part in (None, "") else str(part)
     table = read(path, genes_in, part)
     files = table.files
     if layer in ("raw", "raw.X") and layer not in table.layers and table.raw is not None:
         table, layer = table.raw, None
     X = table.X if layer in (None, "") else _entry(table.layers, layer, "layer", path)
     if X is None:
-        raise InvalidDataset(f"{path.name} has no X; set dataset.layer to one of: {_listed(table.layers)}.")
+        raise InvalidDataset(f"{path.name} has no X; set one of {_listed(_places(table))}.")
     X, rounded = whole_counts(X, table, _places(table), round_counts)
     frame = table.obs if annotations in (None, "") else join(table, str(annotations))
     wanted = {"label": label_key, "batch": batch_key} | _renamed(obs_columns)

@@ -4,18 +4,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .data.counts import InvalidCounts, check_batch, check_counts
-from .data.minibatch import Cells
 from .defaults import torch_defaults
 from .elbo import bound_of_cells
 from .engines.choose import make_answers
 from .estimator import check_integer
+from .given import Given
 from .marginal import Joint, adapted_marginal, importance_weighted
 
 MARGINAL_CELLS = 256  # at a time: many draws of the latent variables of each are held
 
 
-class Inference:
+class Inference(Given):
     """The questions a fitted `SCVI` answers.
 
     All take raw counts ``X`` (n_cells, n_genes) with the genes of `fit` and one batch label per cell among those of
@@ -248,57 +247,6 @@ class Inference:
             random = draw_l or self.point == "sample"
             log_l = draw(q.l_mean, q.l_logvar, generator) if random else q.l_mean + 0.5 * q.l_logvar.exp()
         return self.network_.scale(size, log_l).exp()
-
-    def _targets(self, decode_batch):
-        """Batch codes to decode in with their weights, None for each cell's own."""
-        if isinstance(decode_batch, str) and decode_batch == "all":
-            if self.batches_ is not None and "all" in self.batches_.tolist():
-                raise ValueError(
-                    "decode_batch='all' is a batch as well: pass ['all'] for that one, or a list of batches."
-                )
-            codes = np.arange(len(self.batch_frequency_))
-        elif decode_batch is None or not self.use_batch:
-            return None
-        else:
-            labels = [decode_batch] if np.ndim(decode_batch) == 0 else decode_batch
-            if len(labels) == 0:
-                raise ValueError("decode_batch is empty: name a batch, or pass None for each cell's own.")
-            codes = self._codes(labels, len(labels))
-        weights = self.batch_frequency_[codes] / self.batch_frequency_[codes].sum()
-        return [(int(c), float(w)) for c, w in zip(codes, weights, strict=True)]
-
-    def _cells(self, X, batch):
-        """Check counts for a fitted model."""
-        self._check_fitted()
-        X = check_counts(X)
-        self._check_genes(X)
-        return Cells(X, self._codes(batch, X.shape[0]), self.device_)
-
-    def _check_genes(self, X):
-        if X.shape[1] != self.n_features_in_:
-            raise InvalidCounts(
-                f"There are {X.shape[1]} genes and the model was fitted to {self.n_features_in_}: pass the same genes."
-            )
-
-    def _codes(self, batch, n_cells):
-        """Batch codes of the cells: the positions of their labels in ``batches_``, zero where there are no batches."""
-        labels = check_batch(batch, n_cells)
-        if self.batches_ is None:
-            if batch is not None and self.use_batch:
-                raise InvalidCounts("The model was fitted without batches: leave batch= out, or fit again with them.")
-            return np.zeros(n_cells, dtype=np.int64)
-        known = ", ".join(map(repr, self.batches_.tolist()))
-        if batch is None:
-            raise InvalidCounts(f"The model was fitted with batches: pass batch=, one label per cell, each of {known}.")
-        codes = np.full(n_cells, -1)
-        for code, label in enumerate(self.batches_):
-            codes[labels == label] = code
-        if (codes < 0).any():
-            row = int(np.argmin(codes))
-            raise InvalidCounts(
-                f"The batch {labels.tolist()[row]!r} at row {row} was not seen in fit: pass one of {known}."
-            )
-        return codes
 
     def _seeds(self, n):
         return [int(s) for s in np.random.SeedSequence(self.random_state).generate_state(n)]

@@ -128,7 +128,7 @@ def kept(frame, n, kind, where_true=None, where_given=None):
             continue
         values = find(frame, key, option)
         gaps = missing(values)
-        if key is where_true:
+        if option.startswith("keep"):
             chosen &= truth(values, kind)
             aside = f" ({gaps.sum()} without a value are left out)" if gaps.any() else ""
             steps.append(f"kept {chosen.sum()} of {n} {kind}, those with {values.name}{aside}")

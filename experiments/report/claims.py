@@ -1,5 +1,6 @@
 """The paper's statements about scVI beside other methods, held against the differences that runs have measured."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from .table import REFERENCE
 FEWEST_ALIKE = 5  # seeds that can decide anything where all have the same value: the exact p is then 1/32
 
 
+@functools.cache
 def read():
     """The statements of results/claims.yaml.
 

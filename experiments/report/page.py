@@ -6,8 +6,8 @@ nothing else. Pictures are linked; ``--single-file`` puts them into the page.
 """
 
 import argparse
+import functools
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import jinja2
@@ -37,7 +37,7 @@ def write(results_dir, single_file=False):
     results_dir = Path(results_dir)
     runs = read_runs(results_dir)
     speaking = fullest(runs)
-    shown = partial(picture, results_dir, embed=single_file)
+    shown = functools.partial(picture, results_dir, embed=single_file)
     own = [run for run in runs if exhibits.is_own(run)]
     paper = [run for run in speaking if run not in own]
     in_order = exhibits.sections(paper, shown)
@@ -48,16 +48,7 @@ def write(results_dir, single_file=False):
     statements = [_statement(each, own) for each in claims.answered(speaking)]
     lines = ledger.ledger([run for run in runs if run not in own])
     of_run = {run["stem"]: run["dataset"] for run in runs}
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    called = {run["dataset"]: run["title"] for run in runs}
-    environment.filters |= {"data": called.get, "protocol": titles.protocol, "experiment": titles.experiment}
-    page = environment.get_template("page.html").render(
+    page = _template().render(
         runs=[run | {"times": exhibits.times(run["jobs"]), "undone": _undone(run)} for run in runs],
         own=of_the_user,
         exhibits=in_order,
@@ -70,7 +61,7 @@ def write(results_dir, single_file=False):
         answers=Counter(answer["verdict"] for each in statements for answer in each["answers"]),
         ledger=[_ledger_row(row, of_run) for row in lines if row["published"] is not None] if paper else [],
         told=ledger.summary(lines),
-        datasets=sorted({run["dataset"] for run in runs} - {""}),
+        datasets=dict(sorted((run["dataset"], run["title"]) for run in runs if run["dataset"])),
         methods=list(dict.fromkeys(line["label"] for run in runs for line in run["table"])),
         provenance=_provenance,
     )
@@ -78,6 +69,19 @@ def write(results_dir, single_file=False):
     with atomic(path, "w") as file:
         file.write(page)
     return path
+
+
+@functools.cache
+def _template():
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {"protocol": titles.protocol, "experiment": titles.experiment}
+    return environment.get_template("page.html")
 
 
 def _statement(claim, own):

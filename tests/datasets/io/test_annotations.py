@@ -22,6 +22,10 @@ def joined(tmp_path, cells, text):
         (CELLS, "cell,type\nAAAT-1,c\nAAAC-1,a\nAAAG-1,b\nother-1,d\n"),
         (CELLS, "cell,type\nAAAT,c\nAAAC,a\nAAAG,b\n"),
         (["AAAC", "AAAG", "AAAT"], "cell,type\nAAAT-1,c\nAAAC-1,a\nAAAG-1,b\n"),
+        (
+            CELLS,
+            "cell,type,the kind of it\nAAAT-1,c,a very odd one\nAAAC-1,a,a very odd one\nAAAG-1,b,a rather odd one\n",
+        ),
         (["007", "7", "1e5"], "cell,type\n1e5,c\n007,a\n7,b\n"),
         (CELLS, "\ufefftype\n'AAAT-1',c\n".replace("'", '"') + "AAAC-1,a\nAAAG-1,b\n"),
         (CELLS, 'cell;n;type\n"AAAT-1";1,5;"c"\n"AAAC-1";2;"a"\n"AAAG-1";3;"b"\n'),
