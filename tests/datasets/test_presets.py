@@ -58,7 +58,7 @@ def test_the_known_hashes_are_those_of_the_files_here():
 
 def test_settings_are_replaced_by_name_and_typos_list_the_names():
     assert presets.load("cortex", n_genes=7).n_vars == 7
-    with pytest.raises(InvalidDataset, match="no setting 'n_gene'; it has: name, published_as, path, download"):
+    with pytest.raises(InvalidDataset, match="no setting 'n_gene'; it has: name, title, published_as, path, download"):
         presets.load("cortex", n_gene=7)
     with pytest.raises(InvalidDataset, match="no dataset 'cortx'; there are: brain_large, brain_small, cbmc, cortex"):
         presets.load("cortx")
