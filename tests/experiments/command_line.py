@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 
 def fresh(*arguments, cwd, path=()):
     """``python -m experiments.run`` with these arguments in a process of its own."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *map(str, path)]), "PYTHONWARNINGS": "error"}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *map(str, path)]),
+        "PYTHONWARNINGS": "error,ignore:scVI has not converged",
+    }
     environment.pop("HYDRA_FULL_ERROR", None)
     call = [sys.executable, "-m", "experiments.run", *arguments]
     return subprocess.run(call, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
