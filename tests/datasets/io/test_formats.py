@@ -187,6 +187,7 @@ def test_a_matrix_that_does_not_fit_its_names(tmp_path, raw):
         (b"3 4 6", b"2 4 6", "has an entry outside its 2 × 4"),
         (b"3 4 6", b"3 4", r"cannot be read \("),
         (b"\n1 1 1\n", b"\n1 1\n", "has 5 of 6 entries"),
+        (b"\n1 1 1\n", b"\n1 1 1 7\n", r"cannot be read \("),
         (b"\n1 1 1\n", b"\n0 1 1\n", "has an entry outside its 3 × 4"),
         (b"\n1 1 1\n", b"\n1 1 x\n", r"cannot be read \("),
         (b"coordinate integer general", b"array integer general", "is 'matrix array integer general', where 10x"),
