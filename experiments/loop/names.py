@@ -57,7 +57,7 @@ def changes(run, plain, own_data=False):
     """
     here, there = dict(_leaves(run)), dict(_leaves(plain))
     dropped = sorted(_methods(plain) - _methods(run)) if _methods(run) else []
-    found = [Change(f"without={'+'.join(dropped)}", alters=False)] if dropped else []
+    found = [_fewer(sorted(_methods(plain) & _methods(run)), dropped)] if dropped else []
     for path in filter(_said, here):
         value, default = _value(run, path), _value(plain, path)
         is_own = here[path] != there.get(path, NOWHERE) or path == ("seeds",)  # else it follows one that is named
@@ -69,6 +69,29 @@ def changes(run, plain, own_data=False):
         if not said and not (path[0] == "methods" and path[1] in dropped):
             found.append(Change(f"~{_key(path)}"))
     return sorted(found)
+
+
+def _fewer(kept, dropped):
+    """The methods that a run does without, or those it is left with where they are fewer."""
+    word, methods = ("without", dropped) if len(dropped) <= len(kept) or not kept else ("only", kept)
+    return Change(f"{word}={'+'.join(methods)}", alters=False)
+
+
+def override(word):
+    """The word of a `Change` as it is typed on the command line; None where it is no setting."""
+    key, _, value = word.partition("=")
+    parts = value.split("+")
+    if key in ("data", "unfinished") or value == "missing":
+        return None
+    if key == "without":
+        return " ".join(f"'~methods.{part}'" for part in parts)
+    if key == "only":
+        return f"'methods=[{','.join(parts)}]'"
+    if key == "with":
+        return f"+method@methods.{value}={value}"
+    if key in ("seeds", "flip") or key.startswith("experiment.axes.") or len(parts) > 1:
+        return f"'{key}=[{','.join(parts)}]'"
+    return f"'{word}'" if set(word) & set('[]~{}" ') else word
 
 
 def stem(names, found):

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from .. import titles
+from ..loop.names import override
 from ..loop.paths import ROOT
 from ..loop.spreadsheet import plain
 
@@ -54,8 +55,8 @@ def command(run):
     if not (ROOT / "conf" / "dataset" / f"{dataset}.yaml").exists():
         return ""
     words = [f"+exp={run['experiment']}", f"dataset={dataset}", f"protocol={run['protocol']}"]
-    words += [f"'{word}'" if set(word) & set("[]~{} ") else word for word in filter(None, run["tag"].split(", "))]
-    return " ".join(["python -m experiments.run", *words])
+    words += [override(word) for word in run["tag"].split(", ") if word]
+    return " ".join(["python -m experiments.run", *filter(None, words)])
 
 
 def link(results_dir, path):

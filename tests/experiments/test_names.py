@@ -16,7 +16,7 @@ from test_run import QUICK
 from experiments.loop import config as config_module
 from experiments.loop.config import identify, resolve
 from experiments.loop.jobs import enumerate_jobs
-from experiments.loop.names import LONGEST, as_file_name, name_of_file, stem
+from experiments.loop.names import LONGEST, as_file_name, name_of_file, override, stem
 from experiments.loop.paths import ROOT
 
 
@@ -68,6 +68,7 @@ PLAIN = "imputation_cortex_as_written"
         (["dataset.path=/x/expression.txt", "dataset.download=true"], PLAIN),  # where the data are, not which
         (["+methods.pca._resources_.memory_gb=4"], PLAIN),
         (["~methods.pca"], f"{PLAIN}_without=pca"),
+        (["only=[scvi,pca]"], f"{PLAIN}_only=pca+scvi"),
         (["~method@methods.pca", "~methods.fa"], f"{PLAIN}_without=fa+pca"),
         (["seeds=[0]"], f"{PLAIN}_seeds=0"),
         (["scale.seeds=[0]"], f"{PLAIN}_seeds=0"),
@@ -214,3 +215,22 @@ def test_whatever_a_sweep_sets_is_in_the_names_of_its_tables(tmp_path, small_h5a
         json.loads(path.read_text())["tag"].split(", ", 1)[1] for path in (tmp_path / "results/runs").glob("*.json")
     }
     assert tags == {f"dataset.label_key={key}, seeds=1, sweep=keys" for key in ("cell_type", "donor")}
+
+
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        ("seeds=0+1", "'seeds=[0,1]'"),
+        ("seeds=0", "'seeds=[0]'"),
+        ("without=fa+pca", "'~methods.fa' '~methods.pca'"),
+        ("only=fa+pca", "'methods=[fa,pca]'"),
+        ("with=simlr", "+method@methods.simlr=simlr"),
+        ("methods=all", "methods=all"),
+        ("methods.scvi.n_latent=5", "methods.scvi.n_latent=5"),
+        ("experiment.axes.corruption=uniform", "'experiment.axes.corruption=[uniform]'"),
+        ("data=0a1b", None),
+        ("unfinished", None),
+    ],
+)
+def test_the_word_of_a_change_is_typed_so(word, typed):
+    assert override(word) == typed
