@@ -60,7 +60,7 @@ def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults
     defaults
         Of ``resources``.
     """
-    # Who claims a job (claims.Claims)? Its node does, by computing it with the local executor; the submitter never:
+    # Who claims a job (locks.Claims)? Its node does, by computing it with the local executor; the submitter never:
     # what it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file
     # system has no locks between machines, two runs may compute one job, to the same result.
     if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):

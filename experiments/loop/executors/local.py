@@ -14,7 +14,7 @@ import psutil
 from tqdm import tqdm
 
 from .. import job as job_module
-from ..claims import Claims
+from ..locks import Claims
 from ..store import Store
 from . import guard, record_failure, resources
 
