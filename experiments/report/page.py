@@ -130,7 +130,7 @@ def _undone(run):
     for job in run["jobs"]:
         if job.get("status") != "done":
             what = tuple(job.get(name, "") for name in ("label", "status", "reason"))
-            setting = ", ".join(titles.setting(run["dataset"], axis, job.get(axis, "")) for axis in run["axes"])
+            setting = exhibits.setting_of(job, run["axes"], run["dataset"])
             groups.setdefault(what, {}).setdefault(setting, []).append(job.get("seed", ""))
     undone = []
     for (label, status, reason), hit in groups.items():
