@@ -11,14 +11,13 @@ import argparse
 import functools
 import json
 import sys
-from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
 from .loop.carry import NotMapped, carry, differences, settings_of, today_of
 from .loop.executors.local import run_jobs
-from .loop.store import Store
+from .loop.store import stores
 
 
 def main(arguments=None):
@@ -35,10 +34,11 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     if options.sample < 1:
         parser.error("--sample must be at least 1: nothing is carried over unseen.")
-    folders = sorted(path.name for path in (Path(options.results) / "records").glob("*") if path.is_dir())
-    if not folders:
+    found = stores(options.results)
+    if not found:
         parser.error(f"There are no records in {options.results}: name the folder with --results.")
-    rows = [row for name in folders if name in (options.experiment or folders) for row in rekey(name, options)]
+    asked = [store for store in found if not options.experiment or store.folder.name in options.experiment]
+    rows = [row for store in asked for row in rekey(store, options)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     for name in ("method", "outcome") if rows else ():
         table[name] = table[name].str.ljust(table[name].str.len().max())
@@ -50,9 +50,8 @@ COLUMNS = ["experiment", "method", "dataset", "protocol", "records", "sample", "
 FAULTS = ("differs", "damaged")
 
 
-def rekey(experiment, options):
+def rekey(store, options):
     """Judge and carry the records of one experiment; return the rows of the table of what became of them."""
-    store = Store(options.results, experiment)
     units, rows = _units(store, options)
     samples = {what: _sample(store, unit, options.sample) for what, unit in units.items()}
     todo = {}  # {threads: jobs}: a sum is another one on more threads
@@ -60,7 +59,7 @@ def rekey(experiment, options):
         if not store.is_final(old.job.key):
             todo.setdefault(old.record["threads"] or 1, {})[old.job.key] = old.job
     for threads, jobs in todo.items():
-        print(f"{experiment}: {len(jobs)} jobs to compute again.")
+        print(f"{store.folder.name}: {len(jobs)} jobs to compute again.")
         limits = {"n_jobs": options.n_jobs, "timeout_minutes": options.timeout_minutes}
         run_jobs(list(jobs.values()), options.results, threads=threads, **limits)
     return rows + [_judge(store, what, unit, samples[what], options) for what, unit in units.items()]

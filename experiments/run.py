@@ -21,13 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 from datasets.base import content_hash
 
 from .loop import names, spreadsheet
-from .loop.claims import alone
 from .loop.collect import collect
 from .loop.command_line import explain, understood
 from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.job import check_method, load_dataset
 from .loop.jobs import enumerate_jobs
+from .loop.locks import alone
 from .loop.outcome import not_converged, why
 from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
@@ -36,6 +36,7 @@ from .loop.settings import check_file_names, executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
 from .report.inventory import forecast
+from .report.published import published_as
 from .scores import published
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # configuration errors reach main(), which says them in one sentence
@@ -105,9 +106,8 @@ def _draw(config, records, arrays, source, identity):
     jobs = table.frame(records)
     if any(record.get("convergence") for record in records):
         jobs["converged"] = [(record.get("convergence") or {}).get("converged") for record in records]
-    whole = config["dataset"]["max_cells"] is None  # the paper has no values for a part of its data
-    published_as = config["dataset"].get("published_as") if whole else None
-    summary = table.summarise(jobs, axes, published(module.SCORES, jobs), published_as, source["origin"])
+    scores = published(module.SCORES, jobs)
+    summary = table.summarise(jobs, axes, scores, published_as(config), source["origin"])
     called = [config[block]["name"] for block in ("experiment", "dataset", "protocol")]
     changes, lost = place(results_dir, called, identity, source, _distinct(records, "dataset_hash"), jobs, axes)
     if lost:

@@ -6,11 +6,11 @@ conf/ does not know, as a file or an experiment of the user's own, is called by 
 
 import contextlib
 import functools
-import re
 
 import yaml
 
 from .loop.paths import ROOT
+from .tasks.groups import AGAINST
 
 AXES = {  # axis of an experiment -> its value in words
     "corruption": "{} corruption",
@@ -42,7 +42,7 @@ def setting(dataset, axis, value):
     words = _blocks("dataset").get(dataset, {}).get("titles", {}).get(axis, {}).get(value)
     if words:
         return words
-    if axis == "comparison" and re.search(r" against ", value):  # of two types that it names
+    if axis == "comparison" and AGAINST in value:  # of two types that it names
         return value
     return AXES.get(axis, f"{axis} {{}}").format(f"{int(value):,}" if value.isdecimal() else value)
 

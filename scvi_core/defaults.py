@@ -1,4 +1,4 @@
-"""What a session has set for all of PyTorch, kept out of the computations of this package."""
+"""What a program has set for all of PyTorch, kept out of the computations of this package."""
 
 import contextlib
 

@@ -146,17 +146,24 @@ class BISCUIT(Transductive):
         """Return imputed counts of the fitted cells, (n_cells, n_genes); see ``imputation``."""
         counts = self._recall(X, batch)
         if self.imputation == "authors":
-            y = program.imputed(counts.toarray(), self.labels_, self.alpha_, self.beta_, self.means_)
+            y = self._unscaled(np.log(counts.toarray() + program.FLOOR))
             return np.exp(y, out=y) - program.FLOOR
         if self.imputation == "mean":
             y = self.alpha_[:, None] * self.means_[self.labels_]
-        else:  # y = x / sqrt(B) + (1 - A / sqrt(B)) m with the medians A, B of the cluster's scalings
-            y = np.log1p(counts.toarray().astype(np.float64))
-            for k, mean in enumerate(self.means_):
-                own = self.labels_ == k
-                root = np.sqrt(np.median(self.beta_[own]))
-                y[own] = y[own] / root + (1 - np.median(self.alpha_[own]) / root) * mean
+        else:
+            y = self._unscaled(np.log1p(counts.toarray().astype(np.float64)))
         return np.maximum(np.expm1(y, out=y), 0.0, out=y)
+
+    def _unscaled(self, y):
+        """Log expression y (n_cells, n_genes), changed in place: the distribution of a cluster at unit scalings.
+
+        With the medians A and B of its scalings and its mean m it is y / sqrt(B) + (1 - A / sqrt(B)) m.
+        """
+        for k, mean in enumerate(self.means_):
+            own = self.labels_ == k
+            root = np.sqrt(np.median(self.beta_[own]))
+            y[own] = y[own] / root + (1 - np.median(self.alpha_[own]) / root) * mean
+        return y
 
     def _fit_block(self, rng, x, start, bar):
         """Return the prior, the labels of the last sweep with the scalings they are drawn at, and the cells' scalings.

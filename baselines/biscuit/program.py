@@ -1,4 +1,4 @@
-"""Two things as the authors' program does them: the scalings of a cell, and the map that imputes.
+"""The scalings of a cell as the authors' program draws them, and what its map that imputes adds to a count.
 
 Its sampler divides what the data say of the scaling of a cell by d^2, so that draws fall about the prior, and puts what
 is outside the range of the start back to its ends: the variance scaling is a little below one in every cell, the mean
@@ -54,24 +54,3 @@ def draw_scalings(rng, x, z, moments):
     alpha = np.where(alpha < low, low + rng.normal(0, 0.1, n), alpha)
     alpha = np.where(alpha > high, high - rng.normal(0, 0.1, n), alpha)
     return alpha, beta
-
-
-def imputed(counts, z, alpha, beta, means):
-    """Imputed log expression, (n_cells, n_genes); its exponential less `FLOOR` is the imputed count.
-
-    Sends the distribution of a cluster, with the medians A and B of its scalings, to the one with unit scalings:
-    log(x + 0.1) / sqrt(B) + (1 - A / sqrt(B)) m.
-
-    Parameters
-    ----------
-    counts : array, shape (n_cells, n_genes)
-    z : array of int, shape (n_cells,)
-    alpha, beta : arrays, shape (n_cells,)
-    means : array, shape (n_clusters, n_genes)
-    """
-    y = np.log(counts + FLOOR)
-    for k, mean in enumerate(means):
-        own = z == k
-        root = np.sqrt(np.median(beta[own]))
-        y[own] = y[own] / root + (1 - np.median(alpha[own]) / root) * mean
-    return y

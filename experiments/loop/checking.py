@@ -2,13 +2,12 @@
 
 import random
 import tempfile
-from pathlib import Path
 from typing import NamedTuple
 
 from . import carry
 from .executors.local import run_jobs
 from .provenance import machine
-from .store import Store
+from .store import Store, stores
 
 CLOSE = 1e-6  # share by which the scores of another machine differ by rounding
 ONE_SEED = 0.05  # share where there is no other seed to tell how much a score varies
@@ -44,10 +43,9 @@ def candidates(results_dir, settings, experiment=None, keys=(), at_most=float("i
         A sentence for each record that is damaged, or has no job of today.
     """
     found, passed_over = [], []
-    for folder in sorted(path for path in (Path(results_dir) / "records").glob("*") if path.is_dir()):
-        if experiment not in (None, folder.name):
+    for store in stores(results_dir):
+        if experiment not in (None, store.folder.name):
             continue
-        store = Store(results_dir, folder.name)
         for key in store:
             if keys and key not in keys:
                 continue

@@ -6,7 +6,7 @@ from pathlib import Path
 from .archive import Archive
 from .carry import differences, name_of
 from .job import key_of
-from .store import Store
+from .store import Store, stores
 
 
 def merge(source, results_dir):
@@ -57,10 +57,10 @@ def _places(source):
     """What can be asked for records: an archive, or the stores of a results folder."""
     if source.is_file():
         return [Archive(source)]
-    folders = sorted(path for path in (source / "records").glob("*") if path.is_dir())
-    if not folders:
+    found = stores(source)
+    if not found:
         raise ValueError(f"There are no records in {source}: name a results folder or an archive of records.")
-    return [Store(source, folder.name) for folder in folders]
+    return found
 
 
 def _check(record):

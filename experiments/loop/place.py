@@ -10,8 +10,8 @@ import json
 
 import pandas as pd
 
+from . import spreadsheet
 from .names import Change, data_word, stem
-from .spreadsheet import plain
 
 UNFINISHED = Change("unfinished", alters=False)
 
@@ -71,7 +71,7 @@ def _is_of_other_data(path, hashes):
 def _finished(path, axes):
     """The finished jobs of a table: (method, axes, seed) as text."""
     try:
-        jobs = pd.read_csv(path, dtype=str, keep_default_na=False).map(plain)
+        jobs = pd.DataFrame(spreadsheet.read(path))
         return _of(jobs[jobs["status"] == "done"], axes)
     except (OSError, ValueError, KeyError):
         return []

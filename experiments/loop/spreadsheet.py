@@ -1,7 +1,7 @@
 """Tables as CSV files that a spreadsheet only shows: text that it would run as a formula begins with an apostrophe.
 
-Labels come from files of strangers, and ``=HYPERLINK(...)`` is a legal one. What is read back through `plain` is equal
-to what was written.
+Labels come from files of strangers, and ``=HYPERLINK(...)`` is a legal one. What `read` gives back is equal to what was
+written.
 """
 
 import csv
@@ -22,8 +22,26 @@ def write(frame, file):
     safe.to_csv(file, index=False, quoting=quoting)
 
 
-def plain(text):
-    """A field of such a file as it was before it was written."""
+def read(path):
+    """The rows of such a file, ``{column: text}``, as they were before they were written.
+
+    Raises
+    ------
+    OSError
+    ValueError
+        It is no table: a row has a field too few or too many, say.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            rows = [{_plain(key): _plain(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except csv.Error as error:
+        raise ValueError(f"{path} is no table ({error}).") from error
+    if any(None in row or None in row.values() for row in rows):
+        raise ValueError(f"{path} has a row with a field too few or too many.")
+    return rows
+
+
+def _plain(text):
     return text[1:] if isinstance(text, str) and text.startswith("'") and _runs(text) else text
 
 

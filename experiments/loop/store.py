@@ -16,8 +16,8 @@ import numpy as np
 from scvi_core.files import atomic as files
 
 from .archive import Archive
-from .claims import Claims
 from .digest import check_arrays, digest_of_array, parsed, sealed
+from .locks import Claims
 
 ASIDE = ".earlier"  # ending of a finished record while its job is computed again
 FINAL = ("done",)  # a job with another status is computed again at the next run
@@ -167,6 +167,11 @@ class Store:
             except ValueError as error:
                 warnings.warn(f"{error} What it held is computed again.", stacklevel=2)
         return found
+
+
+def stores(results_dir):
+    """The `Store` of every experiment on record, in the order of their names."""
+    return [Store(results_dir, path.name) for path in sorted(Path(results_dir, "records").glob("*")) if path.is_dir()]
 
 
 def sweep(results_dir):

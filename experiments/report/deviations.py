@@ -7,8 +7,6 @@ code, which would otherwise show as an effect.
 """
 
 import argparse
-import csv
-import json
 import math
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from ..loop.registry import METRICS
 from ..loop.store import atomic
 from .intervals import interval
 from .numbers import number
-from .results import fullest
+from .results import fullest, read_runs
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
 
@@ -40,7 +38,7 @@ def write(results_dir):
     """Write ``results_dir/DEVIATIONS.md``; return its path, and by experiment the choices that no run has measured."""
     written, run = choices(WRITTEN), choices(RUN)
     different = [key for key in written if values(written[key]) != values(run[key])]
-    runs = fullest(_runs(Path(results_dir)))
+    runs = fullest(_runs(results_dir))
     lines, missing = [*HEAD], {}
     for key in different:
         lines += [f"## {key}", "", "| | value | source |", "|---|---|---|"]
@@ -92,26 +90,14 @@ EFFECT_HEAD = (
 
 def _runs(results_dir):
     """Runs of the text's protocol with at most one choice flipped, their scores by method, axes, score and seed."""
-    for file in sorted((results_dir / "runs").glob("*.json")):
-        run = json.loads(file.read_text())
-        config, flip = run["config"], run["config"].get("flip") or []
-        if config["protocol"]["name"] != WRITTEN or len(flip) > 1 or run.get("alters", bool(run["tag"])):
-            continue
-        rows, jobs = (_rows(results_dir / "tables" / f"{run['stem']}{which}.csv") for which in ("", "_jobs"))
-        of = f"{config['experiment']['name']} · {config['dataset']['name']}"
-        shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
-        yield {
-            "of": of, "experiment": config["experiment"]["name"], "dataset": config["dataset"]["name"], "flip": flip,
-            "protocol": WRITTEN, "tag": run["tag"], "alters": False, "jobs": jobs,
-            "data": str(run.get("provenance", {}).get("dataset_hash")),
-            "scores": dict(_scores(jobs, run["axes"], shown)),
-        }  # fmt: skip
-
-
-def _rows(path):
-    """Rows of a table but for controls."""
-    with open(path, newline="") as table:
-        return [row for row in csv.DictReader(table) if row["role"] != "control"]
+    for run in read_runs(results_dir, flipped=True):
+        if not (run["table"] and run["jobs"]):
+            print(f"Passed over: {' '.join(run['notes']) or run['stem']}")
+        elif run["protocol"] == WRITTEN and len(run["flip"]) < 2 and not run["alters"]:
+            rows, jobs = ([row for row in run[name] if row.get("role") != "control"] for name in ("table", "jobs"))
+            shown = [score for score in METRICS if any(row["score"] == score for row in rows)]
+            scores = dict(_scores(jobs, run["axes"], shown))
+            yield run | {"of": f"{run['experiment']} · {run['dataset']}", "jobs": jobs, "scores": scores}
 
 
 def _scores(jobs, axes, shown):

@@ -128,7 +128,7 @@ def _tables(runs, exhibit):
         for line in run["table"]:
             if not wanted.fullmatch(line["score"]) or any(line.get(axis) != value for axis, value in where.items()):
                 continue
-            setting = _setting(line, run["axes"], [axis for axis in run["axes"] if axis not in where], run["dataset"])
+            setting = setting_of(line, [axis for axis in run["axes"] if axis not in where], run["dataset"])
             rows = tables.setdefault(line["score"], {}).setdefault(setting, {})
             row = rows.setdefault((line.get("method"), line["label"]), _row(line, exhibit, runs[0], setting))
             row["cells"][n] = _cell(line, run, seeds)
@@ -145,16 +145,7 @@ def _tables(runs, exhibit):
     return found
 
 
-NOTHING = {
-    "ours": "",
-    "interval": "",
-    "versus": "",
-    "versus_interval": "",
-    "seeds": "",
-    "n": "",
-    "verdict": "",
-    "why": "",
-}
+NOTHING = dict.fromkeys(("ours", "interval", "versus", "versus_interval", "seeds", "n", "verdict", "why"), "")
 
 
 def _row(line, exhibit, run, setting):
@@ -211,8 +202,9 @@ def interval_words(low, high, sign=""):
     return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
 
 
-def _setting(line, axes, shown, dataset):
-    return ", ".join(titles.setting(dataset, axis, line.get(axis, "")) for axis in axes if axis in shown)
+def setting_of(line, axes, dataset):
+    """The values that a line of a table has of some axes, in words."""
+    return ", ".join(titles.setting(dataset, axis, line.get(axis, "")) for axis in axes)
 
 
 def _seeds(run):

@@ -12,7 +12,7 @@ from .. import titles
 from ..loop import config
 from ..loop.jobs import enumerate_jobs, expected
 from ..loop.paths import ROOT
-from ..loop.store import Store
+from ..loop.store import stores
 from .numbers import duration
 
 
@@ -38,14 +38,14 @@ def main(arguments=None):
 
 def on_record(results_dir):
     """A line for each experiment, data set and protocol on record: jobs of the plain run finished and missing."""
-    for folder in sorted(path for path in (results_dir / "records").glob("*") if path.is_dir()):
-        store, found = Store(results_dir, folder.name), {}
+    for store in stores(results_dir):
+        experiment, found = store.folder.name, {}
         for record in store.finished():
             found.setdefault((record["dataset"], record["protocol"]), []).append(record)
         for (dataset, protocol), records in sorted(found.items()):
-            what = f"  {folder.name}, {dataset}, {protocol.replace('_', ' ')}"
+            what = f"  {experiment}, {dataset}, {protocol.replace('_', ' ')}"
             try:
-                plain = config.today(folder.name, dataset, protocol, None)
+                plain = config.today(experiment, dataset, protocol, None)
                 jobs = enumerate_jobs(plain, records[0]["dataset_hash"])
             except (*config.ERRORS, ValueError, KeyError, OSError) as error:
                 yield f"{what}: {len(records)} records; not a run of conf/ ({' '.join(str(error).split())})"

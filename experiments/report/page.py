@@ -15,6 +15,7 @@ import jinja2
 from .. import titles
 from ..loop.store import atomic
 from . import claims, exhibits, ledger
+from .numbers import number
 from .pictures import picture
 from .results import fullest, read_runs
 
@@ -107,13 +108,13 @@ def _ledger_row(row, of_run):
     for protocol in ledger.PROTOCOLS:
         value = row[f"{protocol}_value"]
         low, high = (row[f"{protocol}_{end}"] for end in ("low", "high"))
-        words = exhibits.number(value) if value != "" else ""
+        words = number(value) if value != "" else ""
         words += f" ({exhibits.interval_words(low, high)})" if low != "" else ""
         told[protocol] = words
     data = dict.fromkeys(row[f"{p}_data"] for p in ledger.PROTOCOLS if row[f"{p}_data"])
     notes = dict.fromkeys(row[f"{p}_note"] for p in ledger.PROTOCOLS if row[f"{p}_note"])
     return row | {
-        "published": exhibits.number(float(row["published"])),
+        "published": number(float(row["published"])),
         "ours": told,
         "data": "; ".join(data),
         "verdict": ledger.verdict_of(row),
@@ -129,7 +130,7 @@ def _undone(run):
     for job in run["jobs"]:
         if job.get("status") != "done":
             what = tuple(job.get(name, "") for name in ("label", "status", "reason"))
-            setting = ", ".join(titles.setting(run["dataset"], axis, job.get(axis, "")) for axis in run["axes"])
+            setting = exhibits.setting_of(job, run["axes"], run["dataset"])
             groups.setdefault(what, {}).setdefault(setting, []).append(job.get("seed", ""))
     undone = []
     for (label, status, reason), hit in groups.items():

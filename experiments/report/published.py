@@ -19,6 +19,12 @@ def read():
     return tuple(number | {"row": row} for row, number in enumerate(numbers))
 
 
+def published_as(config):
+    """The name that the data of a run have in results/published.json; None where none, as for a part of the data."""
+    is_whole = (config.get("scale") or {}).get("max_cells") is None
+    return config["dataset"].get("published_as") if is_whole else None
+
+
 def addresses(dataset, row, wanted):
     """Where the number of a score may stand.
 

@@ -16,6 +16,7 @@ from ..loop import spreadsheet
 from ..loop.store import atomic
 from ..scores import published
 from . import page
+from .published import published_as
 from .table import summarise
 
 
@@ -40,7 +41,7 @@ def write(file, results_dir):
 
 def read_jobs(path):
     """The jobs of a run as text; scores become numbers in `summary`."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False).map(spreadsheet.plain)
+    return pd.DataFrame(spreadsheet.read(path))
 
 
 def summary(run, jobs):
@@ -61,9 +62,7 @@ def summary(run, jobs):
     config = run["config"]
     scores = published(importlib.import_module(config["experiment"]["module"]).SCORES, jobs)
     jobs = jobs.assign(**{name: pd.to_numeric(jobs[name]) for name in scores if name in jobs})
-    whole = config["scale"].get("max_cells") is None  # the paper has no values for a part of its data
-    published_as = config["dataset"].get("published_as") if whole else None
-    return summarise(jobs, run["axes"], scores, published_as, (run.get("source") or {}).get("origin", ""))
+    return summarise(jobs, run["axes"], scores, published_as(config), (run.get("source") or {}).get("origin", ""))
 
 
 if __name__ == "__main__":

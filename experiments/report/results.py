@@ -1,35 +1,40 @@
 """What lies in a results folder: its runs, each with its tables. What is missing or damaged is noted, never fatal."""
 
-import csv
 import json
 import re
 from pathlib import Path
 from urllib.parse import quote
 
 from .. import titles
+from ..loop import spreadsheet
 from ..loop.names import override
 from ..loop.paths import ROOT
-from ..loop.spreadsheet import plain
+from .published import published_as
 
 JOBS = {"label", "status", "seed", "seconds", "peak_memory_mb"}
 ROWS = {"label", "score", "status", "mean", "ci_low", "ci_high", "n_seeds", "vs_scvi", "vs_scvi_low", "vs_scvi_high"}
 CONFIGURATION = ("experiment", "protocol", "methods", "seeds")  # the rest is where files are, not what is computed
 
 
-def read_runs(results_dir):
-    """The runs in a results folder but those with a choice flipped, which are in DEVIATIONS.md.
+def read_runs(results_dir, flipped=False):
+    """The runs in a results folder.
+
+    Parameters
+    ----------
+    results_dir : path
+    flipped : bool
+        Those with a choice of the protocol flipped as well, which only DEVIATIONS.md speaks of.
 
     Returns
     -------
     list of dict
         ``stem``, ``experiment``, ``module``, ``dataset``, ``title`` (what people call the data), ``published_as`` (None
-        for a part of the data), ``protocol``,
-        ``tag``, ``alters``, ``axes``, ``table`` and ``jobs`` (lines of the two tables, numbers as text), and what the
-        page says of it; ``notes`` says what cannot be read.
+        for a part of the data), ``protocol``, ``tag``, ``alters``, ``flip``, ``axes``, ``table`` and ``jobs`` (lines of
+        the two tables, numbers as text), and what the page says of it; ``notes`` says what cannot be read.
     """
     results_dir = Path(results_dir)
     runs = [_run(file, results_dir) for file in sorted((results_dir / "runs").glob("*.json"))]
-    return [run for run in runs if not run["flip"]]
+    return [run for run in runs if flipped or not run["flip"]]
 
 
 def fullest(runs):
@@ -86,12 +91,11 @@ def _summary(path, results_dir):
     file = str(run.get("file") or "")
     known = _empty(stem, **names, tag=tag, file=file, stand_in_for=str(stand_in_for or ""))
     jobs, table = _table(results_dir, f"{stem}_jobs", JOBS, notes), _table(results_dir, stem, ROWS, notes)
-    published_as = config["dataset"].get("published_as")
-    whole = (config.get("scale") or {}).get("max_cells") is None  # the paper has no values for a part of its data
+    known_as = published_as(config)
     return known | {
         "title": str(title),
         "module": str(config["experiment"].get("module", "")),
-        "published_as": str(published_as) if whole and published_as else None,
+        "published_as": str(known_as) if known_as else None,
         "origin": str(source.get("origin", "")),
         "alters": bool(run.get("alters", tag)),
         "flip": list(config.get("flip") or []),
@@ -145,11 +149,10 @@ def _table(results_dir, name, columns, notes):
     """The lines of a table, none with a note where it is not whole."""
     path = results_dir / "tables" / f"{name}.csv"
     try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [{plain(key): plain(value) for key, value in row.items()} for row in csv.DictReader(file)]
-        if any(not columns <= row.keys() or None in row or None in row.values() for row in rows):
-            raise ValueError("a column or a field is missing")
+        rows = spreadsheet.read(path)
+        if any(not columns <= row.keys() for row in rows):
+            raise ValueError("a column is missing")
         return rows
-    except (OSError, ValueError, csv.Error) as error:
+    except (OSError, ValueError) as error:
         notes.append(f"tables/{path.name} cannot be read ({type(error).__name__}).")
         return []

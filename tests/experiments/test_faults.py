@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from command_line import command
 
-from experiments.loop.claims import Claims
+from experiments.loop.locks import Claims
 from experiments.loop.settings import check_file_names
 from experiments.loop.store import Store
 

@@ -9,9 +9,7 @@ from experiments.report import ledger, published
 JOB = {"seconds": "60", "peak_memory_mb": "1", "status": "done", "reason": ""}
 
 
-def run(
-    experiment, dataset, published_as, table=(), jobs=(), axes=(), protocol="as_written", stand_in_for=None, tag=""
-):
+def run(experiment, dataset, published_as, table=(), jobs=(), axes=(), stand_in_for=None):
     ends = {"ci_low": "", "ci_high": "", "status": "done", "vs_scvi": "", "vs_scvi_low": "", "vs_scvi_high": ""}
     return {
         "stem": f"{experiment}_{dataset}_as_written",

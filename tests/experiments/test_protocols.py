@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from experiments.loop.paths import ROOT
 from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
 from experiments.report import deviations
+from experiments.report.results import JOBS, ROWS
 
 CONF = ROOT / "conf"
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "exp").glob("*.yaml"))
@@ -229,6 +230,7 @@ def results(tmp_path):
     """Runs of three seeds: the text, one choice flipped, and a run under another protocol that must not count."""
     jobs = pd.DataFrame({"label": ["scVI"] * 3 + ["FA"] * 3, "seed": [0, 1, 2] * 2})
     jobs = jobs.assign(corruption="uniform", status="done", role="method", median_l1=[2.0, 3.0, 4.0, 2.4, 2.5, 2.6])
+    jobs = jobs.assign(**dict.fromkeys(JOBS - set(jobs), 1))
     for stem, changed, name, flipped in (
         ("text", 0.0, WRITTEN, []),
         ("init", 0.5, WRITTEN, ["scvi.init"]),
@@ -245,8 +247,10 @@ def results(tmp_path):
             seed=seeds, median_l1=scores, n_cells=scores
         )  # the number of cells is no score of this experiment
         shown[::-1].to_csv(tmp_path / "tables" / f"{stem}_jobs.csv", index=False)
-        jobs.assign(score="median_l1").to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
+        rows = jobs.assign(score="median_l1")
+        rows.assign(**dict.fromkeys(ROWS - set(rows), 1)).to_csv(tmp_path / "tables" / f"{stem}.csv", index=False)
         config = {"experiment": {"name": "imputation"}, "dataset": {"name": "cortex"}, "protocol": {"name": name}}
+        config["methods"] = {}
         run = {"stem": stem, "tag": tag, "alters": False, "axes": ["corruption"], "config": config | {"flip": flipped}}
         (tmp_path / "runs" / f"{stem}.json").write_text(json.dumps(run))
     return tmp_path

@@ -30,26 +30,33 @@ def written(frame):
     return file.getvalue()
 
 
-def test_what_a_spreadsheet_would_run_is_read_back_equal():
+def test_what_a_spreadsheet_would_run_is_read_back_equal(tmp_path):
     texts = [*RUN, *SHOWN, *(f"'{text}" for text in RUN), *(f"''{text}" for text in RUN)]
     frame = pd.DataFrame({"=label": texts, "kind": pd.Categorical(texts), "score": -1.5, "n": -3})
-    rows = list(csv.DictReader(io.StringIO(written(frame), newline="")))
-    for row in rows:
+    (tmp_path / "x.csv").write_text(written(frame), newline="")
+    for row in csv.DictReader(io.StringIO(written(frame), newline="")):
         for key, field in row.items():
             is_number = field.lstrip("+-").replace(".", "").replace("e-", "").isdecimal() or field == "-inf"
             assert field.lstrip()[:1] not in tuple("=+-@＝") or is_number
             assert field[:1] not in ("\t", "\r")
             assert not key.startswith("=")
-    assert [spreadsheet.plain(row["'=label"]) for row in rows] == texts
-    assert [spreadsheet.plain(row["kind"]) for row in rows] == texts
+    rows = spreadsheet.read(tmp_path / "x.csv")
+    assert [row["=label"] for row in rows] == texts
+    assert [row["kind"] for row in rows] == texts
     assert {(row["score"], row["n"]) for row in rows} == {("-1.5", "-3")}
 
 
 @pytest.mark.parametrize("value", [None, 1.5, True, pd.NA])
 def test_what_is_no_text_stays(value):
-    assert spreadsheet.plain(value) is value
     frame = pd.DataFrame({"a": [value, "x"]}, dtype=object)
     assert written(frame) == frame.to_csv(index=False)
+
+
+@pytest.mark.parametrize("damaged", ["a,b\n1\n", "a,b\n1,2,3\n"])
+def test_a_row_that_is_not_whole_is_said(tmp_path, damaged):
+    (tmp_path / "x.csv").write_text(damaged)
+    with pytest.raises(ValueError, match="has a row with a field too few or too many"):
+        spreadsheet.read(tmp_path / "x.csv")
 
 
 def test_the_jobs_of_a_table_are_found_again(tmp_path):

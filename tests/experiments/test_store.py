@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from experiments.loop.claims import Claims, alone
+from experiments.loop.locks import Claims, alone
 from experiments.loop.store import Store, atomic, sweep
 
 RECORD = {"key": "k", "status": "done"}

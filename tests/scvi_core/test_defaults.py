@@ -1,4 +1,4 @@
-"""What a session has set for all of PyTorch reaches neither a fit nor an answer."""
+"""What a program has set for all of PyTorch reaches neither a fit nor an answer."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ class Double:
     "setting",
     [Double, torch.no_grad, torch.inference_mode, lambda: torch.device("meta"), lambda: torch.autocast("cpu")],
 )
-def test_settings_of_the_session(tmp_path, engine, setting):
+def test_settings_of_the_program(tmp_path, engine, setting):
     expected = list(everything(engine, tmp_path))
     with setting():
         before = torch.get_default_dtype(), torch.get_default_device(), torch.is_grad_enabled()

@@ -6,9 +6,9 @@ import h5py
 
 from ...base import InvalidDataset
 from .foreign import foreign_hdf5, refuse_foreign, refuse_foreign_zip
-from .h5ad import is_zarr, read_h5ad, read_h5mu, read_zarr
+from .h5ad import read_h5ad, read_h5mu, read_zarr
 from .loom import read_loom
-from .members import archive_members, folder_members, read_member, refuse_part
+from .members import ZARR, archive_members, folder_members, is_zarr, read_member, refuse_part
 from .mtx import matrix_groups, read_parts
 from .table import Table, readable
 from .tenx import read_10x_h5
@@ -67,9 +67,9 @@ def read(path, genes_in=None, part=None):
         with archive_members(source) as members:
             if head.startswith(ZIP):
                 refuse_foreign_zip(members, place)
-                if {".zgroup", "zarr.json"} & set(members) and isinstance(source, Path):
+                if set(ZARR) & set(members) and isinstance(source, Path):
                     return read_zarr(source, part)
-            if any(name.endswith((".zgroup", "zarr.json")) for name in members):
+            if any(name.endswith(ZARR) for name in members):
                 raise InvalidDataset(f"{place} holds a Zarr store in an archive: unpack it first.")
             return read_member(place, members, part, read_file)
 

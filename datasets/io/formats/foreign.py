@@ -5,6 +5,8 @@ from ..fetch import looks_like_html
 
 R = "open it in R and write the counts out, e.g. with zellkonverter::writeH5AD or DropletUtils::write10xCounts"
 PANDAS = "read it with pandas and write its counts as .csv, or as .h5ad with anndata"
+NUMPY = PANDAS.replace("pandas", "numpy")
+SHEET = "save the sheet as .csv"
 UNPACK = "unpack it first"
 AGAIN = "download the file itself again"
 POINTER = "fetch the content with git lfs pull"
@@ -21,8 +23,8 @@ FOREIGN = (  # (first bytes, what it is, what to do)
     (b"PAR1", "a Parquet table", PANDAS),
     (b"ARROW1", "an Arrow table", PANDAS),
     (b"FEA1", "a Feather table", PANDAS),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook", "save the sheet as .csv"),
-    (b"\x93NUMPY", "a NumPy array without the names of cells and genes", PANDAS.replace("pandas", "numpy")),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook", SHEET),
+    (b"\x93NUMPY", "a NumPy array without the names of cells and genes", NUMPY),
     (b"SQLite format 3\x00", "an SQLite database", PANDAS),
     (b"%PDF", "a PDF document", AGAIN),
     (b"\x89PNG", "a picture", AGAIN),
@@ -37,8 +39,7 @@ FOREIGN = (  # (first bytes, what it is, what to do)
     (b"@HD\t", "a SAM file of reads", MATRIX),
     (b"version https://git-lfs", "a pointer that Git LFS left in place of the file", POINTER),
     (b"/annex/objects/", "a pointer that git-annex left in place of the file", "fetch the content with git annex get"),
-    *[(b"\x80" + version, "a Python pickle (it could run code)", PANDAS) for version in (b"\x02", b"\x03", b"\x04")],
-    (b"\x80\x05", "a Python pickle (it could run code)", PANDAS),
+    *[(bytes([0x80, version]), "a Python pickle (it could run code)", PANDAS) for version in (2, 3, 4, 5)],
 )
 
 
@@ -58,18 +59,19 @@ def refuse_foreign(head, place):
         raise InvalidDataset(f"{place} is a web page, not data: download the file itself again.")
     for start, what, remedy in FOREIGN:
         if head.startswith(start):
-            raise InvalidDataset(f"{place} is {what}, which this suite does not read: {remedy}.")
+            _refuse(place, what, remedy)
 
 
 def refuse_foreign_zip(names, place):
     """The same for a zip archive, by the names in it."""
-    remedy = None
     if "[Content_Types].xml" in names:
-        what, remedy = "an Excel workbook or another document of Office", "save the sheet as .csv"
-    elif any(name.endswith(".npy") for name in names):
-        what, remedy = "an archive of NumPy arrays (.npz) without names of cells and genes", PANDAS
-    if remedy:
-        raise InvalidDataset(f"{place} is {what}, which this suite does not read: {remedy.replace('pandas', 'numpy')}.")
+        _refuse(place, "an Excel workbook or another document of Office", SHEET)
+    if any(name.endswith(".npy") for name in names):
+        _refuse(place, "an archive of NumPy arrays (.npz) without names of cells and genes", NUMPY)
+
+
+def _refuse(place, what, remedy):
+    raise InvalidDataset(f"{place} is {what}, which this suite does not read: {remedy}.")
 
 
 def foreign_hdf5(keys):

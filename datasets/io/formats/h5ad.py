@@ -23,11 +23,6 @@ def read_h5mu(source, place, part):
         return _table(ad.io.read_elem(file["mod"][name]))
 
 
-def is_zarr(folder):
-    """Whether a folder is a Zarr store, of either version."""
-    return any((folder / name).is_file() for name in (".zgroup", "zarr.json"))
-
-
 def read_zarr(path, part):
     """A Zarr store with an AnnData, with a MuData, or with the tables of a SpatialData.
 

@@ -14,6 +14,7 @@ from .unpack import unpacked, without_ending
 
 BINARY = (".h5ad", ".h5mu", ".h5", ".hdf5", ".loom", ".zarr", ".tar", ".tgz", ".zip")
 TEXT = (".csv", ".tsv", ".txt", ".tab")
+ZARR = (".zgroup", "zarr.json")  # one of them is in a store, of version 2 or 3
 NO_MATRIX = ("molecule_info.h5", "readme.txt", "README.txt", "filelist.txt")  # what comes with matrices and is none
 
 
@@ -70,11 +71,16 @@ def refuse_part(part, place):
         raise InvalidDataset(f"{place} holds one matrix and no part {part!r}: leave dataset.part out.")
 
 
+def is_zarr(folder):
+    """Whether a folder is a Zarr store, of either version."""
+    return any((folder / name).is_file() for name in ZARR)
+
+
 def folder_members(folder):
     """``{path inside the folder: Path}`` of its files; a Zarr store is one."""
     members = {}
     for where, folders, files in os.walk(folder):
-        stores = [name for name in folders if any(Path(where, name, key).is_file() for key in (".zgroup", "zarr.json"))]
+        stores = [name for name in folders if is_zarr(Path(where, name))]
         folders[:] = sorted(name for name in folders if name not in stores)
         for name in [*stores, *sorted(files)]:
             path = Path(where, name)

@@ -176,7 +176,7 @@ def _lines(content, place):
     lines = [line for line in content.decode("utf-8-sig").splitlines() if line.strip()]
     if not lines:
         raise InvalidDataset(f"{place} holds no names: download it again.")
-    separator = "\t" if str(place).removesuffix(".gz").endswith(".tsv") or "\t" in lines[0] else ","
+    separator = "\t" if without_ending(str(place)).endswith(".tsv") or "\t" in lines[0] else ","
     rows = [next(csv.reader([line], delimiter=separator)) for line in lines]
     if len(rows) > 1 and [row[0] for row in rows[1:]] == [str(number) for number in range(1, len(rows))]:
         del rows[0]  # the header that R writes above row numbers

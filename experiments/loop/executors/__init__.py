@@ -43,6 +43,13 @@ def resources(job, *, threads, gpus=0, memory_gb="auto", timeout_minutes):
     return defaults._replace(**own)
 
 
+def at_once(n_jobs, threads, most):
+    """How many jobs go on at once: ``n_jobs``, or ``most`` where that is "auto"; ValueError where either is below 1."""
+    if threads < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
+        raise ValueError(f"executor.threads={threads}, executor.n_jobs={n_jobs}: both must be at least 1.")
+    return most if n_jobs == "auto" else int(n_jobs)
+
+
 def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults):
     """Keep ``jobs`` going on ``engine`` until each has a record.
 
@@ -60,19 +67,17 @@ def supervise(engine, jobs, results_dir, *, n_jobs, retries, verbose, **defaults
     defaults
         Of ``resources``.
     """
-    # Who claims a job (claims.Claims)? Its node does, by computing it with the local executor; the submitter never:
+    # Who claims a job (locks.Claims)? Its node does, by computing it with the local executor; the submitter never:
     # what it has submitted would wait for it. So a claim lives and dies with the process that computes. Where a file
     # system has no locks between machines, two runs may compute one job, to the same result.
-    if defaults["threads"] < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
-        raise ValueError(f"executor.threads={defaults['threads']}, executor.n_jobs={n_jobs}: both must be at least 1.")
+    most = at_once(n_jobs, defaults["threads"], math.inf)
     asked = {job.key: resources(job, **defaults) for job in jobs}
-    at_once = math.inf if n_jobs == "auto" else int(n_jobs)
     waiting, running, ended, losses = deque(jobs), {}, {}, Counter()
     with tqdm(total=len(jobs), unit="job", disable=not verbose or not jobs, dynamic_ncols=True) as bar:
         try:
             while waiting or running:
                 poll_at = time.monotonic() + engine.poll_seconds
-                while waiting and len(running) < at_once and time.monotonic() < poll_at:
+                while waiting and len(running) < most and time.monotonic() < poll_at:
                     job = waiting.popleft()
                     store = Store(results_dir, job.experiment)
                     if not store.is_final(job.key):  # another run may have been here

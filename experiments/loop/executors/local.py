@@ -14,9 +14,9 @@ import psutil
 from tqdm import tqdm
 
 from .. import job as job_module
-from ..claims import Claims
+from ..locks import Claims
 from ..store import Store
-from . import guard, record_failure, resources
+from . import at_once, guard, record_failure, resources
 
 # Imported once, by the server that jobs are forked from: everything slow that a job or the main module imports.
 PRELOAD = [
@@ -51,9 +51,7 @@ def run_jobs(jobs, results_dir, *, n_jobs="auto", threads=1, timeout_minutes=120
     KeyboardInterrupt
         After the running jobs were stopped; what is finished stays.
     """
-    if threads < 1 or (n_jobs != "auto" and int(n_jobs) < 1):
-        raise ValueError(f"executor.threads={threads}, executor.n_jobs={n_jobs}: both must be at least 1.")
-    n_jobs = max(1, (os.cpu_count() or 1) // threads) if n_jobs == "auto" else int(n_jobs)
+    n_jobs = at_once(n_jobs, threads, max(1, (os.cpu_count() or 1) // max(1, threads)))
     if memory_gb == "auto":
         memory_gb = 0.8 * psutil.virtual_memory().total / 2**30 / n_jobs
     limits = {"threads": threads, "memory_gb": memory_gb, "timeout_minutes": timeout_minutes}

@@ -19,6 +19,7 @@ import zarr
 from datasets import h5ad
 from datasets.base import InvalidDataset
 from datasets.io import formats
+from datasets.io.formats import mtx
 
 COUNTS = np.array([[1, 0, 20], [0, 3, 0], [4, 0, 9], [0, 0, 1]])
 OTHER = np.array([[7, 7, 0], [0, 1, 1], [2, 0, 2], [5, 0, 0]])
@@ -280,3 +281,9 @@ def test_a_folder_without_a_matrix_says_what_it_has(tmp_path):
     (tmp_path / "notes.md").write_text("nothing")
     with pytest.raises(InvalidDataset, match=r"has no matrix of counts \(it has: notes\.md\)"):
         formats.read(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".xz"])
+def test_a_comma_in_a_list_of_one_column_is_part_of_the_name(ending):
+    assert mtx._lines(b"a,1\nb,2\n", f"x/barcodes.tsv{ending}") == [["a,1", "b,2"]]
+    assert mtx._lines(b"a,1\nb,2\n", f"x/barcodes.csv{ending}") == [["a", "b"], ["1", "2"]]
