@@ -22,7 +22,7 @@ SHAPES = {
 NOT_NEGATIVE = {"impute", "sample"}  # expected counts, and counts
 
 
-def check_answer(name, answer, shape):
+def check_answer(name, answer, shape, lowest_count=0.0):
     """Return what a method answered as an array.
 
     Parameters
@@ -32,11 +32,13 @@ def check_answer(name, answer, shape):
     answer : object
     shape : (n_cells, n_genes)
         Of the counts that it was asked about.
+    lowest_count : float
+        What an imputed count may come down to.
 
     Raises
     ------
     ValueError
-        It is no array of finite real numbers of the shape that is asked, or has a negative count.
+        It is no array of finite real numbers of the shape that is asked, or has a count below ``lowest_count``.
     """
     sizes = dict(zip(("n_cells", "n_genes"), shape, strict=True))
     asked = [sizes.get(size, size) for size in SHAPES[name]]
@@ -58,8 +60,8 @@ def check_answer(name, answer, shape):
             f"{name}() returned {array[_first(wrong)]} for {_place(name, wrong)} (values that are not finite: "
             f"{wrong.sum():,}): return finite numbers alone."
         )
-    if name in NOT_NEGATIVE and lowest < 0:
-        wrong = array < 0
+    if name in NOT_NEGATIVE and lowest < lowest_count:
+        wrong = array < lowest_count
         raise ValueError(
             f"{name}() returned {array[_first(wrong)]} for {_place(name, wrong)} (negative values: {wrong.sum():,}): "
             "return counts, which are not negative."
@@ -68,12 +70,16 @@ def check_answer(name, answer, shape):
 
 
 def check_table(answer, n_genes):
-    """Return what ``compare`` answered; ValueError where it is not a data frame with a score for every gene."""
-    asked = f"return a pandas data frame of {n_genes} rows with the columns score and log_fold_change"
+    """Return what ``compare`` answered; ValueError where it is not a data frame with a score for every gene.
+
+    ``n_genes`` is None of a method that was asked without counts, as a bulk reference may be.
+    """
+    n_rows = "one row for each gene" if n_genes is None else f"{n_genes} rows"
+    asked = f"return a pandas data frame of {n_rows} with the columns score and log_fold_change"
     if not isinstance(answer, pd.DataFrame):
         raise ValueError(f"compare() returned {_kind(answer)}: {asked}.")
     missing = [name for name in ("score", "log_fold_change") if name not in answer]
-    if missing or len(answer) != n_genes:
+    if missing or n_genes not in (None, len(answer)):
         raise ValueError(f"compare() returned {len(answer)} rows with the columns {', '.join(answer)}: {asked}.")
     for name in {"score", "log_fold_change", "pvalue"} & set(answer):
         if answer[name].dtype.kind not in "biuf":

@@ -61,6 +61,8 @@ class Method(BaseEstimator, ABC):
         ``group_b`` are boolean masks over the cells.
     """
 
+    lowest_count = 0.0  # what an imputed count may come down to; below zero where the original of a method goes there
+
     @abstractmethod
     def fit(self, X, batch=None):
         """Fit to raw counts ``X`` (n_cells, n_genes), CSR or dense, with one batch label per cell; return self."""
@@ -77,7 +79,7 @@ class Method(BaseEstimator, ABC):
 def _with_checked_table(compare):
     @functools.wraps(compare)
     def checked(self, X, *arguments, **keywords):
-        return check_table(compare(self, X, *arguments, **keywords), X.shape[1])
+        return check_table(compare(self, X, *arguments, **keywords), None if X is None else X.shape[1])
 
     return checked
 
@@ -100,7 +102,7 @@ def _checked(function):
             if given.arguments.get("batch") is not None:
                 given.arguments["batch"] = check_batch(given.arguments["batch"], X.shape[0])
             if not fits:
-                return _answer(function.__name__, function(*given.args, **given.kwargs), X.shape)
+                return _answer(self, function.__name__, function(*given.args, **given.kwargs), X.shape)
             self.n_features_in_ = X.shape[1]  # so that a fit may ask its own answers
             try:
                 if (fitted := function(*given.args, **given.kwargs)) is not self:
@@ -113,9 +115,9 @@ def _checked(function):
     return checked
 
 
-def _answer(name, answer, shape):
+def _answer(method, name, answer, shape):
     if name != "marginal_loglik":
-        return check_answer(name, answer, shape)
+        return check_answer(name, answer, shape, method.lowest_count)
     if not isinstance(answer, tuple) or len(answer) != 2:
         raise ValueError(f"{name}() returned {type(answer).__name__}: return two arrays, (loglik, standard_error).")
     return tuple(check_answer(name, part, shape) for part in answer)

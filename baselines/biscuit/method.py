@@ -104,6 +104,11 @@ class BISCUIT(Transductive):
         self.random_state = random_state
         self.verbose = verbose
 
+    @property
+    def lowest_count(self):
+        """The map of the authors' program is not limited at zero: a count may come down to -0.1."""
+        return -program.FLOOR if self.imputation == "authors" else 0.0
+
     def fit(self, X, batch=None):
         """Sample all blocks for counts ``X`` (n_cells, n_genes) and merge them; ``batch`` is not used."""
         for name, known in KNOWN.items():

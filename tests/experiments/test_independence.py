@@ -18,6 +18,7 @@ PROTOCOL = {
     "split": {"train": 0.75, "test": 0.25, "random_state": None},
     "corruption": {"uniform": {"fraction": 0.1, "zero_probability": 0.9}},
     "imputation": {"scored": "changed"},
+    "scvi": {"library_cells": "fitted"},
 }
 METHODS = {
     "scvi": {"_target_": "scvi_core.SCVI", "n_epochs": 2, "n_hidden": 8, "n_latent": 3},
