@@ -152,6 +152,7 @@ def test_every_capability_has_its_form(name, answer, said):
 
 def test_sound_answers_are_returned_as_they_are():
     assert ask("impute", GOOD) is GOOD
+    assert ask("impute", GOOD - 0.1).min() == -0.1  # from a logarithm of counts and 0.1
     np.testing.assert_array_equal(ask("latent", GOOD.tolist()), GOOD)
     np.testing.assert_array_equal(ask("latent", -GOOD.astype(np.float32)), -GOOD)
     assert ask("sample", GOOD[None].astype(int)).shape == (1, 2, 3)
