@@ -42,7 +42,8 @@ class Method(BaseEstimator, ABC):
     ``latent(X, batch=None)``
         (n_cells, n_latent) representation of the cells.
     ``impute(X, batch=None)``
-        (n_cells, n_genes) expected counts, on the scale of ``X``; from logarithms they may come back a little below zero.
+        (n_cells, n_genes) expected counts, on the scale of ``X``. They may come back from logarithms a little below
+        zero, never below -1.
     ``loglik(X, batch=None)``
         (n_cells,) nats per cell, on the count scale whatever the method saw inside (paper, Appendix C).
     ``marginal_loglik(X, batch=None, n_samples=..., random_state=0)``
