@@ -24,7 +24,8 @@ NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.deviations", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     arguments = parser.parse_args()
     path, missing = write(arguments.results)
@@ -137,7 +138,3 @@ def _effects(reference, run):
             f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
         )
     return lines
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,8 @@ NAME = "index.html"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.report.page", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     parser.add_argument("--single-file", action="store_true", help="with the pictures in it, to be handed on")
     arguments = parser.parse_args()
