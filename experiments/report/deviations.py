@@ -17,7 +17,7 @@ from ..loop.protocol import RUN, WRITTEN, choices
 from ..loop.registry import METRICS
 from ..loop.store import atomic
 from .intervals import interval
-from .numbers import number
+from .numbers import interval_words, number
 from .results import fullest, read_runs
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
@@ -130,8 +130,8 @@ def _effects(reference, run):
         before, after = np.array(pairs).T
         if np.array_equal(before, after):
             continue
-        low, high = interval(after - before)
-        around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
+        around = interval_words(*interval(after - before), "+")
+        around = f" ({around})" if around else ""
         what, name = " · ".join(filter(None, [run["of"], setting])), METRICS[score].label.replace("|", r"\|")
         lines.append(
             f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "

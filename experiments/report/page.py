@@ -15,7 +15,7 @@ import jinja2
 from .. import titles
 from ..loop.store import atomic
 from . import claims, exhibits, ledger
-from .numbers import number
+from .numbers import interval_words, number
 from .pictures import picture
 from .results import fullest, read_runs
 
@@ -110,7 +110,7 @@ def _ledger_row(row, of_run):
         value = row[f"{protocol}_value"]
         low, high = (row[f"{protocol}_{end}"] for end in ("low", "high"))
         words = number(value) if value != "" else ""
-        words += f" ({exhibits.interval_words(low, high)})" if low != "" else ""
+        words += f" ({interval_words(low, high)})" if low != "" else ""
         told[protocol] = words
     data = dict.fromkeys(row[f"{p}_data"] for p in ledger.PROTOCOLS if row[f"{p}_data"])
     notes = dict.fromkeys(row[f"{p}_note"] for p in ledger.PROTOCOLS if row[f"{p}_note"])
