@@ -42,7 +42,7 @@ class Method(BaseEstimator, ABC):
     ``latent(X, batch=None)``
         (n_cells, n_latent) representation of the cells.
     ``impute(X, batch=None)``
-        (n_cells, n_genes) expected counts, on the scale of ``X``.
+        (n_cells, n_genes) expected counts, on the scale of ``X``, none below ``lowest_count``.
     ``loglik(X, batch=None)``
         (n_cells,) nats per cell, on the count scale whatever the method saw inside (paper, Appendix C).
     ``marginal_loglik(X, batch=None, n_samples=..., random_state=0)``

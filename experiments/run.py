@@ -5,7 +5,6 @@ and the report from the records.
 """
 
 import importlib
-import importlib.util
 import json
 import os
 import signal

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from .fetch import atomic, writable_folder
+from scvi_core.files.atomic import writing
+
+from .fetch import writable_folder
 
 PARTS = ("data", "indices", "indptr", "shape")
 
@@ -27,9 +29,10 @@ def remembered(stem, data_dir, build):
     if stored is None:
         parsed = build()
         counts = parsed["counts"]
-        with atomic(path) as temporary:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path) as file:
             np.savez(
-                temporary,
+                file,
                 **{f"counts.{part}": getattr(counts, part) for part in PARTS},
                 **{key: array for key, array in parsed.items() if key != "counts"},
             )

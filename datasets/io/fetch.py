@@ -19,6 +19,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from scvi_core.files.atomic import replace
+
 from ..base import InvalidDataset, sha256_of
 
 CHUNK = 1 << 20
@@ -152,24 +154,9 @@ def _remembered_sha256(path, data_dir):
     return digest
 
 
-@contextlib.contextmanager
-def atomic(path):
-    """Yield a temporary path beside ``path``; it takes the place of ``path`` when the block ends without an error."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _write_json(path, content):
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, json.dumps(content, indent=1).encode())
 
 
 def _first(urls):
@@ -242,8 +229,7 @@ def _take_member(part, member):
             content = archive.read(names[0])
     except zipfile.BadZipFile:
         content = part.read_bytes()  # no archive: what it is instead is found out next
-    with atomic(part) as temporary:
-        temporary.write_bytes(content)
+    replace(part, content)
 
 
 def _inspect(part, file):

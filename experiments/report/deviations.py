@@ -17,14 +17,15 @@ from ..loop.protocol import RUN, WRITTEN, choices
 from ..loop.registry import METRICS
 from ..loop.store import atomic
 from .intervals import interval
-from .numbers import number
+from .numbers import interval_words, number
 from .results import fullest, read_runs
 
 NOT_ABOUT_RESULTS = {"tables", "speed", "parity", "scalability", "scalability_10k"}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.deviations", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     arguments = parser.parse_args()
     path, missing = write(arguments.results)
@@ -129,15 +130,11 @@ def _effects(reference, run):
         before, after = np.array(pairs).T
         if np.array_equal(before, after):
             continue
-        low, high = interval(after - before)
-        around = f" ({number(low, '+')} to {number(high, '+')})" if math.isfinite(low) else ""
+        around = interval_words(*interval(after - before), "+")
+        around = f" ({around})" if around else ""
         what, name = " · ".join(filter(None, [run["of"], setting])), METRICS[score].label.replace("|", r"\|")
         lines.append(
             f"| {what} | {label} | {name} | {number(before.mean())} | {number(after.mean())} "
             f"| {number((after - before).mean(), '+')}{around} | {len(pairs)} |"
         )
     return lines
-
-
-if __name__ == "__main__":
-    main()

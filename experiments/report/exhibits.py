@@ -11,7 +11,7 @@ from .. import titles
 from ..loop.paths import ROOT
 from ..loop.registry import METRICS
 from . import published
-from .numbers import duration, number, to_float
+from .numbers import duration, interval_words, number, to_float
 from .results import command
 
 
@@ -195,11 +195,6 @@ def judged(line, stand_in_for):
     if verdict == "differs" and metric and metric.better:
         why += ", better" if (ours < value) == (metric.better == "lower") else ", worse"
     return ("other data" if stand_in_for else verdict), why
-
-
-def interval_words(low, high, sign=""):
-    """An interval as the page prints it; nothing where there is none."""
-    return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
 
 
 def setting_of(line, axes, dataset):

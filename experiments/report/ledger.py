@@ -32,7 +32,8 @@ COLUMNS += [f"{protocol}_{name}" for protocol in PROTOCOLS for name in OF_PROTOC
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.ledger", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     results_dir = Path(parser.parse_args().results)
     rows = ledger(read_runs(results_dir))
@@ -235,7 +236,3 @@ def _setting(entry):
 
 def _plain(value):
     return "NA" if value is None else number(float(value))
-
-
-if __name__ == "__main__":
-    main()

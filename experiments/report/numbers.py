@@ -19,6 +19,11 @@ def number(value, sign=""):
     return format(value, sign + form).replace("-", "−")
 
 
+def interval_words(low, high, sign=""):
+    """An interval as the page prints it; nothing where there is none."""
+    return f"{number(low, sign)} to {number(high, sign)}" if math.isfinite(low) else ""
+
+
 def duration(seconds):
     """Seconds as people say them: 4.2 s, 3 min 05 s, 2 h 10 min."""
     if round(seconds, 1) < 60:

@@ -15,7 +15,7 @@ import jinja2
 from .. import titles
 from ..loop.store import atomic
 from . import claims, exhibits, ledger
-from .numbers import number
+from .numbers import interval_words, number
 from .pictures import picture
 from .results import fullest, read_runs
 
@@ -23,7 +23,8 @@ NAME = "index.html"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.report.page", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     parser.add_argument("--single-file", action="store_true", help="with the pictures in it, to be handed on")
     arguments = parser.parse_args()
@@ -109,7 +110,7 @@ def _ledger_row(row, of_run):
         value = row[f"{protocol}_value"]
         low, high = (row[f"{protocol}_{end}"] for end in ("low", "high"))
         words = number(value) if value != "" else ""
-        words += f" ({exhibits.interval_words(low, high)})" if low != "" else ""
+        words += f" ({interval_words(low, high)})" if low != "" else ""
         told[protocol] = words
     data = dict.fromkeys(row[f"{p}_data"] for p in ledger.PROTOCOLS if row[f"{p}_data"])
     notes = dict.fromkeys(row[f"{p}_note"] for p in ledger.PROTOCOLS if row[f"{p}_note"])

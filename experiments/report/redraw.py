@@ -21,7 +21,8 @@ from .table import summarise
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    about = __doc__.split("\n\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m experiments.redraw", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
     results_dir = Path(parser.parse_args().results)
     for file in sorted((results_dir / "runs").glob("*.json")):
@@ -63,7 +64,3 @@ def summary(run, jobs):
     scores = published(importlib.import_module(config["experiment"]["module"]).SCORES, jobs)
     jobs = jobs.assign(**{name: pd.to_numeric(jobs[name]) for name in scores if name in jobs})
     return summarise(jobs, run["axes"], scores, published_as(config), (run.get("source") or {}).get("origin", ""))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from .intervals import interval
+from .numbers import interval_words, number
 from .published import known as published_number
 from .published import tolerance
 
@@ -131,20 +132,13 @@ def as_text(table, axes):
             {
                 "method": block["label"],
                 "score": block["score"],
-                "ours": [_number(v) for v in block["mean"]],
-                "95% interval": [
-                    f"{low:.3f} – {high:.3f}" if low == low else "–"
-                    for low, high in zip(block["ci_low"], block["ci_high"], strict=True)
-                ],
-                "published": [_number(v) for v in block["published"]],
-                "difference": [f"{v:+.3f}" if v == v else "–" for v in block["difference"]],
+                "ours": [number(v) or "–" for v in block["mean"]],
+                "95% interval": [interval_words(*ends) or "–" for ends in block[["ci_low", "ci_high"]].to_numpy()],
+                "published": [number(v) or "–" for v in block["published"]],
+                "difference": [number(v, "+") or "–" for v in block["difference"]],
                 "seeds": block["n_seeds"],
                 "status": [s if s == "done" else s[:60] for s in block["status"]],
             }
         )
         lines += [shown.to_string(index=False, justify="left"), ""]
     return "\n".join(lines)
-
-
-def _number(value):
-    return f"{value:.3f}" if value == value else "–"

@@ -148,7 +148,7 @@ def test_a_killed_process_of_a_job_leaves_nothing_running(compute, tmp_path, vic
 
 
 @pytest.mark.slow
-def test_exhausted_memory_ends_the_cell(compute):
+def test_exhausted_memory_ends_the_job(compute):
     record = compute("Hungry", _resources_={"memory_gb": 1.0})["Hungry"]
     assert record["status"] == "failed"
     assert record["reason"].startswith("memory: 1.")
@@ -156,7 +156,7 @@ def test_exhausted_memory_ends_the_cell(compute):
 
 
 @pytest.mark.slow
-def test_the_seed_of_a_method_comes_from_the_cell(compute):
+def test_the_seed_of_a_method_comes_from_the_job(compute):
     first = compute("Noise")["Noise"]
     again = compute("Noise", random_state=first["seeds"]["fit"])["Noise"]
     assert first["key"] != again["key"]

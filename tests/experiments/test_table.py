@@ -45,7 +45,7 @@ def test_numbers_published_at_several_settings_are_told_apart():
         assert (found["published"] == value).all()
 
 
-def test_missing_cells_are_counted_and_explained():
+def test_missing_jobs_are_counted_and_explained():
     frame = pd.concat([jobs([2.0]), jobs([np.nan], status="failed", reason="ValueError: no")])
     row = summary(frame).iloc[0]
     assert (row["mean"], row["n_seeds"], row["n_missing"]) == (2.0, 1, 1)

@@ -11,7 +11,7 @@ import pytest
 from datasets import fetch as door
 from datasets.base import InvalidDataset
 from datasets.io import fetch
-from datasets.io.fetch import Unavailable, atomic, gather, locate, obtain
+from datasets.io.fetch import Unavailable, gather, locate, obtain
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -171,17 +171,6 @@ def test_a_folder_that_cannot_be_written_is_read_and_the_rest_goes_home(tmp_path
     assert obtain(entry(), tmp_path) == tmp_path / "x.bin"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.bin"]
     assert list((fetch.Path.home() / ".cache" / "scvi-reproduction" / "hashes").iterdir())
-
-
-def test_an_atomic_file_appears_whole_or_not_at_all(tmp_path):
-    def fail():
-        with atomic(tmp_path / "x.txt") as temporary:
-            temporary.write_text("half")
-            raise KeyError
-
-    with pytest.raises(KeyError):
-        fail()
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_tells_what_it_fetched(server, tmp_path, capsys, monkeypatch):
