@@ -245,7 +245,7 @@ def read_annotations(path, labels=()):
         )
     if len(names) > len(header) and frame[names[-1]].isna().all():
         raise InvalidDataset(
-            f"The rows of {path} have a field more than its header, and it is empty: remove the separator at their ends."
+            f"The rows of {path} have a field more than its header, which is empty: remove the separator at their ends."
         )
     return frame.set_index(names[0])
 

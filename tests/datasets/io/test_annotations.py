@@ -48,7 +48,7 @@ def test_labels_come_to_the_cells_that_the_table_names(tmp_path, cells, text):
         (CELLS[:1], "cell,type\nAAAC-1,a\nAAAC-1,b\n", r"has two cells that the annotations call 'AAAC-1'"),
         (CELLS, "cell,type\nAAAC-2,a\nAAAG-2,b\nAAAT-2,c\n", r"says nothing of 3 of the 3 cells"),
         (CELLS, "cell,type\nAAAC-1,a\nAAAG-1,b,extra\n", r"labels\.csv cannot be read"),
-        (CELLS, "cell,type,n\nAAAC-1,a,1,\nAAAG-1,b,2,\nAAAT-1,c,3,\n", "a field more .* remove the separator"),
+        (CELLS, "cell,type,n\nAAAC-1,a,1,\nAAAG-1,b,2,\nAAAT-1,c,3,\n", "field more .* remove the separator"),
         (CELLS, "cell,type,type\nAAAC-1,a,x\nAAAG-1,b,y\nAAAT-1,c,z\n", "two columns 'type': give each its own"),
     ],
 )
