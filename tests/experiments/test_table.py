@@ -59,13 +59,13 @@ def test_a_method_without_any_result_keeps_its_row():
 
 
 def test_a_method_that_failed_has_no_rows_of_what_the_data_do_not_have():
-    frame = pd.concat([jobs([2.0]), jobs([np.nan], status="failed", method="fa", label="FA")])
-    scores = {"median_l1": None, "deeper": None, "printed": "median_L1_uniform"}  # the last one the paper has of FA
+    frame = pd.concat([jobs([2.0]), jobs([np.nan], status="failed", method="zifa", label="ZIFA")])
+    scores = {"median_l1": None, "deeper": None, "printed": "median_L1_uniform"}  # the last one the paper has of ZIFA
     for published_as, kept in ((None, ["median_l1"]), ("CORTEX", ["median_l1", "printed"])):
         found = table.summarise(frame, ["corruption"], scores, published_as).groupby("method")["score"].agg(list)
         assert found["scvi"] == ["median_l1"]
-        assert found["fa"] == kept
-    nothing = table.summarise(frame[frame["method"] == "fa"], ["corruption"], scores, None)
+        assert found["zifa"] == kept
+    nothing = table.summarise(frame[frame["method"] == "zifa"], ["corruption"], scores, None)
     assert list(nothing["score"]) == list(scores)
 
 
