@@ -7,9 +7,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from .base import InvalidDataset, check_dataset, make_dataset, sha256_of
-from .io.annotations import find, join, kept, named
+from .io.annotations import find, join, kept
 from .io.formats import read
 from .io.fractions import whole_counts
+from .io.names import named
 from .io.select import top_genes
 
 
@@ -79,7 +80,7 @@ def load(
     """
     if path is None:
         raise InvalidDataset("No file is given: set dataset.path=FILE.")
-    path, part = Path(str(path)).expanduser(), None if part in (None, "") else str(part)
+    path, part = Path(str(path)).expanduser(), None if part == "" else part
     table = read(path, genes_in, part)
     files = table.files
     if layer in ("raw", "raw.X") and layer not in table.layers and table.raw is not None:
@@ -88,7 +89,7 @@ def load(
     if X is None:
         raise InvalidDataset(f"{path.name} has no X; set one of {_listed(_places(table))}.")
     X, rounded = whole_counts(X, table, _places(table), round_counts)
-    frame = table.obs if annotations in (None, "") else join(table, str(annotations))
+    frame = table.obs if annotations in (None, "") else join(table, str(annotations), (label_key, batch_key))
     wanted = {"label": label_key, "batch": batch_key} | _renamed(obs_columns)
     obs = {slot: find(frame, key, slot).to_numpy() for slot, key in wanted.items() if key not in (None, "")}
     var = {slot: find(table.var, key, "var").to_numpy() for slot, key in _renamed(var_columns).items()}

@@ -50,6 +50,11 @@ def evaluate(method, adata, protocol, seeds):
     batch = _codes(adata, "batch", rows)
     if batch is None or len(batch["batch_names"]) < 2:
         raise NotApplicable(f"{adata.uns['source']['name']} has one batch: batch mixing needs at least two.")
+    if not can_be_scored(batch["batch"]):
+        raise NotApplicable(
+            f"{adata.uns['source']['name']} has {len(batch['batch_names'])} batches among {len(rows)} training cells: "
+            "batches mix where there are fewer than cells."
+        )
     if len(rows) <= N_NEIGHBORS:
         raise NotApplicable(f"{len(rows)} training cells: batch mixing looks at the {N_NEIGHBORS} nearest of each.")
     label = _codes(adata, "label", rows) or {}

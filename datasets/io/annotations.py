@@ -8,48 +8,9 @@ import pandas as pd
 from ..base import InvalidDataset, column, missing
 from .formats.table import readable
 from .formats.text import read_annotations
+from .names import named
 
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-
-
-def named(names, key):
-    """The name that ``key`` is, also where a configuration took it for a number or a truth value.
-
-    Parameters
-    ----------
-    names : collection of str
-        The names that there are.
-    key : str, int, float or bool
-        ``1e5`` in a configuration is 100000.0, ``true`` is True.
-
-    Returns
-    -------
-    str
-        The only name that reads so; ``str(key)`` where there is none.
-
-    Raises
-    ------
-    InvalidDataset
-        Several names read so.
-    """
-    if isinstance(key, str):
-        return key
-    alike = [name for name in map(str, names) if _reads_as(name, key)]
-    if len(alike) > 1:
-        raise InvalidDataset(
-            f"The name {key!r} may be {' or '.join(map(repr, alike))}: put it in quotes, as text, in the configuration."
-        )
-    return alike[0] if alike else str(key)
-
-
-def _reads_as(name, key):
-    if isinstance(key, bool):
-        return name.lower() == str(key).lower()
-    try:
-        number = float(name)
-    except ValueError:
-        return False
-    return number == key or (number != number and key != key)
 
 
 def find(frame, key, kind):
@@ -57,8 +18,10 @@ def find(frame, key, kind):
     return column(frame, named(frame.columns, key), kind)
 
 
-def join(table, path):
+def join(table, path, labels=()):
     """The annotations of the cells of a table with those of a text table, whose first column names the cells.
+
+    The columns that ``labels`` names (as `named`) are text as it stands there: 01 is not 1, nor is 1E1 10.
 
     10x adds a number to its barcodes (``-1``) which some tables leave out: where no name is found as it stands, that
     number is left out of the side that alone has it.
@@ -72,7 +35,7 @@ def join(table, path):
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}: correct dataset.annotations.")
     with readable(path):
-        more = read_annotations(path)
+        more = read_annotations(path, labels)
     cells = pd.Index(table.cells.astype(str))
     keys, rows = cells, more.index.astype(str)
     if not keys.isin(rows).any():

@@ -7,6 +7,7 @@ from ..base import InvalidDataset
 
 CELLS = 200  # that are looked at
 LOGARITHMS = {"natural logarithms": np.e, "base-2 logarithms": 2.0, "base-10 logarithms": 10.0}
+ROUNDED = 2e-3  # relative: text tables keep few digits
 CORRECTED = "fractions, as SoupX, CellBender, salmon or RSEM write them"
 INEXACT = "counts with errors of rounding"
 
@@ -78,7 +79,7 @@ def what_they_are(X):
     """What values that are not counts look like, in words.
 
     In normalised counts every value of a cell is a whole multiple of what one count of that cell became, be it after
-    exponentiation; fractions of counts that a program estimated are not.
+    exponentiation, or all cells have one sum, as TPM have; fractions of counts that a program estimated are not so.
     """
     X = sp.csr_matrix(X)
     if (X.data < 0).any():
@@ -88,16 +89,24 @@ def what_they_are(X):
     filled = np.flatnonzero(np.diff(X.indptr) > 1)
     cells = [X.data[X.indptr[row] : X.indptr[row + 1]].astype(float) for row in filled[:CELLS]]
     for said, base in LOGARITHMS.items():
-        if X.data.max() < 60 and _share_of_multiples([base**cell - 1 for cell in cells]) > 0.7:
+        if X.data.max() < 60 and _are_normalised([base**cell - 1 for cell in cells]):
             return f"{said} of counts"
     units = [cell.min() for cell in cells]
-    if _share_of_multiples(cells) > 0.7 and not np.allclose(units, np.median(units), rtol=1e-3):
+    if _are_normalised(cells) and not np.allclose(units, np.median(units), rtol=1e-3):
         return "counts normalised by cell"
+    if _are_normalised([cell**2 for cell in cells]) and not _are_normalised(cells):
+        return "square roots of counts"
     return CORRECTED
+
+
+def _are_normalised(cells):
+    """Whether cells, each a list of values, are whole multiples of their smallest value, or have one sum."""
+    sums = [cell.sum() for cell in cells]
+    return _share_of_multiples(cells) > 0.7 or (len(cells) > 1 and np.allclose(sums, np.median(sums), rtol=ROUNDED))
 
 
 def _share_of_multiples(cells):
     """The share of cells whose values are whole multiples of their smallest one."""
     ratios = [cell / cell.min() for cell in cells if cell.max() > cell.min() > 0]
-    good = [np.allclose(ratio, np.rint(ratio), rtol=1e-4, atol=1e-3) for ratio in ratios]
+    good = [np.allclose(ratio, np.rint(ratio), rtol=ROUNDED, atol=0) for ratio in ratios]
     return np.mean(good) if good else 0.0

@@ -1,6 +1,7 @@
 """What a run has on record in the end: something for each of its jobs, whatever became of the files."""
 
 from .job import failure
+from .outcome import one_line
 
 
 def collect(store, jobs):
@@ -31,7 +32,9 @@ def _read(store, job):
     if record is not None:
         try:
             return record, store.arrays(record)
+        except FileNotFoundError:
+            lost = "its arrays are gone"
         except Exception as error:  # zipfile, zlib, OSError, ValueError: whatever damage raises
-            lost = f"its arrays cannot be read ({error})"
+            lost = f"its arrays cannot be read ({one_line(str(error))})"
     reason = f"{lost}: {store.folder} lost it while the run went on; the same command computes it again"
     return failure(job, None, "failed", reason), {}

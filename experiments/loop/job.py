@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 import warnings
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import NamedTuple
 
@@ -136,6 +137,7 @@ def load_dataset(config):
 def run(job, results_dir, threads):
     """Compute ``job`` and write its record, whatever happens; called in the job's own process."""
     started = time.perf_counter()
+    results_dir = Path(results_dir).absolute()  # a method may go to another folder
     outcome = {"status": "failed", "reason": "", "scores": {}, "facts": {}}
     arrays, details = {}, {"seconds": {}}
     try:

@@ -8,6 +8,7 @@ from numbers import Real
 import numpy as np
 
 PARTS = ("scores", "arrays", "facts")
+LONGEST = 1000  # letters of a reason; the traceback beside it has all
 
 
 def check_outcome(module, returned):
@@ -92,4 +93,14 @@ def why(error):
         if error.filename is None:
             return f"the system refuses ({error.strerror}): make room, or look at what this machine allows."
         return f"{error.filename} cannot be read or written ({error.strerror}): make room there, or name another place."
-    return f"KeyError: {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    try:
+        said = f"KeyError: {error}" if isinstance(error, KeyError) else one_line(str(error))
+    except Exception:  # of the error's own __str__
+        said = ""
+    return said or type(error).__name__
+
+
+def one_line(text):
+    """Text of others as one line that a terminal and a table take: without line ends and control characters."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]} …"

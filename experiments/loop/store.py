@@ -93,7 +93,8 @@ class Store:
         try:
             self.arrays(record)
         except Exception as error:  # zipfile, zlib, OSError, ValueError: any damage means computing again
-            message = f"The arrays of {key} in {self.folder} cannot be read ({error}): to be computed again."
+            what = "are gone" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
+            message = f"The arrays of {key} in {self.folder} {what}: to be computed again."
             warnings.warn(message, stacklevel=2)
             return False
         return True

@@ -72,19 +72,22 @@ def summarise(jobs, axes, published, published_as, origin=""):
         Columns ``experiment, dataset, protocol, <axes>, method, label, role, score, mean, ci_low, ci_high, n_seeds,
         n_missing, published, published_in, tolerance, status, difference, vs_scvi, vs_scvi_low, vs_scvi_high, source``.
         ``vs_scvi``: this method minus scVI, seed by seed (same split, same corruption), with its interval.
-        A score that no finished job of a row has is left out; a row without any finished job keeps all.
+        A score that no finished job of a row has is left out; a row without any finished job keeps those that
+        another method has, or the paper; all where nothing has finished.
     """
     identity = ["experiment", "dataset", "protocol", *axes, "method", "label", "role"]
+    of_done = jobs[jobs["status"] == "done"].dropna(axis=1, how="all").columns.intersection(list(published))
     rows = []
     for values, group in jobs.groupby(identity, sort=False):
         done = group[group["status"] == "done"]
         for score, metric in published.items():
             row = dict(zip(identity, values, strict=True)) | {"score": score}
             scores = done[score].dropna().to_numpy(dtype=float) if score in done else np.array([])
-            if len(done) and not scores.size:
+            known = published_number(published_as, row, metric)
+            is_of_others = score in of_done or known or of_done.empty
+            if not scores.size and (len(done) or not is_of_others):
                 continue
             low, high = interval(scores)
-            known = published_number(published_as, row, metric)
             row |= {
                 "mean": scores.mean() if scores.size else np.nan,
                 "ci_low": low,

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 from .on_disk import StoredCounts
 
 BLOCK = 1 << 20  # counts on disk that are looked at together
+LARGEST = 2**53  # beyond, floats skip integers, and what does not fit in 64 bits ends up negative
 
 
 class InvalidCounts(ValueError):
@@ -82,11 +83,21 @@ def _canonical(X, cells, genes, first_row=0):
             "The value is not an integer",
             "the matrix looks normalised, pass the raw counts (often kept as layer=counts)",
         )
-    largest = X.data.max() if X.nnz else 0
-    X = X.astype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)  # a copy of the data: X stays as it was
-    X.sum_duplicates()
+    complain(X.data > LARGEST, "The count is above 2⁵³", "repair the entry, no cell has so many molecules")
+    X = _narrow(X)  # a copy of the data: X stays as it was
+    X.sort_indices()
+    if not X.has_canonical_format:  # the sum of several entries of one place may not fit
+        X = X.astype(np.int64)
+        X.sum_duplicates()
+        X = _narrow(X)
     X.eliminate_zeros()
     return X
+
+
+def _narrow(X):
+    """A copy in 32-bit integers where they hold all counts, else in 64-bit ones."""
+    largest = X.data.max() if X.nnz else 0
+    return X.astype(np.int32 if largest <= np.iinfo(np.int32).max else np.int64)
 
 
 def _is_canonical(X, cells, genes):
@@ -189,17 +200,23 @@ def _as_csr(X):
     if sp.issparse(X):
         if X.dtype.kind not in "biuf":
             raise InvalidCounts(f"The count matrix has dtype {X.dtype}: convert it to a numeric type first.")
+        if X.format in ("coo", "bsr"):  # scipy sums entries of one place in the type that they have
+            X = X.astype({"f": np.float64, "u": np.uint64}.get(X.dtype.kind, np.int64))
         return sp.csr_matrix(X)
     if hasattr(X, "obs_names"):
         raise InvalidCounts("This is an AnnData, not a matrix of counts: pass adata.X, or the layer with the counts.")
     if hasattr(X, "to_memory"):  # what AnnData gives of a sparse matrix in a file that is open in backed mode
         raise InvalidCounts("The count matrix is in a file that is not read yet: pass X.to_memory().")
+    if getattr(X, "is_sparse", False) or getattr(X, "is_sparse_csr", False):
+        raise InvalidCounts("The count matrix is a sparse tensor of PyTorch: pass a scipy.sparse matrix.")
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        X = X.astype(np.float64).filled(np.nan)  # an entry that is masked is missing
     X = np.asarray(X)
     if X.ndim != 2:
         raise InvalidCounts(f"The count matrix has {X.ndim} dimension(s): pass cells × genes.")
     if X.dtype.kind not in "biuf":
         raise InvalidCounts(f"The count matrix has dtype {X.dtype}: convert it to a numeric type first.")
-    return sp.csr_matrix(X)
+    return sp.csr_matrix(X.astype(np.float32) if X.dtype == np.float16 else X)  # scipy has no sparse float16
 
 
 def _place(kind, index, names):

@@ -100,6 +100,14 @@ class Hungry(Identity):
             time.sleep(0.05)
 
 
+class Wanders(Identity):
+    """Goes to another folder and stays there."""
+
+    def fit(self, X, batch=None):
+        os.chdir("/")
+        return self
+
+
 class NotANumber(Identity):
     def impute(self, X, batch=None):
         return np.full(X.shape, np.nan)

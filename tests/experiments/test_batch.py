@@ -134,6 +134,9 @@ def test_one_batch_is_skipped_and_no_labels_will_do(adata):
     with pytest.raises(NotApplicable, match="planted has one batch") as caught:
         batch.evaluate(Spy(), one, PROTOCOL, SEEDS)
     assert caught.value.skip
+    one.obs["batch"] = pd.Categorical([f"x{i}" for i in range(160)])
+    with pytest.raises(NotApplicable, match="planted has 120 batches among 120 training cells: batches mix where"):
+        batch.evaluate(Spy(), one, PROTOCOL, SEEDS)
     bare = adata.copy()
     bare.obs = bare.obs.drop(columns="label")
     scores, arrays, _ = batch.evaluate(Spy(n_clusters=3), bare, PROTOCOL, SEEDS)

@@ -50,6 +50,7 @@ def test_what_is_gone_is_a_failure_with_a_row(jobs, harm):
     records, arrays = collect(store, jobs)
     assert [record["status"] for record in records] == ["done", "failed", "done"]
     assert "while the run went on; the same command computes it again" in records[1]["reason"]
+    assert "Errno" not in records[1]["reason"]
     assert arrays[1] == {}
     rows = frame(records)
     assert list(rows["seed"]) == [0, 1, 2]

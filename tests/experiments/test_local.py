@@ -26,27 +26,27 @@ PROTOCOL = {
 }
 
 
+def job_of(method, path, **parameters):
+    loader = {"_target_": "datasets.h5ad.load", "path": str(path), "name": "small"}
+    return Job(
+        experiment="imputation",
+        module="experiments.imputation",
+        dataset={"name": "small", "loader": loader},
+        dataset_hash="h",
+        method=method,
+        config={"_target_": f"planted.{method}"} | parameters,
+        protocol=PROTOCOL,
+        axes={"corruption": "uniform"},
+        seed=0,
+    ).with_key()
+
+
 @pytest.fixture
 def compute(tmp_path, small_h5ad):
     """Run one job per planted method; return their records by method name."""
 
     def compute(*methods, limits=None, **parameters):
-        loader = {"_target_": "datasets.h5ad.load", "path": str(small_h5ad), "name": "small"}
-        dataset = {"name": "small", "loader": loader}
-        jobs = [
-            Job(
-                experiment="imputation",
-                module="experiments.imputation",
-                dataset=dataset,
-                dataset_hash="h",
-                method=method,
-                config={"_target_": f"planted.{method}"} | parameters,
-                protocol=PROTOCOL,
-                axes={"corruption": "uniform"},
-                seed=0,
-            ).with_key()
-            for method in methods
-        ]
+        jobs = [job_of(method, small_h5ad, **parameters) for method in methods]
         run_jobs(jobs, tmp_path, n_jobs=2, verbose=False, **(limits or {}))
         store = Store(tmp_path, "imputation")
         assert not list(store.folder.glob("*.tmp"))
@@ -63,6 +63,14 @@ def assert_ended(pid_file):
     while left := [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]:
         assert time.monotonic() < deadline, left
         time.sleep(0.05)
+
+
+def test_a_method_that_goes_to_another_folder_leaves_its_record_where_it_belongs(tmp_path, small_h5ad, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = job_of("Wanders", small_h5ad)
+    job_module.run(job, "results", 1)
+    assert Path.cwd() == Path("/")
+    assert Store(tmp_path / "results", "imputation").load(job.key)["status"] == "done"
 
 
 @pytest.mark.slow

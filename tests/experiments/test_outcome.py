@@ -57,6 +57,17 @@ def test_reasons_are_sentences(error, said):
     assert "Errno" not in why(error)
 
 
+class Speechless(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def test_a_reason_is_one_line_whatever_an_error_says():
+    assert why(ValueError("first\nsecond\r\n\x1b[31mred\x00 end ")) == "first second [31mred end"
+    assert why(Speechless()) == "Speechless"
+    assert len(why(ValueError("x" * 10**6))) < 1100
+
+
 @dataclasses.dataclass(frozen=True)
 class Convergence:
     converged: bool | None

@@ -58,6 +58,17 @@ def test_a_method_without_any_result_keeps_its_row():
     assert row["status"] == "skipped: R is not installed"
 
 
+def test_a_method_that_failed_has_no_rows_of_what_the_data_do_not_have():
+    frame = pd.concat([jobs([2.0]), jobs([np.nan], status="failed", method="zifa", label="ZIFA")])
+    scores = {"median_l1": None, "deeper": None, "printed": "median_L1_uniform"}  # the last one the paper has of ZIFA
+    for published_as, kept in ((None, ["median_l1"]), ("CORTEX", ["median_l1", "printed"])):
+        found = table.summarise(frame, ["corruption"], scores, published_as).groupby("method")["score"].agg(list)
+        assert found["scvi"] == ["median_l1"]
+        assert found["zifa"] == kept
+    nothing = table.summarise(frame[frame["method"] == "zifa"], ["corruption"], scores, None)
+    assert list(nothing["score"]) == list(scores)
+
+
 def test_differences_from_scvi_are_taken_seed_by_seed():
     scvi, pca = jobs([2.0, 3.0, 7.0]), jobs([2.5, 3.6, 7.4], method="pca", label="PCA")
     rows = summary(pd.concat([scvi, pca.sample(frac=1, random_state=0)])).set_index("method")

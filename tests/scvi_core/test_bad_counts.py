@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -48,6 +49,10 @@ BAD = {
     "negative": (lambda: check(at(-1)), rf"negative at {PLACE}: pass raw counts"),
     "not an integer": (lambda: check(at(0.5)), rf"not an integer at {PLACE}: .*normalised.*raw counts.*layer=counts"),
     "logarithms": (lambda: check(np.log1p(good())), r"not an integer at cell 'c0'.*layer=counts"),
+    "too large for an integer": (lambda: check(at(1e20)), rf"above 2⁵³ at {PLACE}: repair"),
+    "too large for a signed one": (lambda: check(at(2**63 + 5).astype(np.uint64)), rf"above 2⁵³ at {PLACE}: repair"),
+    "masked": (lambda: check(np.ma.masked_equal(at(99), 99)), rf"NaN at {PLACE}: drop or repair"),
+    "a sparse tensor": (lambda: check(torch.eye(4).to_sparse()), r"sparse tensor .*: pass a scipy\.sparse matrix"),
     "an empty cell": (lambda: check(good() * (np.arange(6) != 3)[:, None]), r"counted in cell 'c3' \(row 3\): remove"),
     "no genes": (lambda: check(np.zeros((6, 0)), genes=[]), "6 cells × 0 genes: it needs at least one of each"),
     "no cells": (lambda: check(np.zeros((0, 4)), cells=[]), "0 cells × 4 genes: it needs at least one of each"),
@@ -97,6 +102,21 @@ def test_counts_beyond_single_precision_stay_exact():
     X[1, 1] = 2**40 + 1
     assert check(X)[1, 1] == 2**40 + 1
     assert check(X).dtype == np.int64
+
+
+@pytest.mark.parametrize("form", [sp.coo_matrix, sp.coo_array, lambda parts: sp.csr_matrix(csr(*parts))])
+@pytest.mark.parametrize(("dtype", "values"), [(np.uint8, (200, 100)), (np.int32, (2**31 - 1, 5)), (bool, (1, 1))])
+def test_entries_of_one_place_are_summed_whatever_their_type_holds(form, dtype, values):
+    X = form((np.array(values, dtype=dtype), ([0, 0], [1, 1])))
+    assert check_counts(X).toarray().tolist() == [[0, sum(values)]]
+
+
+def csr(values, places):
+    return values, np.array(places[1]), np.array([0, len(values)])
+
+
+def test_half_precision_is_read():
+    np.testing.assert_array_equal(check_counts(good().astype(np.float16)).toarray(), good())
 
 
 def test_a_batch_of_one_cell_and_a_single_batch_will_do():

@@ -78,6 +78,7 @@ def read(path, genes_in=None, part=None):
             table = read_member(path, folder_members(path), part, read_file)
         else:
             table = read_file(path, path, part)
+        table.check(path)
     table.files = table.files or [path]
     return table
 

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from ...base import InvalidDataset
+from ..names import named
 from .mtx import is_part, matrix_groups, read_parts
 from .unpack import unpacked, without_ending
 
@@ -25,8 +26,9 @@ def choose(candidates, part, place, *, is_last=True):
     ----------
     candidates : collection of str
         Their names, paths inside ``place``.
-    part : str or None
-        What the user named: one of them, the end of its path, or its path and a part inside it.
+    part : str, int, float, bool or None
+        What the user named: one of them, the end of its path, or its path and a part inside it. A configuration may
+        have taken its name for a number.
     place : str or Path
         What the sentence calls the file or folder.
     is_last : bool
@@ -50,6 +52,7 @@ def choose(candidates, part, place, *, is_last=True):
         raise InvalidDataset(
             f"{place} holds {len(names)} matrices ({listed}): choose one, e.g. dataset.part={names[0]}."
         )
+    part = named({PurePosixPath(name).name for name in names}, part)
     for matches in (
         [name for name in names if name == part],
         [name for name in names if name.endswith(f"/{part}")],

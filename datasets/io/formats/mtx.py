@@ -178,7 +178,11 @@ def _lines(content, place):
         raise InvalidDataset(f"{place} holds no names: download it again.")
     separator = "\t" if without_ending(str(place)).endswith(".tsv") or "\t" in lines[0] else ","
     rows = [next(csv.reader([line], delimiter=separator)) for line in lines]
-    if len(rows) > 1 and [row[0] for row in rows[1:]] == [str(number) for number in range(1, len(rows))]:
+    if (
+        len(rows) > 1
+        and rows[0][0] != "0"
+        and [row[0] for row in rows[1:]] == [str(number) for number in range(1, len(rows))]
+    ):
         del rows[0]  # the header that R writes above row numbers
     width = min(map(len, rows))
     columns = [[row[i].strip() for row in rows] for i in range(width)]

@@ -39,6 +39,15 @@ class Table:
     raw: "Table | None" = None
     files: list = field(default_factory=list)
 
+    def check(self, place):
+        """Raise InvalidDataset where there are other names than cells and genes: the file is damaged."""
+        named = len(self.cells), len(self.genes)
+        if self.X is not None and self.X.shape != named:
+            raise InvalidDataset(
+                f"{place} holds {self.X.shape[0]} cells × {self.X.shape[1]} genes and names {named[0]} cells and "
+                f"{named[1]} genes: it is damaged, make or download it again."
+            )
+
 
 @contextlib.contextmanager
 def readable(path):

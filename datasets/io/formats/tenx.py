@@ -68,6 +68,8 @@ def read_10x_h5(source, place, part=None):
     """
     with h5py.File(source, "r") as file:
         genomes = _genomes(file)
+        if part is not None and genomes.any():
+            part = choose(sorted(set(genomes) - {""}), part, place)[0]
         group = tenx_group(file, place, None if part in genomes else part)
         n_genes, n_cells = check_tenx(group, place)
         ids, symbols, kinds = tenx_genes(group)

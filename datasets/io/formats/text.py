@@ -14,6 +14,7 @@ import scipy.sparse as sp
 
 from ...base import InvalidDataset
 from ..fetch import looks_like_html
+from ..names import named
 from .orientation import OTHER, evidence, looks_like
 from .unpack import unpacked
 
@@ -221,21 +222,30 @@ class _Plan:
         )
 
 
-def read_annotations(path):
-    """A text table of what is known of the cells as a frame, whose index is the first column: text, as it stands."""
+def read_annotations(path, labels=()):
+    """A text table of what is known of the cells as a frame, whose index is the first column: text, as it stands.
+
+    So are the columns that ``labels`` names (as `named`); in the others numbers and truth values are such.
+    """
     with text_layout(path, path) as layout:
         body = io.StringIO("".join(line for _, line in layout.lines))
-        first = body.getvalue().partition("\n")[0]
-        header = layout.header
-        names = [""] * (len(layout.fields(first)) - len(header)) + header
+        first, header = layout.fields(body.getvalue().partition("\n")[0]), layout.header
+        names = [""] * (len(first) - len(header)) + header
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise InvalidDataset(f"{path} has two columns {twice[0]!r}: give each its own name.")
+        texts = {names[0], *(named(names, key) for key in labels if key is not None)}
         frame = pd.read_csv(
             body,
             sep=layout.separator,
             header=None,
             names=names,
-            dtype={names[0]: str},
+            dtype=dict.fromkeys(texts.intersection(names), str),
             index_col=False,
             skipinitialspace=True,
+        )
+    if len(names) > len(header) and frame[names[-1]].isna().all():
+        raise InvalidDataset(
+            f"The rows of {path} have a field more than its header, which is empty: remove the separator at their ends."
         )
     return frame.set_index(names[0])
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from .. import job as job_module
 from ..locks import Claims
+from ..outcome import one_line
 from ..store import Store
 from . import at_once, guard, record_failure, resources
 
@@ -172,5 +173,5 @@ def _resident(processes):
 def _death(exitcode, said):
     if exitcode is not None and exitcode < 0:
         return f"the process died: signal {signal.Signals(-exitcode).name}"
-    last = said.strip().rpartition("\n")[2]
+    last = one_line(said.strip().rpartition("\n")[2])
     return f"the process ended without a result: exit code {exitcode}" + (f", {last}" if last else " (os._exit?)")

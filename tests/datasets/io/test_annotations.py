@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from datasets.base import InvalidDataset
-from datasets.io.annotations import join, kept, named
+from datasets.io.annotations import join, kept
 from datasets.io.formats import Table
 
 CELLS = ["AAAC-1", "AAAG-1", "AAAT-1"]
@@ -13,7 +13,7 @@ CELLS = ["AAAC-1", "AAAG-1", "AAAT-1"]
 
 def joined(tmp_path, cells, text):
     (tmp_path / "labels.csv").write_text(text)
-    return list(join(Table(X=None, cells=np.array(cells), genes=None), tmp_path / "labels.csv")["type"])
+    return list(join(Table(X=None, cells=np.array(cells), genes=None), tmp_path / "labels.csv", ["type"])["type"])
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,21 @@ def test_labels_come_to_the_cells_that_the_table_names(tmp_path, cells, text):
         (CELLS[:1], "cell,type\nAAAC-1,a\nAAAC-1,b\n", r"has two cells that the annotations call 'AAAC-1'"),
         (CELLS, "cell,type\nAAAC-2,a\nAAAG-2,b\nAAAT-2,c\n", r"says nothing of 3 of the 3 cells"),
         (CELLS, "cell,type\nAAAC-1,a\nAAAG-1,b,extra\n", r"labels\.csv cannot be read"),
+        (CELLS, "cell,type,n\nAAAC-1,a,1,\nAAAG-1,b,2,\nAAAT-1,c,3,\n", "field more .* remove the separator"),
+        (CELLS, "cell,type,type\nAAAC-1,a,x\nAAAG-1,b,y\nAAAT-1,c,z\n", "two columns 'type': give each its own"),
     ],
 )
 def test_a_join_that_can_mean_two_things_is_refused(tmp_path, cells, text, said):
     with pytest.raises(InvalidDataset, match=said):
         joined(tmp_path, cells, text)
+
+
+@pytest.mark.parametrize("labels", [["01", "1", "1.0"], ["1E1", "10", "1e1"], ["0.10", "TRUE", "true"]])
+def test_labels_that_look_like_numbers_stay_what_they_are(tmp_path, labels):
+    text = "".join(f"{cell},{label},{i}.5\n" for i, (cell, label) in enumerate(zip(CELLS, labels, strict=True)))
+    assert joined(tmp_path, CELLS, f"cell,type,n\n{text}") == labels
+    table = Table(X=None, cells=np.array(CELLS), genes=None)
+    assert list(join(table, tmp_path / "labels.csv", ["type", None])["n"]) == [0.5, 1.5, 2.5]  # others are numbers
 
 
 @pytest.mark.parametrize(
@@ -93,18 +103,3 @@ def test_those_that_have_a_value_are_asked_for_by_name():
         kept(frame, 3, "cells", "type")
     with pytest.raises(InvalidDataset, match="No cells are left"):
         kept(frame, 3, "cells", "good", "type")
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [(0, "0"), (True, "true"), (False, "FALSE"), (100000.0, "1e5"), (1000, "1_000"), (float("nan"), "nan")],
-)
-def test_a_name_that_a_configuration_takes_for_something_else(key, name):
-    assert named(["type", name, "0x"], key) == name
-    assert named(["type"], key) == str(key)
-
-
-def test_a_number_that_two_names_write_is_asked():
-    assert named(["1", "1.0"], "1.0") == "1.0"
-    with pytest.raises(InvalidDataset, match=r"The name 1 may be '1' or '1\.0': put it in quotes"):
-        named(["1", "1.0"], 1)

@@ -68,6 +68,13 @@ def test_loom_with_annotations(tmp_path, raw):
     assert list(h5ad.load(path, label_key="ClusterID").obs["label"]) == ["1", "2", "1", "2"]
 
 
+@pytest.mark.parametrize(("cells", "genes"), [(CELLS[1:], IDS), (CELLS, IDS[1:])])
+def test_names_that_are_too_few_are_said(tmp_path, raw, cells, genes):
+    path = raw.loom(tmp_path / "x.loom", COUNTS, cells, genes, {})
+    with pytest.raises(InvalidDataset, match=rf"x\.loom holds 4 cells × 3 genes and names {len(cells)} cells and "):
+        formats.read(path)
+
+
 def test_anndata_under_another_name(tmp_path):
     adata = ad.AnnData(sp.csr_matrix(COUNTS), obs=pd.DataFrame(index=CELLS), var=pd.DataFrame(index=IDS))
     adata.write_h5ad(tmp_path / "x.hdf5")

@@ -11,6 +11,8 @@ from datasets.io.fractions import what_they_are, whole_counts
 rng = np.random.default_rng(0)
 COUNTS = rng.poisson(2.0, (40, 30)) + (np.arange(30) == 0)
 PER_CELL = COUNTS / COUNTS.sum(axis=1, keepdims=True) * 1e4
+TPM = COUNTS / np.arange(1, 31)  # by the lengths of the genes
+TPM *= 1e6 / TPM.sum(axis=1, keepdims=True)
 TABLE = Table(X=None, cells=np.arange(40).astype(str), genes=np.arange(30).astype(str))
 
 
@@ -23,6 +25,10 @@ TABLE = Table(X=None, cells=np.arange(40).astype(str), genes=np.arange(30).astyp
         (np.log1p(PER_CELL)[:, 5:12], "natural logarithms of counts"),  # chosen genes: no sum is the same any more
         (np.log1p(COUNTS), "natural logarithms of counts"),
         (np.log2(PER_CELL + 1), "base-2 logarithms of counts"),
+        (np.log1p(PER_CELL).round(3), "natural logarithms of counts"),  # as a text table keeps them
+        (np.log1p(TPM), "natural logarithms of counts"),
+        (TPM, "counts normalised by cell"),
+        (np.sqrt(COUNTS), "square roots of counts"),
         (COUNTS - COUNTS.mean(axis=0), "scaled or centred values"),
         (COUNTS * 0.93, "fractions, as SoupX"),
         (np.clip(COUNTS - rng.random(COUNTS.shape) * 0.4, 0, None), "fractions, as SoupX"),
