@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from matplotlib import pyplot as plt
@@ -10,7 +9,7 @@ from matplotlib import pyplot as plt
 from ..loop import archive
 from ..loop.names import as_file_name
 from ..loop.store import Store
-from . import drawing, redraw, table
+from . import drawing, redraw
 
 
 def main(arguments=None):
@@ -49,67 +48,31 @@ def pack(results_dir, files):
     kept, missing = {}, {}
     for file in files:
         run = json.loads(file.read_text(encoding="utf-8"))
-        names = [run["config"][block]["name"] for block in ("experiment", "dataset", "protocol")]
-        store = Store(results_dir, names[0])
-        jobs = redraw.read_jobs(results_dir / "tables" / f"{run['stem']}_jobs.csv")
-        found = [
-            record and record | {"method": job.method, "label": job.label, "role": job.role}
-            for job, record in ((job, store.read(job.key)) for job in jobs.itertuples())
-        ]
-        missing[tuple(names)] = missing.get(tuple(names), 0) + found.count(None)
-        for record, drawn in arrays_drawn(run, jobs, list(filter(None, found)), store):
-            names_of = kept.setdefault(tuple(names), {}).setdefault(record["key"], (store, set()))[1]
-            names_of |= drawn
+        names = tuple(run["config"][block]["name"] for block in ("experiment", "dataset", "protocol"))
+        jobs = redraw.read_jobs(results_dir, run)
+        records = redraw.on_record(results_dir, run, jobs)
+        done = redraw.finished(run, records)
+        if len(done):
+            summary = redraw.summary(run, jobs).assign(changed=run["tag"])
+            figures = drawing.figures_of(run["config"]["experiment"]["module"], summary, done) or {}
+            for figure in figures.values():
+                plt.close(figure)
+        missing[names] = missing.get(names, 0) + records.count(None)
+        drawn = {row.key: row.arrays.read for row in done.itertuples()}
+        for record in filter(None, records):
+            of_record = kept.setdefault(names, {}).setdefault(record["key"], set())
+            of_record |= drawn.get(record["key"], set())
     for names, records in kept.items():
         experiment, *rest = names
         path = results_dir / "records" / experiment / f"{as_file_name('_'.join(rest))}.zip"
-        content = [(store.read(key), store, drawn) for key, (store, drawn) in records.items()]
-        archive.write(path, [(record, _some(store.arrays(record), drawn)) for record, store, drawn in content])
+        store = Store(results_dir, experiment)
+        content = [(store.read(key), drawn) for key, drawn in records.items()]
+        archive.write(path, [(record, _some(store.arrays(record), drawn)) for record, drawn in content])
         packed = archive.Archive(path)
-        for key, (store, _) in records.items():
+        for key in records:
             packed.arrays(packed.load(key))  # what cannot be read back is not removed
             store.remove(key)
         yield path, len(records), missing[names]
-
-
-def arrays_drawn(run, jobs, records, store):
-    """(record, names of the arrays that the figures of its run read), for each record."""
-    arrays = [Arrays(store, record) for record in records]
-    done = [
-        record | {"arrays": seen} for record, seen in zip(records, arrays, strict=True) if record["status"] == "done"
-    ]
-    if done:
-        done = table.frame(done).assign(arrays=[record["arrays"] for record in done], changed=run["tag"])
-        summary = redraw.summary(run, jobs).assign(changed=run["tag"])
-        figures = drawing.figures_of(run["config"]["experiment"]["module"], summary, done) or {}
-        for figure in figures.values():
-            plt.close(figure)
-    return [(record, seen.read) for record, seen in zip(records, arrays, strict=True)]
-
-
-class Arrays(Mapping):
-    """The arrays of a record, read as they are asked for; ``read`` has the names of those that were."""
-
-    def __init__(self, store, record):
-        self.names, self.read = tuple(record["arrays"]), set()
-        self._store, self._record = store, record
-
-    def __getitem__(self, name):
-        if name not in self.names:
-            raise KeyError(name)
-        self.read.add(name)
-        if not hasattr(self, "_arrays"):
-            self._arrays = self._store.arrays(self._record)
-        return self._arrays[name]
-
-    def __contains__(self, name):
-        return name in self.names
-
-    def __iter__(self):
-        return iter(self.names)
-
-    def __len__(self):
-        return len(self.names)
 
 
 def _some(arrays, names):

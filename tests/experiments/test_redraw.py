@@ -46,4 +46,4 @@ def test_the_table_of_a_run_comes_back_from_its_jobs(tmp_path):
     assert expected["published"].notna().sum() == 2  # Fig 9b and 11a have scVI alone
     pd.testing.assert_frame_equal(pd.read_csv(path), pd.read_csv(io.StringIO(expected.to_csv(index=False))))
     run["config"]["scale"]["max_cells"] = 300  # a part of the data: the paper has no value for it
-    assert redraw.summary(run, redraw.read_jobs(tmp_path / "tables" / "a_run_jobs.csv"))["published"].isna().all()
+    assert redraw.summary(run, redraw.read_jobs(tmp_path, {"stem": "a_run"}))["published"].isna().all()
