@@ -239,7 +239,7 @@ def npz():
     ("content", "said"),
     [
         (
-            gzip.compress(b"X\n\x00\x00\x00\x03\x00\x04\x03\x01" + bytes(99)),
+            gzip.compress(b"X\n\x00\x00\x00\x03\x00\x04\x03\x01" + bytes(99), mtime=0),
             r"an R object \(\.rds\).*: open it in R and",
         ),
         (bz2.compress(b"RDX3\nX\n" + bytes(99)), "a workspace of R"),
