@@ -18,6 +18,7 @@ from ..loop import spreadsheet
 from ..loop.store import Store, atomic
 from ..scores import published
 from . import drawing, page
+from .numbers import to_float
 from .published import published_as
 from .table import frame as table_of_jobs
 from .table import summarise
@@ -39,6 +40,8 @@ def write(file, results_dir):
     path = results_dir / "tables" / f"{run['stem']}.csv"
     jobs = read_jobs(results_dir, run)
     table = summary(run, jobs)
+    if run.get("file"):
+        table = table.assign(file=run["file"])
     with atomic(path, "w") as target:
         spreadsheet.write(table, target)
     records = on_record(results_dir, run, jobs)
@@ -119,5 +122,6 @@ def summary(run, jobs):
     """
     config = run["config"]
     scores = published(importlib.import_module(config["experiment"]["module"]).SCORES, jobs)
-    jobs = jobs.assign(**{name: pd.to_numeric(jobs[name]) for name in scores if name in jobs})
+    exact = {name: jobs[name].map(to_float) for name in scores if name in jobs}  # pandas is off by a last digit
+    jobs = jobs.assign(**exact)
     return summarise(jobs, run["axes"], scores, published_as(config), (run.get("source") or {}).get("origin", ""))
