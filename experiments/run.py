@@ -131,7 +131,10 @@ def _draw(config, records, arrays, source, identity):
     run = {"stem": stem, "config": _for_report(config), "axes": axes, "source": source, "figures": figures}
     run["notes"] = [*not_drawn, *(too_short := not_converged(records))]
     beside = [change for change in changes if not change.word.startswith("flip=")]  # config["flip"] has those
-    run |= {"tag": ", ".join(change.word for change in changes), "alters": any(change.alters for change in beside)}
+    run |= said | {
+        "tag": ", ".join(change.word for change in changes),
+        "alters": any(change.alters for change in beside),
+    }
     if identity.own_file:
         run["file"] = _file(config)
     run["provenance"] = {name: _distinct(records, name) for name in PROVENANCE}

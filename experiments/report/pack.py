@@ -53,7 +53,7 @@ def pack(results_dir, files):
         records = redraw.on_record(results_dir, run, jobs)
         done = redraw.finished(run, records)
         if len(done):
-            summary = redraw.summary(run, jobs).assign(changed=run["tag"])
+            summary = redraw.summary(run, jobs).assign(changed=redraw.changed(run))
             figures = drawing.figures_of(run["config"]["experiment"]["module"], summary, done) or {}
             for figure in figures.values():
                 plt.close(figure)

@@ -40,14 +40,12 @@ def write(file, results_dir):
     path = results_dir / "tables" / f"{run['stem']}.csv"
     jobs = read_jobs(results_dir, run)
     table = summary(run, jobs)
-    if run.get("file"):
-        table = table.assign(file=run["file"])
     with atomic(path, "w") as target:
-        spreadsheet.write(table, target)
+        spreadsheet.write(table.assign(file=run["file"]) if run.get("file") else table, target)
     records = on_record(results_dir, run, jobs)
     if records and None not in records:
         module, done = run["config"]["experiment"]["module"], finished(run, records)
-        figures, failures = drawing.draw(module, table.assign(changed=run["tag"]), done, results_dir, run["stem"])
+        figures, failures = drawing.draw(module, table.assign(changed=changed(run)), done, results_dir, run["stem"])
         for sentence in failures:
             print(f"error: {sentence}", file=sys.stderr)
         with atomic(file, "w") as target:
@@ -77,7 +75,12 @@ def finished(run, records):
     """The frame of finished jobs that figures are drawn from; their arrays are read as they are asked for."""
     done = [record for record in records if record and record["status"] == "done"]
     frame = table_of_jobs(done) if done else pd.DataFrame({"key": []})
-    return frame.assign(arrays=[record["arrays"] for record in done], changed=run["tag"])
+    return frame.assign(arrays=[record["arrays"] for record in done], changed=changed(run))
+
+
+def changed(run):
+    """What captions say that a run has changed: none of what only leaves out jobs or adds some."""
+    return run.get("changed", run["tag"] if run.get("alters") else "")
 
 
 class Arrays(Mapping):
