@@ -37,7 +37,7 @@ class Task(NamedTuple):
             What is imputed is not one finite value per cell and gene.
         """
         given = self.given(method)
-        imputed = check_imputed(method.impute(given, batch=self.batch), shape=given.shape)
+        imputed = check_imputed(method.impute(given, batch=self.batch), shape=given.shape, method=method)
         return imputed[self.rows, self.columns]
 
 

@@ -10,6 +10,9 @@ def check_latent(latent, *, n_cells):
     return check_answer("latent", latent, (n_cells, None)).astype(np.float64, copy=False)
 
 
-def check_imputed(imputed, *, shape):
-    """Return ``imputed`` as an array of ``shape`` (n_cells, n_genes); ValueError where it is not, or no counts."""
-    return check_answer("impute", imputed, shape)
+def check_imputed(imputed, *, shape, method=None):
+    """Return ``imputed`` as an array of ``shape`` (n_cells, n_genes); ValueError where it is not, or no counts.
+
+    How low a count may come down is said by ``method`` (`baselines.base.Method.lowest_count`).
+    """
+    return check_answer("impute", imputed, shape, getattr(method, "lowest_count", 0.0))
