@@ -6,6 +6,7 @@ are all at hand, and writes the page. Nothing is computed; other figures stay as
 """
 
 import argparse
+import contextlib
 import importlib
 import json
 import sys
@@ -126,5 +127,13 @@ def summary(run, jobs):
     config = run["config"]
     scores = published(importlib.import_module(config["experiment"]["module"]).SCORES, jobs)
     exact = {name: jobs[name].map(to_float) for name in scores if name in jobs}  # pandas is off by a last digit
-    jobs = jobs.assign(**exact)
+    jobs = jobs.assign(**exact, **{axis: _typed(jobs[axis]) for axis in run["axes"]})
     return summarise(jobs, run["axes"], scores, published_as(config), (run.get("source") or {}).get("origin", ""))
+
+
+def _typed(values):
+    """The values of an axis as the numbers that they are where all are; figures have them in the order of numbers."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return values.map(kind)
+    return values
