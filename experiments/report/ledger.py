@@ -95,7 +95,11 @@ def summary(rows):
     told = [row for row in known if is_told(row)]
     verdicts = Counter(verdict_of(row) for row in told)
     words = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-    return f"{len(told)} of {len(known)} published numbers have one of ours beside them: {words}."
+    own = sum(verdicts[verdict] for verdict in ("reproduced", "undecided", "differs"))
+    return (
+        f"{len(told)} of {len(known)} published numbers have one of ours beside them: {words}. "
+        f"{own} were judged on the paper's own data."
+    )
 
 
 def verdict_of(row):
