@@ -90,7 +90,7 @@ def differences(a, b, by_protocol=True):
     list of dict
         ``experiment, dataset, protocol, setting, method, score, a, b`` (means over the seeds that both finished),
         ``difference`` (b minus a, seed by seed), ``low, high`` (its 95% interval), ``seeds`` and ``outcome``: "equal"
-        to the last digit on every seed, "within" the 95% interval of the mean of a, or "neither".
+        to the last digit on every seed, "within" the 95% interval of the mean of all seeds of a, or "neither".
     """
     return [row for one, other in _pairs(a, b, by_protocol) for row in _rows(one, other, by_protocol)]
 
@@ -150,7 +150,7 @@ def _rows(one, other, by_protocol):
             a, b = zip(*values, strict=True)
             mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
             low, high = interval([y - x for x, y in values])
-            bounds = interval(a)
+            bounds = interval([value for job in own.values() if math.isfinite(value := to_float(job.get(score, "")))])
             yield {
                 "experiment": one["experiment"],
                 "dataset": one["dataset"],
