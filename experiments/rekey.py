@@ -15,12 +15,14 @@ import sys
 import pandas as pd
 from tqdm import tqdm
 
+from .loop import command_line
 from .loop.carry import NotMapped, carry, differences, settings_of, today_of
 from .loop.executors.local import run_jobs
 from .loop.store import stores
 
 
 def main(arguments=None):
+    command_line.speak()
     parser = argparse.ArgumentParser(prog="python -m experiments.rekey", description=__doc__.split("\n\n")[0])
     parser.add_argument("--results", default="results", help="folder with the records (results)")
     parser.add_argument("--experiment", action="append", help="only this one (may be given several times)")

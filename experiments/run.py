@@ -21,7 +21,7 @@ from datasets.base import content_hash
 
 from .loop import names, spreadsheet
 from .loop.collect import collect
-from .loop.command_line import explain, understood
+from .loop.command_line import explain, speak, understood
 from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.job import check_method, load_dataset
@@ -217,6 +217,7 @@ def _task(config: DictConfig):
 
 
 def main():
+    speak()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave through the same door as Ctrl-C: children stop
     asked, sys.argv[1:] = only_shown(understood(sys.argv[1:]))
     task = hydra.main(version_base=None, config_path=str(ROOT / "conf"), config_name="config")

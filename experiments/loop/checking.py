@@ -40,9 +40,11 @@ def candidates(results_dir, settings, experiment=None, keys=(), at_most=float("i
     -------
     found : list of carry.Old
     passed_over : list of str
-        A sentence for each record that is damaged, or has no job of today.
+        A sentence for each record that has no job of today.
+    damaged : list of str
+        A sentence for each record, and for each archive, that is not as it was written.
     """
-    found, passed_over = [], []
+    found, passed_over, damaged = [], [], []
     for store in stores(results_dir):
         if experiment not in (None, store.folder.name):
             continue
@@ -57,8 +59,9 @@ def candidates(results_dir, settings, experiment=None, keys=(), at_most=float("i
             except carry.NotMapped as error:
                 passed_over.append(f"{key}: {error}")
             except Exception as error:  # of a file that was torn, nearly anything
-                passed_over.append(f"{key} is damaged ({error})")
-    return found, passed_over
+                damaged.append(f"The record {key} is damaged ({error}).")
+        damaged += store.damaged
+    return found, passed_over, damaged
 
 
 def check(results_dir, sample, n_jobs="auto", timeout_minutes=120.0):

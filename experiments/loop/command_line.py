@@ -1,6 +1,7 @@
 """What is typed, for Hydra's parser: names and paths are the text that they are, and `methods=[a,b]` selects."""
 
 import re
+import warnings
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -15,6 +16,11 @@ TEXTS = {"data_dir", "results_dir"} | {
     )
 }  # settings that are names or paths: 0, true, null, 1e5, (1) and a,b are such, too
 OVERRIDE = re.compile(r"(\+{0,2})([^=\s'\"]+)=(.*)", re.DOTALL)
+
+
+def speak():
+    """From here on a warning is a sentence for people, without the line of code that it comes from."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"
 
 
 def understood(arguments):

@@ -19,11 +19,29 @@ def parsed(text, key):
             raise ValueError("its key or status is wrong")
         if record.pop("digest") != _digest(record):
             raise ValueError("its content is not what was written")
+        if "module" in record and key_of(record) != key:  # records of earlier versions do not name it
+            raise ValueError("its key is that of another job")
         return record
     except KeyError as error:
         raise ValueError(f"{error.args[0]} is missing") from error
     except (TypeError, AttributeError, RecursionError) as error:
         raise ValueError(str(error)) from error
+
+
+def key_of(record):
+    """The key of the job that a record says it is of; KeyError where it does not say all that belongs to that."""
+    method = record["method_config"]
+    parameters = {name: value for name, value in method.items() if not name.startswith("_")}
+    content = {
+        "format": record["format"],
+        "experiment": [record["experiment"], record["module"], record["experiment_code"]],
+        "dataset": record["dataset_hash"],
+        "method": [method["_target_"], parameters, record["method_code"]],
+        "protocol": record["protocol_config"],
+        "axes": record["axes"],
+        "seed": [record["seed"], *(record["seeds"][name] for name in ("split", "corruption", "fit"))],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def digest_of_array(array):

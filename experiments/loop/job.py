@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from datasets.io.select import subsample
 
 from .declared import check_found
+from .digest import key_of
 from .outcome import check_outcome, convergence_of, plain, why
 from .provenance import code_version, git_commit, machine, versions
 from .settings import called, check_values
@@ -81,22 +82,6 @@ class Job:
     def with_key(self):
         """The same job with its key: a hash of all that its result depends on."""
         return dataclasses.replace(self, key=key_of(_settings(self) | _code(self)))
-
-
-def key_of(record):
-    """The key of the job that a record says it is of; KeyError where it does not say all that belongs to that."""
-    method = record["method_config"]
-    parameters = {name: value for name, value in method.items() if not name.startswith("_")}
-    content = {
-        "format": record["format"],
-        "experiment": [record["experiment"], record["module"], record["experiment_code"]],
-        "dataset": record["dataset_hash"],
-        "method": [method["_target_"], parameters, record["method_code"]],
-        "protocol": record["protocol_config"],
-        "axes": record["axes"],
-        "seed": [record["seed"], *Seeds(**record["seeds"])],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def module_of(target):

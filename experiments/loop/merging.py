@@ -5,7 +5,6 @@ from pathlib import Path
 
 from .archive import Archive
 from .carry import differences, name_of
-from .job import key_of
 from .store import Store, stores
 
 
@@ -31,13 +30,15 @@ def merge(source, results_dir):
     """
     found = {"new": 0, "same": 0, "unfinished": 0, "conflicts": [], "damaged": []}
     for place in _places(Path(source)):
-        for key in place:
+        keys = list(place)
+        found["damaged"] += getattr(place, "damaged", [])
+        for key in keys:
             try:
                 record = place.load(key)
                 arrays = place.arrays(record)
                 _check(record)
             except Exception as error:  # of a file that was torn or made up, nearly anything
-                found["damaged"].append(f"the record {key} in {source} is not as it was written ({error})")
+                found["damaged"].append(f"The record {key} in {source} is not as it was written ({error}).")
                 continue
             if record["status"] != "done":
                 found["unfinished"] += 1
@@ -47,7 +48,7 @@ def merge(source, results_dir):
                 store.write(record, arrays)
                 found["new"] += 1
             elif apart := differences(store.load(key), record, {}, {}):
-                found["conflicts"].append(f"{name_of(record)} ({key}): {', '.join(apart)}, here and in {source}")
+                found["conflicts"].append(f"{name_of(record)} ({key}): {', '.join(apart)}, here and in {source}.")
             else:
                 found["same"] += 1
     return found
@@ -64,8 +65,8 @@ def _places(source):
 
 
 def _check(record):
-    """Raise ValueError where a record is not of the job whose key it has, whoever sealed it."""
+    """Raise ValueError where a record of somebody else does not say whose job it is."""
     if not re.fullmatch(r"\w+", record["experiment"]):
         raise ValueError(f"{record['experiment']!r} is no name of an experiment")
-    if "module" in record and key_of(record) != record["key"]:  # records of earlier versions do not name it
-        raise ValueError("its key is that of another job")
+    if "module" not in record:  # then its key could not be held against its settings
+        raise ValueError("it is of an earlier version: carry it over there first, with python -m experiments.rekey")

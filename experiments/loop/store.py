@@ -29,6 +29,7 @@ class Store:
     def __init__(self, results_dir, experiment):
         self.folder = Path(results_dir) / "records" / experiment
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.damaged = []  # a sentence for each archive that cannot be read, as soon as records were asked for
         self._passed_over = set()  # keys whose archived record does not count while their jobs are computed anew
 
     def path(self, key, suffix=".json"):
@@ -166,6 +167,7 @@ class Store:
                 archive = Archive(path)
                 found |= dict.fromkeys(archive, archive)
             except ValueError as error:
+                self.damaged.append(str(error))
                 warnings.warn(f"{error} What it held is computed again.", stacklevel=2)
         return found
 

@@ -9,7 +9,7 @@ from baselines.table import table as methods
 from datasets.list import rows as data_sets
 
 from .. import titles
-from ..loop import config
+from ..loop import command_line, config
 from ..loop.jobs import enumerate_jobs, expected
 from ..loop.paths import ROOT
 from ..loop.store import stores
@@ -17,6 +17,7 @@ from .numbers import duration
 
 
 def main(arguments=None):
+    command_line.speak()
     parser = argparse.ArgumentParser(prog="python -m experiments.list", description=__doc__)
     parser.add_argument("--results", default="results", help="folder with the records (results)")
     parser.add_argument("--methods", action="store_true", help="what each method answers and costs, as well")
@@ -58,7 +59,7 @@ def on_record(results_dir):
             if earlier:
                 line += f", {earlier} more of earlier code (python -m experiments.rekey)"
             if missing:
-                line += f"; the others take {_about(expected(missing, store))} of one core"
+                line += f"; the others take {_about(expected(missing, store))}, on one core"
             yield line
 
 
@@ -76,15 +77,15 @@ def forecast(jobs, todo, store):
     for label in dict.fromkeys(job.label for job in todo):
         its = [seconds for job, seconds in taken if job.label == label]
         lines.append(f"  {label}: {len(its)} jobs, {_about(its)}")
-    if todo:
-        lines.append(f"In all {_about([seconds for _, seconds in taken])} of one core.")
+    if any(seconds is not None for _, seconds in taken):
+        lines.append(f"In all {_about([seconds for _, seconds in taken])}, on one core.")
     return "\n".join(lines)
 
 
 def _about(seconds):
-    """The sum of what jobs would take; None for one of which nothing is known."""
+    """How long jobs would take together, in words; None for one that is like none on record."""
     known = [value for value in seconds if value is not None]
-    words = [f"about {duration(sum(known))}"] if known else []
-    if len(known) < len(seconds):
-        words.append(f"nobody knows how long for {len(seconds) - len(known)} jobs, as no such job is on record")
-    return ", and ".join(words)
+    unknown = len(seconds) - len(known)
+    if not known:
+        return "like none on record"
+    return f"about {duration(sum(known))}" + (f" and {unknown} jobs that are like none on record" if unknown else "")

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from matplotlib import pyplot as plt
 
-from ..loop import archive
+from ..loop import archive, command_line
 from ..loop.names import as_file_name
 from ..loop.store import Store
 from . import drawing, redraw
 
 
 def main(arguments=None):
+    command_line.speak()
     parser = argparse.ArgumentParser(prog="python -m experiments.pack", description=__doc__)
     parser.add_argument("--results", default="results", help="folder with the runs and their records (results)")
     results_dir = Path(parser.parse_args(arguments).results)

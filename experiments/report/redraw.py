@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..loop import spreadsheet
+from ..loop import command_line, spreadsheet
 from ..loop.store import Store, atomic
 from ..scores import published
 from . import drawing, page
@@ -26,6 +26,7 @@ from .table import summarise
 
 
 def main():
+    command_line.speak()
     about = __doc__.split("\n\n")[0]
     parser = argparse.ArgumentParser(prog="python -m experiments.redraw", description=about)
     parser.add_argument("--results", default="results", help="folder with the runs (results)")
