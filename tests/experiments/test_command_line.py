@@ -1,6 +1,7 @@
 """What is typed is what is meant: paths and names of any characters, lists of methods; errors without a grammar."""
 
 import re
+import warnings
 
 import hydra
 import pytest
@@ -8,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from experiments.loop.command_line import explain, understood
+from experiments.loop.command_line import explain, speak, understood
 from experiments.loop.config import resolve
 from experiments.loop.paths import ROOT
 
@@ -97,3 +98,11 @@ def test_errors_of_the_grammar_say_how_to_write_it(composed, argument, said):
     assert "\n" not in sentence
     assert "https://" not in sentence
     assert "provider=" not in sentence
+
+
+def test_a_warning_is_a_sentence_without_the_line_of_code_that_it_comes_from(monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back behind this test
+    speak()
+    assert warnings.formatwarning("The record is damaged.", UserWarning, "store.py", 80) == (
+        "warning: The record is damaged.\n"
+    )
