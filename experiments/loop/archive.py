@@ -115,7 +115,8 @@ def write(path, records):
     lines, members = [], []
     for record, arrays in sorted(records, key=lambda pair: pair[0]["key"]):
         arrays = {name: single(array) for name, array in sorted(arrays.items())}
-        record = record | {"arrays": {name: digest_of_array(array) for name, array in arrays.items()}}
+        digests = {name: digest_of_array(array) for name, array in arrays.items()}
+        record = record | {"arrays": digests, "packed": True}  # not all arrays, and not as precise as they were
         lines.append(json.dumps(sealed(record), sort_keys=True, allow_nan=True))
         for name, array in arrays.items():
             buffer = io.BytesIO()

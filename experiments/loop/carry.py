@@ -12,6 +12,7 @@ import numpy as np
 from datasets.base import content_hash
 
 from . import command_line, config
+from .archive import single
 from .job import RECORD_FORMAT, Job, check_method, load_dataset, module_of
 from .provenance import code_version
 
@@ -120,10 +121,13 @@ def differences(before, after, arrays_before, arrays_after, tolerance=0.0):
     """What two records of one job differ in, one phrase for each score, fact and array; nothing where they are equal.
 
     Scores and facts are equal to the last digit, arrays within it (one unit in the last place). With ``tolerance``
-    numbers may differ by that share of the larger (of an array: of its largest value).
+    numbers may differ by that share of the larger (of an array: of its largest value). Of a record that was in an
+    archive those arrays are compared that were kept there, in single precision.
     """
     if after is None or after["status"] != "done":
         return [f"not computed again ({after['reason'] if after else 'it left no record'})"]
+    if before.get("packed"):
+        arrays_after = {name: single(array) for name, array in arrays_after.items() if name in arrays_before}
     found = []
     for part in ("scores", "facts"):
         for name in sorted(before[part].keys() | after[part].keys()):

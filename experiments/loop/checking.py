@@ -100,8 +100,7 @@ def _compared(store, computed, old):
         return Checked(carry.name_of(before), False, f"not computed ({now['reason'] if now else 'it left no record'})")
     code = "" if old.job.key == before["key"] else "; the code has changed since"
     if all(before[name] == now[name] for name in ("machine", "threads", "versions")):
-        kept = {name: array for name, array in computed.arrays(now).items() if name in before["arrays"]}
-        apart = carry.differences(before, now, store.arrays(before), kept)
+        apart = carry.differences(before, now, store.arrays(before), computed.arrays(now))
         return Checked(carry.name_of(before), not apart, (", ".join(apart) or "equal to the last digit") + code)
     apart = [
         f"{name} {before['scores'].get(name)} → {now['scores'].get(name)}"

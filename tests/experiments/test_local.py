@@ -110,10 +110,10 @@ def test_a_failure_costs_one_row(compute):
 def test_a_score_that_is_no_number_is_a_failure(monkeypatch, tmp_path):
     monkeypatch.setattr("experiments.imputation.evaluate", lambda *args, **axes: ({"median_l1": math.inf}, {}, {}))
     noise = {"_target_": "planted.Noise"}
-    job = Job("imputation", "experiments.imputation", {"name": "x"}, "h", "noise", noise, PROTOCOL, {}, 0, key="k")
+    job = Job("imputation", "experiments.imputation", {"name": "x"}, "h", "noise", noise, PROTOCOL, {}, 0).with_key()
     monkeypatch.setattr(job_module, "load_dataset", lambda config: SimpleNamespace(uns={"source": {}}))
     job_module.run(job, tmp_path, threads=1)
-    record = Store(tmp_path, "imputation").read("k")
+    record = Store(tmp_path, "imputation").read(job.key)
     assert record["status"] == "failed"
     assert record["reason"] == "the score median_l1 is inf"
 

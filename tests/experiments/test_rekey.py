@@ -160,3 +160,12 @@ def test_settings_take_the_shape_of_today_with_the_values_of_before():
     assert merged == now | {"lr": 2.0, "split": {"train": 0.75, "seed": None}, "wide": {"PCA": 100}}
     assert gone == ["protocol.gone=3"]
     assert sorted(new) == ["protocol.added", "protocol.split.seed"]
+
+
+def test_of_a_record_from_an_archive_what_was_kept_is_compared_in_its_precision():
+    exact = {"x": np.array([1 / 3, 2 / 3]), "not kept": np.zeros(3)}
+    kept = {"x": exact["x"].astype(np.float32)}
+    assert differences(RECORD | {"packed": True}, RECORD, kept, exact) == []
+    assert differences(RECORD, RECORD, kept, exact) != []
+    moved = exact | {"x": exact["x"] * (1 + 1e-6)}
+    assert differences(RECORD | {"packed": True}, RECORD, kept, moved) == ["the array x by 6.6e-07"]
