@@ -141,7 +141,9 @@ def main(arguments=None):
     me = f"scvi_core.train, process {rank}"
 
     def ended(number, frame):
-        sys.exit(f"{me}: ended from outside. {again}")
+        # said at once: what is under way may wait for a process that is gone until this one is killed as well
+        os.write(2, f"{me}: ended from outside. {again}\n".encode())
+        sys.exit(1)
 
     signal.signal(signal.SIGTERM, ended)  # of torchrun when another process died, of Slurm when the time is up
     try:
