@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help reproduce everything smoke quick test r lint clean
+.PHONY: help reproduce everything smoke page check quick test r lint clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ everything: $(VENV)/.base ## every experiment, both protocols, then what each di
 
 smoke: $(VENV)/.base ## every experiment from data to figures on a few simulated cells: minutes, and its numbers mean nothing
 	$(BIN)/python -m experiments.run -m '+exp=glob(*)' scale=smoke dataset=simulated results_dir=results/smoke $(ARGS)
+
+page: $(VENV)/.base ## draw tables, figures (PNG, PDF, CSV) and the page again from the records that are here
+	$(BIN)/python -m experiments.redraw $(ARGS)
+
+check: $(VENV)/.base ## compute six quick jobs on record again and say how equal they come out
+	$(BIN)/python -m experiments.check --n 6 --at-most 8 $(ARGS)
 
 # One worker on each core, a thread each; the tests of a file stay together, for they share what was fitted once.
 PYTEST = $(BIN)/python -m pytest -n $(CORES) --dist loadfile

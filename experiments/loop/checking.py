@@ -68,8 +68,9 @@ def check(results_dir, sample, n_jobs="auto", timeout_minutes=120.0):
     """Compute jobs again in a folder of their own and compare.
 
     On a machine of the kind that made a record, with as many threads and the same libraries, scores and facts are the
-    same to the last digit. Elsewhere training takes another path: there a score is alike where it moved by no more than
-    it does from seed to seed, and a fact that names what was computed on (``…_sha256``) where it is the same.
+    same to the last digit. Elsewhere training may take another path: where not all is equal within a millionth, a score
+    is alike where it moved by no more than it does from seed to seed, and a fact that names what was computed on
+    (``…_sha256``) where it is the same.
 
     Parameters
     ----------
@@ -99,9 +100,19 @@ def _compared(store, computed, old):
     if now is None or now["status"] != "done":
         return Checked(carry.name_of(before), False, f"not computed ({now['reason'] if now else 'it left no record'})")
     code = "" if old.job.key == before["key"] else "; the code has changed since"
+    here = machine()["cpu"]
+    where = "" if before["machine"]["cpu"] == here else f" (computed on {before['machine']['cpu']}, here {here})"
+
+    def exact(tolerance=0.0):
+        return carry.differences(before, now, store.arrays(before), computed.arrays(now), tolerance)
+
+    apart = exact()
+    if not apart:
+        return Checked(carry.name_of(before), True, f"equal to the last digit{where}{code}")
     if all(before[name] == now[name] for name in ("machine", "threads", "versions")):
-        apart = carry.differences(before, now, store.arrays(before), computed.arrays(now))
-        return Checked(carry.name_of(before), not apart, (", ".join(apart) or "equal to the last digit") + code)
+        return Checked(carry.name_of(before), False, ", ".join(apart) + code)
+    if not exact(CLOSE):
+        return Checked(carry.name_of(before), True, f"equal within {CLOSE:g}{where}{code}")
     apart = [
         f"{name} {before['scores'].get(name)} → {now['scores'].get(name)}"
         for name in sorted(before["scores"].keys() | now["scores"].keys())
@@ -112,7 +123,7 @@ def _compared(store, computed, old):
         for name, value in before["facts"].items()
         if name.endswith("_sha256") and not name.startswith("generative") and now["facts"].get(name) != value
     ]
-    said = f"as near as another seed (computed on {before['machine']['cpu']}, here {machine()['cpu']})"
+    said = f"as near as another seed{where}"
     return Checked(carry.name_of(before), not apart, (", ".join(apart) or said) + code)
 
 

@@ -30,5 +30,4 @@ def picture(results_dir, run, name, embed=False):
         "title": title,
         "variant": run["variant"],
         "alt": words.get("Description") or f"Figure: {title}. The table below has the numbers.",
-        "pdf": link(results_dir, f"figures/{name}.pdf"),
     }

@@ -68,6 +68,10 @@ def test_a_record_of_another_machine_may_differ_by_as_much_as_its_seeds_do(store
     first, second = (store.load(key) for key in store)
     apart = abs(first["scores"]["median_l1"] - second["scores"]["median_l1"]) or 0.1
     elsewhere = {"cpu": "another", "cores": 2, "system": "Linux"}
+    change(store, second["key"], machine=elsewhere)
+    assert "equal to the last digit (computed on another" in checked("--job", second["key"]).out
+    change(store, second["key"], scores={"median_l1": second["scores"]["median_l1"] * (1 + 1e-9)})
+    assert "equal within 1e-06 (computed on another" in checked("--job", second["key"]).out
     near, far = (second["scores"]["median_l1"] + share * apart for share in (0.5, 30))
     change(store, second["key"], machine=elsewhere, scores={"median_l1": near})
     done = checked("--job", second["key"])

@@ -93,7 +93,6 @@ def make_run(
     jobs.to_csv(folder / "tables" / f"{stem}_jobs.csv", index=False)
     figure = score_bars(summary[summary["corruption"] == "uniform"], "median_l1")
     figure.savefig(folder / "figures" / f"{stem}_error_uniform.png", format="png", dpi=50)
-    (folder / "figures" / f"{stem}_error_uniform.pdf").write_bytes(b"%PDF-1.4")
     run = {"stem": stem, "tag": tag, "alters": alters, "axes": ["corruption"], "figures": [f"{stem}_error_uniform"]}
     run["source"] = {
         "name": dataset,
@@ -268,7 +267,6 @@ def test_names_are_shown_never_obeyed(tmp_path, hostile):
 def test_a_missing_or_damaged_file_is_named_and_breaks_nothing_else(tmp_path):
     stem, _ = make_run(tmp_path)
     other, _ = make_run(tmp_path, protocol="as_run")
-    (tmp_path / "figures" / f"{stem}_error_uniform.pdf").unlink()
     (tmp_path / "figures" / f"{stem}_error_uniform.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
     (tmp_path / "tables" / f"{stem}.csv").unlink()
     (tmp_path / "tables" / f"{stem}_jobs.csv").write_bytes(b"\xff\xfe\x00broken")
