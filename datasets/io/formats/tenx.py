@@ -64,12 +64,14 @@ def read_10x_h5(source, place, part=None):
     place : Path or str
         What sentences call it.
     part : str, optional
-        The genome that is meant, where the file has several.
+        The genome that is meant, where the file has several; ``matrix`` is all of them together in a file of
+        CellRanger 3 and later.
     """
     with h5py.File(source, "r") as file:
         genomes = _genomes(file)
-        if part is not None and genomes.any():
-            part = choose(sorted(set(genomes) - {""}), part, place)[0]
+        several = sorted(set(genomes) - {""})
+        if len(several) > 1 or (several and part is not None):  # of two species: rarely is one model of both meant
+            part = choose([*several, "matrix"], part, place)[0]
         group = tenx_group(file, place, None if part in genomes else part)
         n_genes, n_cells = check_tenx(group, place)
         ids, symbols, kinds = tenx_genes(group)

@@ -192,9 +192,11 @@ def test_several_genomes_and_modalities(tmp_path, adata, raw):
     newer = raw.tenx_h5(tmp_path / "new.h5", COUNTS, CELLS, IDS, IDS, kinds=["Gene Expression"] * 3)
     with h5py.File(newer, "a") as file:
         file["matrix/features/genome"] = np.array(["hg38", "mm10", "hg38"], "S")
-    same(formats.read(newer))
+    same(formats.read(newer, part="matrix"))
+    with pytest.raises(InvalidDataset, match=r"new\.h5 holds 3 matrices \(hg38, mm10, matrix\): choose one"):
+        formats.read(newer)
     same(formats.read(newer, part="hg38"), COUNTS[:, [0, 2]], genes=["ENSG1", "ENSG3"])
-    with pytest.raises(InvalidDataset, match=r"no one part 'hg19' in .*; there are: hg38, mm10\."):
+    with pytest.raises(InvalidDataset, match=r"no one part 'hg19' in .*; there are: hg38, mm10, matrix\."):
         formats.read(newer, part="hg19")
     adata.write_h5ad(tmp_path / "x.h5ad")
     with h5py.File(tmp_path / "x.h5mu", "w") as file, h5py.File(tmp_path / "x.h5ad", "r") as rna:
