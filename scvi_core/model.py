@@ -82,8 +82,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
         floor(n / batch_size) - 1 minibatches, drawn with replacement or cut off one after the other from the first
         cell, the same in every epoch.
     kl_warmup_epochs : int, optional
-        The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
-        default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
+        The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up,
+        ``math.inf`` for weight zero throughout. By default four fifths of ``n_epochs``: 200 of 250, the length used by
+        the reference the paper cites for it.
     kl_warmup_of : {"all", "z"}
         Whether the weight applies to both KLs or to that of z alone (as in the authors' code).
     kl_schedule : callable, optional

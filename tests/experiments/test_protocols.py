@@ -13,6 +13,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments.loop.job import check_method
 from experiments.loop.paths import ROOT
 from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
 from experiments.report import deviations
@@ -63,6 +64,20 @@ def resolved(*arguments, keep=("protocol", "methods")):
 @pytest.mark.parametrize("name", [WRITTEN, RUN])
 def test_every_dataset_runs_under_both_protocols(dataset, name):
     check(configured("technical", dataset, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_method_takes_what_a_protocol_chooses_for_a_data_set(experiment):
+    """In every experiment, under both protocols, for every preset: what a run asks before it reads the data."""
+    seen = set()
+    for side in (WRITTEN, RUN):
+        for dataset in DATASETS:
+            for name, block in resolved(experiment, dataset, side, keep=["methods"])[0].items():
+                if (key := json.dumps([name, block], sort_keys=True)) not in seen:
+                    seen.add(key)
+                    check_method(name, block)
+    assert seen
 
 
 def leaves(block, key=""):
