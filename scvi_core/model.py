@@ -55,6 +55,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
         authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
         the level of log l is built up out of hidden units, whose differences between cells then blur l for thousands
         of steps. "offset": the output plus the logarithm of the observed library size. The paper has the first only.
+    decoder : {"network", "linear"}
+        What gives rho (and pi) from z and s: the paper's network, or a linear map of each gene with batch normalisation
+        behind it, then the softmax (LDVAE; Svensson et al., Bioinformatics 36:3418, 2020). Batch normalisation is that
+        of the authors' program: it takes the scale of a gene out of the steps, and a trained decoder is linear all the
+        same, with weights `loadings`. ``n_hidden``, ``n_layers`` and ``dropout`` are then those of the encoders alone.
     use_batch : bool
         False: batch labels are checked and then ignored everywhere, as if all cells came from one batch.
     encode_batch : bool
@@ -140,6 +145,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         library="latent",
         library_prior="per_batch",
         library_encoder="free",
+        decoder="network",
         use_batch=True,
         encode_batch=True,
         log_input=True,
@@ -177,6 +183,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.library = library
         self.library_prior = library_prior
         self.library_encoder = library_encoder
+        self.decoder = decoder
         self.use_batch = use_batch
         self.encode_batch = encode_batch
         self.log_input = log_input

@@ -15,6 +15,7 @@ OPTIONS = {
     "library": ("latent", "observed", "none"),
     "library_prior": ("per_batch", "pooled", "batch_means"),
     "library_encoder": ("free", "prior", "offset"),
+    "decoder": ("network", "linear"),
     "use_batch": EITHER,
     "encode_batch": EITHER,
     "log_input": EITHER,
