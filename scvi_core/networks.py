@@ -1,8 +1,8 @@
 """The neural networks of the paper (Figure 1b): the encoders of q(z | x, s) and q(l | x, s), and the decoder.
 
-A hidden layer is dense -> batch normalisation -> ReLU, with dropout behind it or in front of it. The decoder of Svensson
-et al. (Bioinformatics 36:3418, 2020) has none. Nothing in here draws a random number: what a training step needs of them
-comes in as a `Noise`.
+A hidden layer is dense -> batch normalisation -> ReLU, with dropout behind it or in front of it. The linear decoder of
+Svensson et al. (Bioinformatics 36:3418, 2020) has none. Nothing in here draws a random number: what a training step
+needs of them comes in as a `Noise`.
 """
 
 import math
