@@ -115,6 +115,23 @@ class Inference(Given):
 
         return self._map(X, batch, n_samples, expected)
 
+    def loadings(self):
+        """Return the weights of the linear decoder, a pandas data frame (n_genes, n_latent).
+
+        By how much the logarithm of a gene's rate rises with each latent dimension, in natural logarithms, before the
+        softmax, which takes the same off all genes of a cell: only differences between genes move rho. The scale of
+        batch normalisation is part of it; the batch has weights of its own, which are left out.
+        """
+        import pandas as pd
+
+        self._check_fitted()
+        arch = self.network_.arch
+        if arch.decoder != "linear":
+            raise ValueError(f"SCVI(decoder={arch.decoder!r}) has no loadings: fit SCVI(decoder='linear').")
+        weights = self.network_.decoder.rate.weights()[:, : arch.n_latent].detach().cpu().numpy()
+        names = pd.RangeIndex(len(weights)) if self.gene_names_ is None else self.gene_names_
+        return pd.DataFrame(weights, index=pd.Index(names, name="gene"))
+
     @torch_defaults()
     def loglik(self, X, batch=None, n_samples=None, return_error=False):
         """Log-likelihood of each cell given its batch, nats, (n_cells,).

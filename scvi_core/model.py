@@ -55,6 +55,11 @@ class SCVI(Inference, Differential, Storage, Estimator):
         authors' code. "prior": the same network with the bias of that output starting at the prior's mean; from zero
         the level of log l is built up out of hidden units, whose differences between cells then blur l for thousands
         of steps. "offset": the output plus the logarithm of the observed library size. The paper has the first only.
+    decoder : {"network", "linear"}
+        What gives rho (and pi) from z and s: the paper's network, or a linear map of each gene with batch normalisation
+        behind it, then the softmax (LDVAE; Svensson et al., Bioinformatics 36:3418, 2020). Batch normalisation is that
+        of the authors' program: it takes the scale of a gene out of the steps, and a trained decoder is linear all the
+        same, with weights `loadings`. ``n_hidden``, ``n_layers`` and ``dropout`` are then those of the encoders alone.
     use_batch : bool
         False: batch labels are checked and then ignored everywhere, as if all cells came from one batch.
     encode_batch : bool
@@ -82,8 +87,9 @@ class SCVI(Inference, Differential, Storage, Estimator):
         floor(n / batch_size) - 1 minibatches, drawn with replacement or cut off one after the other from the first
         cell, the same in every epoch.
     kl_warmup_epochs : int, optional
-        The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up. By
-        default four fifths of ``n_epochs``: 200 of 250, the length used by the reference the paper cites for it.
+        The weight of the KL rises linearly from zero and reaches one after this many epochs; 0 for no warm-up,
+        ``math.inf`` for weight zero throughout. By default four fifths of ``n_epochs``: 200 of 250, the length used by
+        the reference the paper cites for it.
     kl_warmup_of : {"all", "z"}
         Whether the weight applies to both KLs or to that of z alone (as in the authors' code).
     kl_schedule : callable, optional
@@ -139,6 +145,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         library="latent",
         library_prior="per_batch",
         library_encoder="free",
+        decoder="network",
         use_batch=True,
         encode_batch=True,
         log_input=True,
@@ -176,6 +183,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.library = library
         self.library_prior = library_prior
         self.library_encoder = library_encoder
+        self.decoder = decoder
         self.use_batch = use_batch
         self.encode_batch = encode_batch
         self.log_input = log_input

@@ -1,7 +1,8 @@
 """The neural networks of the paper (Figure 1b): the encoders of q(z | x, s) and q(l | x, s), and the decoder.
 
-A hidden layer is dense -> batch normalisation -> ReLU, with dropout behind it or in front of it. Nothing in here draws
-a random number: what a training step needs of them comes in as a `Noise`.
+A hidden layer is dense -> batch normalisation -> ReLU, with dropout behind it or in front of it. The linear decoder of
+Svensson et al. (Bioinformatics 36:3418, 2020) has none. Nothing in here draws a random number: what a training step
+needs of them comes in as a `Noise`.
 """
 
 import math
@@ -31,6 +32,7 @@ class Architecture:
     dispersion: str = "gene"
     library: str = "latent"
     library_encoder: str = "free"
+    decoder: str = "network"
     encode_batch: bool = True
     log_input: bool = True
     batch_norm_momentum: float = 0.01
@@ -56,7 +58,7 @@ class Noise(NamedTuple):
     eps_l: torch.Tensor | None  # (cells, 1) standard normal, where the library size is latent
     masks_z: tuple  # of (cells, n_hidden); the first is (cells, genes) with dropout_on="input"
     masks_l: tuple
-    masks_decoder: tuple  # between the hidden layers only: empty with one layer
+    masks_decoder: tuple  # between the hidden layers only: empty with one layer, or none
     fourier: tuple | None = None  # weights and phases of `mmd.draw_features`, where the penalty uses them
 
 
@@ -135,37 +137,54 @@ class Encoder(nn.Module):
         return self.mean(h), self.logvar(h)
 
 
+class LinearHead(nn.Module):
+    """[z, s] -> linear map without bias -> batch normalisation, whose shift is the bias; linear once it is trained."""
+
+    def __init__(self, arch):
+        super().__init__()
+        self.linear = Linear(arch.n_latent + arch.n_covariates, arch.n_genes, bias=False)
+        self.norm = BatchNorm(arch.n_genes, arch)
+
+    def forward(self, h):
+        return self.norm(self.linear(h))
+
+    def weights(self):
+        """The map as it is in evaluation mode, (genes, n_latent + n_covariates)."""
+        return self.linear.weight * (self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt())[:, None]
+
+
 class Decoder(nn.Module):
     """f_w and f_h of the paper: a shared trunk, then one head per parameter; the batch enters every layer.
 
     As in the authors' code dropout stands between hidden layers only: not in front of the first one, whose input is z
-    and s, and not in front of the heads.
+    and s, and not in front of the heads. The linear decoder has no hidden layer.
     """
 
     def __init__(self, arch):
         super().__init__()
         self.arch = arch
-        widths = [arch.n_latent] + [arch.n_hidden] * (arch.n_layers - 1)
+        is_linear = arch.decoder == "linear"
+        widths = [] if is_linear else [arch.n_latent] + [arch.n_hidden] * (arch.n_layers - 1)
         self.hidden = nn.ModuleList(Hidden(width + arch.n_covariates, arch.n_hidden, arch) for width in widths)
         n_in = arch.n_hidden + arch.n_covariates
         for name in arch.heads:
             if hasattr(self, name):
                 raise ValueError(f"The likelihood {arch.likelihood!r} has a head {name!r}: choose a name not in use.")
-            setattr(self, name, Linear(n_in, arch.n_genes))
+            setattr(self, name, LinearHead(arch) if is_linear else Linear(n_in, arch.n_genes))
 
     def heads(self):
         """The last layers, in the order of their names in the architecture."""
         return [getattr(self, name) for name in self.arch.heads]
 
     def trunk(self, z, s, masks=()):
-        """The last hidden layer with the batch beside it, (cells, n_hidden + n_covariates)."""
+        """What the heads read, the last hidden layer or z, with the batch beside it: (cells, width + n_covariates)."""
         h = z
         for i, hidden in enumerate(self.hidden):
             h = hidden(h * masks[i - 1] if masks and i > 0 else h, s)
         return torch.cat([h, s], dim=1)
 
     def log_rho(self, h):
-        """Logarithm of f_w from the last hidden layer, (cells, genes)."""
+        """Logarithm of f_w from what `trunk` gives, (cells, genes)."""
         return self.rate(h) if self.arch.library == "none" else log_softmax(self.rate(h), dim=1)
 
     def forward(self, z, s, masks=()):
@@ -261,11 +280,13 @@ def initialise(network, init, generator):
     for module in network.modules():
         if isinstance(module, nn.Linear) and init == "authors":
             nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02, generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             bound = 1 / math.sqrt(module.in_features)
             nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-            nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+            if module.bias is not None:
+                nn.init.uniform_(module.bias, -bound, bound, generator=generator)
     if hasattr(network, "log_theta"):
         nn.init.normal_(network.log_theta, generator=generator)
 
@@ -289,7 +310,7 @@ def draw_noise(arch, n_cells, generator, dtype=torch.float32, fourier=False):
         eps_l=torch.randn(n_cells, 1, generator=generator, **like) if latent else None,
         masks_z=masks([first] + [arch.n_hidden] * (arch.n_layers - 1)),
         masks_l=masks([first]) if latent else (),
-        masks_decoder=masks([arch.n_hidden] * (arch.n_layers - 1)),
+        masks_decoder=() if arch.decoder == "linear" else masks([arch.n_hidden] * (arch.n_layers - 1)),
         fourier=draw_features(arch.n_latent, generator, dtype) if fourier else None,
     )
 

@@ -15,6 +15,7 @@ OPTIONS = {
     "library": ("latent", "observed", "none"),
     "library_prior": ("per_batch", "pooled", "batch_means"),
     "library_encoder": ("free", "prior", "offset"),
+    "decoder": ("network", "linear"),
     "use_batch": EITHER,
     "encode_batch": EITHER,
     "log_input": EITHER,
@@ -65,8 +66,8 @@ def checked(parameters):
         if not (is_number(parameters[name]) and 0 <= parameters[name] < below):
             refuse(name, "choose a number from 0" + ("" if below == np.inf else f" below {below}"))
     epochs, seed = parameters["kl_warmup_epochs"], parameters["random_state"]
-    if epochs is not None and not (is_number(epochs) and 0 <= epochs < np.inf):
-        refuse("kl_warmup_epochs", "choose a number from 0, or None for four fifths of n_epochs")
+    if epochs is not None and not (is_number(epochs) and epochs >= 0):
+        refuse("kl_warmup_epochs", "choose a number from 0, inf for weight 0 throughout, or None for 0.8 n_epochs")
     if seed is not None and not (is_number(seed, Integral) and seed >= 0):
         refuse("random_state", "choose an integer from 0, or None for another at every call")
     if parameters["kl_schedule"] is not None and not callable(parameters["kl_schedule"]):

@@ -12,7 +12,7 @@ class TrainingDiverged(RuntimeError):
 
 
 def warmup(over):
-    """KL weight by epoch: min(1, epoch / over), counted from zero (``over`` = 0: always 1)."""
+    """KL weight by epoch: min(1, epoch / over), counted from zero (``over`` = 0: always 1, infinity: always 0)."""
     return lambda epoch: 1.0 if over == 0 else min(1.0, epoch / over)
 
 

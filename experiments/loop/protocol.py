@@ -40,13 +40,28 @@ def of_the_paper(protocol, key, otherwise, *, _root_):
 OmegaConf.register_new_resolver("paper", of_the_paper, replace=True)
 
 
+def tuned(key, otherwise, *, _root_):
+    """``${tuned:KEY,OTHERWISE}``: a setting of scVI that the authors tuned to the data of the run, or ``otherwise``."""
+    dataset = OmegaConf.select(_root_, "dataset")
+    _entries(dataset)  # refuses a name that the paper does not have
+    return _paper("tuned").get(_called(dataset), {}).get(key, otherwise)
+
+
+OmegaConf.register_new_resolver("tuned", tuned, replace=True)
+
+
+def _called(dataset):
+    """What a data set is called in the paper, or one that it is to be treated as."""
+    return str(dataset.get("treated_as") or dataset.get("published_as"))
+
+
 def _entries(dataset):
     """The blocks of paper/data_sets.yaml that a data set takes its values from, its own first."""
     table, treated_as = dict(_paper("data_sets")), dataset.get("treated_as")
     every = table.pop(EVERY)
     if treated_as is not None and str(treated_as) not in table:
         raise ValueError(f"dataset.treated_as={treated_as} is no data set of the paper: choose {', '.join(table)}.")
-    name = str(treated_as or dataset.get("published_as"))
+    name = _called(dataset)
     return [table[name], every] if name in table else []
 
 

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from experiments.loop.job import check_method
 from experiments.loop.paths import ROOT
 from experiments.loop.protocol import RUN, WRITTEN, check, choices, flip
 from experiments.report import deviations
@@ -63,6 +64,20 @@ def resolved(*arguments, keep=("protocol", "methods")):
 @pytest.mark.parametrize("name", [WRITTEN, RUN])
 def test_every_dataset_runs_under_both_protocols(dataset, name):
     check(configured("technical", dataset, name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_method_takes_what_a_protocol_chooses_for_a_data_set(experiment):
+    """In every experiment, under both protocols, for every preset: what a run asks before it reads the data."""
+    seen = set()
+    for side in (WRITTEN, RUN):
+        for dataset in DATASETS:
+            for name, block in resolved(experiment, dataset, side, keep=["methods"])[0].items():
+                if (key := json.dumps([name, block], sort_keys=True)) not in seen:
+                    seen.add(key)
+                    check_method(name, block)
+    assert seen
 
 
 def leaves(block, key=""):
@@ -144,6 +159,32 @@ def test_what_is_chosen_for_a_data_set(overrides, expected):
     assert {key: found[key] for key in expected} == expected
     if experiment != "stability" and "scvi" in methods:
         assert (methods["scvi"]["n_epochs"], methods["scvi"]["lr"]) == (found["scvi.n_epochs"], found["scvi.lr"])
+
+
+TUNED = {"cortex": (10, 1e-2, 248, 0.1), "pbmc": (14, 1e-2, 170, 0.5), "brain_large": (15, 5e-4, 50, 0.1)}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "overrides", "expected"),
+    [
+        *((dataset, [], expected) for dataset, expected in TUNED.items()),
+        *((f"standin/{dataset}", [], TUNED[dataset]) for dataset in ("pbmc", "brain_large")),
+        ("h5ad", ["dataset.treated_as=PBMC"], TUNED["pbmc"]),
+        ("retina", [], (10, 5e-4, 120, 0.1)),  # none were published: those of scVI
+        ("cortex", ["scale.n_epochs=3"], (10, 1e-2, 3, 0.1)),
+    ],
+)
+def test_tuned_scvi_has_what_the_authors_published_for_the_data(dataset, overrides, expected):
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(CONF)):
+        chosen = ["+method@methods.scvi_tuned=scvi_tuned", f"dataset={dataset}"]
+        composed = hydra.compose("config", ["+exp=imputation", *chosen])
+    OmegaConf.set_struct(composed, False)
+    for key, _, value in (override.partition("=") for override in overrides):
+        OmegaConf.update(composed, key, yaml.safe_load(value), force_add=True)
+    made = OmegaConf.to_container(composed.methods, resolve=True)["scvi_tuned"]
+    check_method("scvi_tuned", made)
+    assert tuple(made[name] for name in ("n_latent", "lr", "n_epochs", "dropout")) == expected
+    assert (made["n_layers"], made["n_hidden"], made["likelihood"]) == (1, 256, "zinb")
 
 
 def test_nothing_but_values_is_in_the_protocol_of_a_record():

@@ -44,6 +44,8 @@ OPTIONS = [
     {"library_prior": "pooled"},
     {"library_encoder": "offset"},
     {"library_encoder": "prior"},
+    {"decoder": "linear"},
+    {"decoder": "linear", "dispersion": "gene-cell", "library": "none", "n_layers": 2},
     {"encode_batch": False},
     {"use_batch": False},
     {"n_layers": 2},

@@ -57,6 +57,17 @@ def test_loaded_model_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(loaded.latent(counts(), BATCH), straight.latent(counts(), BATCH))
 
 
+def test_an_endless_warm_up_is_kept_and_gone_on_with(tmp_path):
+    straight = fit(n_epochs=4, kl_warmup_epochs=np.inf)
+    options = {"kl_warmup_epochs": np.inf, "n_hidden": 8, "n_latent": 2, "batch_size": 16}
+    given = {"gene_names": GENES, "checkpoint": tmp_path / "model", "log": tmp_path / "log"}
+    SCVI(**options, n_epochs=2).fit(counts(), BATCH, **given)
+    assert SCVI.load(tmp_path / "model").kl_warmup_epochs == np.inf
+    resumed = SCVI(**options, n_epochs=4).fit(counts(), BATCH, **given, resume=True)
+    np.testing.assert_array_equal(resumed.latent(counts(), BATCH), straight.latent(counts(), BATCH))
+    assert resumed.history_["kl_weight"].tolist() == [0] * 4
+
+
 @pytest.mark.parametrize("labels", [[3, 1], [True, False], [1.5, 0.5]])
 def test_batch_labels_of_other_types(tmp_path, labels):
     batch = np.array(labels)[np.arange(40) % 2]

@@ -80,6 +80,7 @@ def test_warmup():
         ({}, [0, 0.25, 0.5, 0.75, 1]),  # 4/5 of 5 epochs
         ({"kl_warmup_epochs": 2}, [0, 0.5, 1, 1, 1]),
         ({"kl_warmup_epochs": 0}, [1] * 5),
+        ({"kl_warmup_epochs": math.inf}, [0] * 5),
         ({"kl_schedule": lambda epoch: 0.1 * epoch}, [0, 0.1, 0.2, 0.3, 0.4]),
     ],
 )
@@ -88,6 +89,15 @@ def test_kl_weights(parameters, weights):
     assert model.history_["kl_weight"].tolist() == pytest.approx(weights)
     assert model._kl_weights(1)[1] == pytest.approx(weights[1])
     assert model.set_params(kl_warmup_of="z")._kl_weights(1)[1] == 1
+
+
+@pytest.mark.parametrize("engine", ["plain", "fused"])
+def test_an_endless_warm_up_trains_on_the_likelihood_alone(engine):
+    options = {"n_epochs": 3, "lr": 1e-2, "engine": engine}
+    endless = small(kl_warmup_epochs=math.inf, **options).fit(counts())
+    without = small(kl_schedule=lambda epoch: 0.0, **options).fit(counts())
+    np.testing.assert_array_equal(endless.latent(counts()), without.latent(counts()))
+    assert not np.array_equal(endless.latent(counts()), small(**options).fit(counts()).latent(counts()))
 
 
 def test_step_is_the_gradient_of_the_bound():

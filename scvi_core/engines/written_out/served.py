@@ -18,6 +18,7 @@ SERVED = {
     "dispersion": ("gene", "gene-batch", "gene-cell"),
     "library": ("latent", "observed", "none"),
     "library_encoder": ("free", "prior", "offset"),
+    "decoder": ("network",),
     "encode_batch": (True, False),
     "log_input": (True, False),
     "batch_norm_momentum": ANY,
