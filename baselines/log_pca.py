@@ -13,7 +13,8 @@ class LogNormalPCA(Method):
     These are the first steps of the tutorials of scanpy and Seurat, on all genes: no selection of variable genes and no
     scaling of their variances, so that it differs from `baselines.pca.PCA`, the row of the paper, in the size factors
     alone. ``impute`` takes the reconstruction y of a cell from its components back to counts by the same way,
-    max(exp(y) - 1, 0) × size factor of the cell. Cells that were not fitted are divided by the median of those that were.
+    max(exp(y) - 1, 0) × size factor of the cell. Cells that were not fitted are normalised to the median of those that
+    were.
 
     Parameters
     ----------
@@ -32,9 +33,9 @@ class LogNormalPCA(Method):
 
     Notes
     -----
-    Equal to scanpy 1.11 (``normalize_total``, ``log1p``, ``pca``) to 1e-5 and up to the signs of the components. It has
-    no ``loglik``: the size factor is computed from the counts whose probability would be asked for, so that a density of
-    the normalised values is none of the counts.
+    Equal to scanpy 1.11 (``normalize_total``, ``log1p``, ``pca``) to 2e-5 and up to the signs of the components. It has
+    no ``loglik``: the size factor is computed from the counts whose probability would be asked for, so that a density
+    of the normalised values is none of the counts.
     """
 
     def __init__(self, n_latent=10, target=None, random_state=0):
