@@ -5,6 +5,7 @@ from scipy.special import softmax
 from sklearn.decomposition import PCA
 
 from .base import Method, check_batch
+from .shared.normalise import library_sizes, log_normalised
 
 BLOCK = 1000  # genes handled at once
 TOLERANCE = 1e-4  # relative change that ends the empirical Bayes iteration, as in sva
@@ -213,7 +214,4 @@ def _shrink_empirically(n, mean, ss, delta_hat):
 
 def _log_normalise(X):
     """Return log(1 + x / size factor), dense; the size factor is the library size over its median."""
-    Y = X.toarray().astype(np.float64)
-    library = Y.sum(axis=1, keepdims=True)
-    Y /= library / np.median(library)
-    return np.log1p(Y, out=Y)
+    return log_normalised(X, np.median(library_sizes(X)))[0]

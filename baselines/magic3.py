@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .base import Skip
+from .shared.normalise import library_sizes
 from .shared.transductive import Transductive
 
 
@@ -94,7 +95,7 @@ def _quietly(call, *arguments):
 
 def size_factors(counts):
     """Return library size / median library size, (n_cells,)."""
-    library_size = np.asarray(counts.sum(axis=1)).ravel()
+    library_size = library_sizes(counts)
     return library_size / np.median(library_size)
 
 
