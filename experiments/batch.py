@@ -1,9 +1,15 @@
-"""Batch effects: Fig 4 and Fig 8d, and the batch row of Fig 8a (paper, sections 2.6 and 4.7)."""
+"""Batch effects: Fig 4 and Fig 8d, and the batch row of Fig 8a (paper, sections 2.6 and 4.7).
+
+Beside the paper's scores those of the open benchmarks of today (metrics/integration.py): how batches mix and how types
+hold together, from one search of neighbours.
+"""
 
 import numpy as np
 from scipy.stats import entropy
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 
+from .metrics import integration
 from .metrics.batch import N_NEIGHBORS, batch_entropy
 from .metrics.clustering import asw, can_be_scored, label_scores
 from .scores import OF_LABELS, Score
@@ -18,6 +24,19 @@ SCORES = {
     "batch_asw": Score("silhouette of batches", "lower", "BASW"),
     **{name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()},
 }
+MIXING = {
+    "ilisi": Score("batches per neighbourhood (iLISI)", "higher"),
+    "kbet": Score("neighbourhoods with the batches of all (kBET)", "higher"),
+    "batch_variance": Score("variance explained by batch (PCR)", "lower"),
+}
+TYPES_KEPT = {
+    "clisi": Score("one type per neighbourhood (cLISI)", "higher"),
+    "graph_connectivity": Score("connectivity of types in the graph", "higher"),
+    "isolated_asw": Score("silhouette of isolated types, 0 to 1", "higher"),
+    "isolated_f1": Score("F1 of isolated types as clusters", "higher"),
+}
+SCORES |= MIXING | TYPES_KEPT
+N_STARTS = 10  # of the k-means whose clusters are held against isolated types
 
 
 def evaluate(method, adata, protocol, seeds):
@@ -36,11 +55,13 @@ def evaluate(method, adata, protocol, seeds):
     Returns
     -------
     scores : dict
-        ``batch_entropy`` (nats), ``batch_asw``; with labels also ``asw``, ``ari`` and ``nmi``.
+        ``batch_entropy`` (nats), ``batch_asw``, ``ilisi``, ``kbet``, ``batch_variance``; with labels also ``asw``,
+        ``ari``, ``nmi``, ``clisi``, ``graph_connectivity``, ``isolated_asw`` and ``isolated_f1``.
     arrays : dict
         ``plane`` (n_cells, 2), the t-SNE; ``batch`` and ``label`` as codes of ``batch_names`` and ``label_names``.
     facts : dict
-        Sizes; ``entropy_of_batches``, nats, what batches that mix at random would score; hash of the cells chosen.
+        Sizes; ``entropy_of_batches``, nats, what batches that mix at random would score; ``isolated_labels``, the types
+        in the fewest batches; hash of the cells chosen.
 
     Raises
     ------
@@ -62,21 +83,41 @@ def evaluate(method, adata, protocol, seeds):
     latent = fit_latent(method, X, batch=given, n_labels=n_labels)
 
     rng = np.random.default_rng([seeds.split, 1])  # the same cells are drawn for every method
+    n_draws = protocol["batch"]["mixing_draws"]
+    neighbours = integration.nearest(latent, min(integration.LISI_CELLS, len(rows)) - 1)
     scores = {
-        "batch_entropy": batch_entropy(latent=latent, batch=given, n_draws=protocol["batch"]["mixing_draws"], rng=rng),
+        "batch_entropy": batch_entropy(neighbours=neighbours, batch=given, n_draws=n_draws, rng=rng),
         "batch_asw": asw(latent=latent, labels=given),
+        "ilisi": integration.ilisi(neighbours=neighbours, batch=given),
+        "kbet": integration.kbet(neighbours=neighbours, batch=given),
+        "batch_variance": integration.batch_variance(latent=latent, batch=given),
     }
+    isolated = []
     if label and can_be_scored(label["label"]):
         scores |= label_scores(latent=latent, labels=label["label"], seed=seeds.split)
+        scores |= _types_kept(latent, neighbours, label["label"], given, seeds.split)
+        isolated = label["label_names"][integration.isolated_labels(labels=label["label"], batch=given)].tolist()
     facts = {
         "n_cells": len(rows),
         "n_genes": int(X.shape[1]),
         "n_batches": len(batch["batch_names"]),
         "n_labels": n_labels or 0,
         "entropy_of_batches": float(entropy(np.bincount(batch["batch"]))),
+        "isolated_labels": ", ".join(isolated),
         "cells_sha256": array_sha256(rows),
     }
     return scores, {"plane": _plane(method, X, given, latent, protocol, seeds), **batch, **label}, facts
+
+
+def _types_kept(latent, neighbours, labels, batch, seed):
+    """The scores of types that need their labels and, but for the isolated ones, no batch."""
+    clusters = KMeans(np.unique(labels).size, n_init=N_STARTS, random_state=seed).fit_predict(latent)
+    return {
+        "clisi": integration.clisi(neighbours=neighbours, labels=labels),
+        "graph_connectivity": integration.graph_connectivity(neighbours=neighbours, labels=labels),
+        "isolated_asw": integration.isolated_asw(latent=latent, labels=labels, batch=batch),
+        "isolated_f1": integration.isolated_f1(clusters=clusters, labels=labels, batch=batch),
+    }
 
 
 def _codes(adata, key, rows):

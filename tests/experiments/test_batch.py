@@ -99,6 +99,15 @@ def test_a_space_of_types_alone_has_the_best_scores_and_the_controls_bracket_mix
     assert apart["batch_asw"] > 0.8
     assert abs(noise["batch_asw"]) < 0.05
     assert abs(noise["ari"]) < 0.1
+    for score in batch.MIXING:
+        best, worst = (min, max) if batch.SCORES[score].better == "lower" else (max, min)
+        assert worst(apart[score], noise[score], types[score]) == apart[score]
+        assert best(apart[score], noise[score]) == noise[score]
+    assert types["graph_connectivity"] > 0.95
+    for score in ("clisi", "isolated_f1"):
+        assert types[score] == 1 > max(noise[score], apart[score])
+    assert types["isolated_asw"] == pytest.approx((types["asw"] + 1) / 2, abs=1e-3)  # both are in both batches
+    assert facts["isolated_labels"] == "B, T"
 
 
 def test_the_same_cells_are_drawn_for_every_method_and_more_draws_change_the_entropy_alone(adata):
@@ -140,7 +149,7 @@ def test_one_batch_is_skipped_and_no_labels_will_do(adata):
     bare = adata.copy()
     bare.obs = bare.obs.drop(columns="label")
     scores, arrays, _ = batch.evaluate(Spy(n_clusters=3), bare, PROTOCOL, SEEDS)
-    assert set(scores) == {"batch_entropy", "batch_asw"}
+    assert set(scores) == {"batch_entropy", "batch_asw", *batch.MIXING}
     assert "label" not in arrays
 
 
@@ -177,7 +186,9 @@ def test_figures_show_every_method_by_type_and_by_batch(adata):
         0.6116, abs=1e-4
     )
     figures = drawing.figure(summary, cells.assign(arrays=arrays))
-    assert set(figures) == {"tsne_label", "tsne_batch", *batch.SCORES}
+    of_the_paper = {name for name, score in batch.SCORES.items() if score.published}
+    assert set(figures) == {"tsne_label", "tsne_batch", "mixing", "types_kept", *of_the_paper}
+    assert set(figures["types_kept"].data["score"]) == set(batch.TYPES_KEPT)
     for name in ("tsne_label", "tsne_batch"):
         assert_tidy(figures[name])
         assert [ax.get_title() for ax in figures[name].axes] == ["scVI", "PCA"]
@@ -192,3 +203,6 @@ def test_figures_show_every_method_by_type_and_by_batch(adata):
     words = f"At most ln\xa02\xa0= 0.69; mixed at random: {mixed:.2f}. Published: of two batches, at most 0.69."
     assert words in figures["batch_entropy"].caption
     assert "At most" not in figures["batch_asw"].caption
+    earlier = cells.drop(columns=[*batch.MIXING, *batch.TYPES_KEPT])  # records from before there were these scores
+    summary = table.summarise(earlier, [], addresses(batch.SCORES, earlier), "RETINA")
+    assert set(drawing.figure(summary, earlier.assign(arrays=arrays))) == {"tsne_label", "tsne_batch", *of_the_paper}

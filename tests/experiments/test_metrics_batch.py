@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from experiments.metrics.batch import batch_entropy
+from experiments.metrics.integration import nearest
 
 
 def by_hand(latent, batch, n_neighbors):
@@ -26,7 +27,9 @@ def test_equals_brute_force_on_the_same_draws(n_batches):
     latent = rng.normal(size=(120, 3)) + 0.7 * batch[:, None]
     expected = by_hand(latent, batch, 50)[np.random.default_rng(5).integers(120, size=(3, 40))].mean()
     names = np.array(["b", "a", "c"])[batch]
-    found = batch_entropy(latent=latent, batch=names, n_draws=3, n_cells=40, rng=np.random.default_rng(5))
+    found = batch_entropy(
+        neighbours=nearest(latent, 50), batch=names, n_draws=3, n_cells=40, rng=np.random.default_rng(5)
+    )
     assert found == pytest.approx(expected, rel=1e-12)
 
 
@@ -34,7 +37,7 @@ def test_many_draws_come_to_the_mean_over_cells():
     rng = np.random.default_rng(1)
     batch = np.arange(200) % 2
     latent = rng.normal(size=(200, 2)) + batch[:, None]
-    found = batch_entropy(latent=latent, batch=batch, n_draws=400, rng=rng)
+    found = batch_entropy(neighbours=nearest(latent, 50), batch=batch, n_draws=400, rng=rng)
     assert found == pytest.approx(by_hand(latent, batch, 50).mean(), abs=0.01)
 
 
@@ -42,9 +45,9 @@ def test_mixed_batches_reach_the_entropy_of_their_sizes_in_nats_and_separate_one
     rng = np.random.default_rng(2)
     batch = np.r_[np.zeros(4000), np.ones(2000)].astype(int)
     latent = rng.normal(size=(6000, 2))
-    mixed = batch_entropy(latent=latent, batch=batch, n_draws=20, rng=rng)
+    mixed = batch_entropy(neighbours=nearest(latent, 50), batch=batch, n_draws=20, rng=rng)
     assert mixed == pytest.approx(np.log(3) - 2 / 3 * np.log(2), abs=0.02)  # 0.637: what PBMC's batches allow
-    apart = batch_entropy(latent=latent + 100 * batch[:, None], batch=batch, n_draws=20, rng=rng)
+    apart = batch_entropy(neighbours=nearest(latent + 100 * batch[:, None], 50), batch=batch, n_draws=20, rng=rng)
     assert apart == 0
 
 
@@ -54,7 +57,7 @@ def test_a_cell_is_not_its_own_neighbour():
     latent = np.r_[[[0.0, 0.0]], np.random.default_rng(0).normal(size=(50, 2))]
     of_cell = by_hand(latent, batch, 50)
     assert of_cell[0] == 0
-    found = batch_entropy(latent=latent, batch=batch, n_draws=2000, rng=np.random.default_rng(0))
+    found = batch_entropy(neighbours=nearest(latent, 50), batch=batch, n_draws=2000, rng=np.random.default_rng(0))
     assert found == pytest.approx(of_cell.mean(), abs=3e-4)
 
 
@@ -62,10 +65,10 @@ def test_a_hundred_cells_are_drawn_where_no_number_is_given():
     """T = 100 in section 4.7."""
     latent, batch = np.random.default_rng(0).normal(size=(80, 2)), np.arange(80) % 2
     one, other = (np.random.default_rng(1) for _ in range(2))
-    found = batch_entropy(latent=latent, batch=batch, n_draws=1, rng=one)
-    assert found == batch_entropy(latent=latent, batch=batch, n_draws=1, n_cells=100, rng=other)
+    found = batch_entropy(neighbours=nearest(latent, 50), batch=batch, n_draws=1, rng=one)
+    assert found == batch_entropy(neighbours=nearest(latent, 50), batch=batch, n_draws=1, n_cells=100, rng=other)
 
 
 def test_too_few_cells_are_said():
     with pytest.raises(ValueError, match="50 neighbours needs more cells than 50"):
-        batch_entropy(latent=np.zeros((50, 2)), batch=np.zeros(50), n_draws=1, rng=np.random.default_rng(0))
+        nearest(np.zeros((50, 2)), 50)

@@ -19,6 +19,7 @@ from experiments.metrics.batch import batch_entropy
 from experiments.metrics.clustering import ari, asw, nmi
 from experiments.metrics.differential import adjusted, auroc
 from experiments.metrics.imputation import median_l1
+from experiments.metrics.integration import nearest
 from experiments.metrics.neighbours import fold_enrichment, graph_spearman, neighbour_graph
 from experiments.metrics.posterior import coverage, crps
 from experiments.metrics.technical import binomial_zero, hypergeometric_zero
@@ -135,12 +136,16 @@ def test_the_silhouette_is_bounded_and_blind_to_scale_place_and_rotation(seed, n
 def test_the_entropy_of_mixing_lies_between_zero_and_the_log_of_the_batches(seed, n_batches):
     rng = np.random.default_rng(seed)
     latent, batch = rng.normal(size=(60, 2)), rng.integers(n_batches, size=60)
-    settings = {"n_draws": 3, "n_cells": 20, "n_neighbors": 10}
-    value = batch_entropy(latent=latent, batch=batch, rng=np.random.default_rng(0), **settings)
+
+    def mixing(latent):
+        near, rng = nearest(latent, 10), np.random.default_rng(0)
+        return batch_entropy(neighbours=near, batch=batch, n_draws=3, n_cells=20, rng=rng)
+
+    value = mixing(latent)
     assert 0 <= value <= math.log(n_batches) + 1e-12
     apart = latent + 1e3 * batch[:, None]
     if np.bincount(batch).min() > 10:
-        assert batch_entropy(latent=apart, batch=batch, rng=np.random.default_rng(0), **settings) == 0
+        assert mixing(apart) == 0
 
 
 finite = st.floats(-1e6, 1e6)
