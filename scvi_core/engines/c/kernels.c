@@ -314,6 +314,43 @@ void count_loss(int n_threads, int64_t n, int64_t n_genes, const int64_t *indptr
     }
 }
 
+/* Heads of a mean and of a dispersion within bounds, as `count_loss` reads them, in place in out (n, stride), n_genes
+ * columns of each: the rate, cut to [low, high], plus the shift of the cell (n) becomes log mu; behind the dropout logit
+ * softplus(.), cut to [least, most], becomes log theta. slopes (n, 2 n_genes): of the two in what they were made of. */
+void bounded_heads(int64_t n, int64_t n_genes, int64_t stride, float low, float high, float least, float most,
+                   float *out, const float *shift, float *slopes) {
+    for (int64_t i = 0; i < n; i++) {
+        float *restrict rate = out + i * stride, *restrict raw = rate + 2 * n_genes, own = shift[i];
+        float *restrict by_rate = slopes + 2 * i * n_genes, *restrict by_raw = by_rate + n_genes;
+        #pragma omp simd
+        for (int64_t g = 0; g < n_genes; g++) {
+            float x = rate[g], cut = x < high ? (x > low ? x : low) : high;
+            by_rate[g] = cut == x ? 1.0f : 0.0f;
+            rate[g] = cut + own;
+        }
+        #pragma omp simd
+        for (int64_t g = 0; g < n_genes; g++) {
+            float x = within(raw[g], 1e6f), e = exp_(-fabsf(x)), share = 1.0f / (1.0f + e);
+            float theta = log1p_(e, 1.0f + e).log + (x > 0.0f ? x : 0.0f); /* softplus; sigmoid: share or e share */
+            float cut = theta < most ? (theta > least ? theta : least) : most;
+            by_raw[g] = cut == theta ? (x > 0.0f ? share : e * share) / theta : 0.0f;
+            raw[g] = log_(cut);
+        }
+    }
+}
+
+/* The derivatives that `count_loss` leaves in out, times the slopes. */
+void bounded_heads_backward(int64_t n, int64_t n_genes, int64_t stride, float *out, const float *slopes) {
+    for (int64_t i = 0; i < n; i++) {
+        float *restrict rate = out + i * stride, *restrict raw = rate + 2 * n_genes;
+        const float *restrict by_rate = slopes + 2 * i * n_genes, *restrict by_raw = by_rate + n_genes;
+        #pragma omp simd
+        for (int64_t g = 0; g < n_genes; g++) rate[g] *= by_rate[g];
+        #pragma omp simd
+        for (int64_t g = 0; g < n_genes; g++) raw[g] *= by_raw[g];
+    }
+}
+
 /* total (n, n_genes) += weight times the frequencies: the softmax of the rates (n, stride), or their exponential without
  * one. scratch (threads, n_genes). */
 void add_frequencies(int n_threads, int64_t n, int64_t n_genes, int64_t stride, int softmax, const float *rates,
@@ -411,6 +448,26 @@ void take(int64_t n, int64_t n_genes, int log_input, int64_t *indptr_out, int32_
     }
     memmove(starts + 1, starts, n_genes * sizeof(int32_t)); /* each start has become the next one */
     starts[0] = 0;
+}
+
+/* The cells in the given rows for an encoder that reads dense rows: their counts by rows, and in dense (n, stride) the
+ * given inputs where there is a count and `zeros` (n_genes) where there is none. shift: one number for each cell. */
+void take_dense(int64_t n, int64_t n_genes, int64_t stride, const float *zeros, int64_t *indptr_out, int32_t *genes_out,
+                float *counts_out, float *dense, float *shift_out, double *constants_out, const int64_t *indptr,
+                const int32_t *genes, const int32_t *counts, const float *inputs, const float *shift,
+                const double *constants, const int64_t *rows) {
+    int64_t end = indptr_out[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t row = rows[i], first = indptr[row], length = indptr[row + 1] - first;
+        float *restrict to = dense + i * stride;
+        memcpy(to, zeros, n_genes * sizeof(float));
+        memcpy(genes_out + end, genes + first, length * sizeof(int32_t));
+        for (int64_t j = 0; j < length; j++) counts_out[end + j] = (float)counts[first + j];
+        for (int64_t j = 0; j < length; j++) to[genes[first + j]] = inputs[first + j];
+        indptr_out[i + 1] = end += length;
+        shift_out[i] = shift[row];
+        constants_out[i] = constants[row];
+    }
 }
 
 /* Products with the sparse inputs go over COLUMNS columns at a time: a row of the result stays in registers, and what
@@ -628,7 +685,7 @@ void gaussian_backward(int64_t n, int64_t width, int64_t stride, float *heads, c
     }
 }
 
-/* ---------------------------------------------------------------- Adam */
+/* ---------------------------------------------------------------- Adam, RMSprop */
 
 /* One step over all parameters; unbias1 and unbias2 are 1 / (1 - beta^t). finite becomes 0 where a parameter is not. */
 void adam(int n_threads, int64_t n, const float *restrict gradient, float *restrict mean, float *restrict square,
@@ -645,4 +702,17 @@ void adam(int n_threads, int64_t n, const float *restrict gradient, float *restr
         largest = size > largest ? size : largest;
     }
     *finite = largest < 0x7f800000;
+}
+
+/* One step of RMSprop along the gradient with its entries cut to [-clip, clip]; nan stays nan. */
+void rmsprop(int n_threads, int64_t n, const float *restrict gradient, float *restrict square,
+             float *restrict parameter, float lr, float alpha, float eps, float clip) {
+    #pragma omp parallel for simd num_threads(n_threads) schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        float g = gradient[i];
+        g = g > clip ? clip : g;
+        g = g < -clip ? -clip : g;
+        float v = square[i] = alpha * square[i] + (1.0f - alpha) * g * g;
+        parameter[i] -= lr * g / (sqrtf(v) + eps);
+    }
 }

@@ -12,6 +12,7 @@ from .compile import HERE, TYPES, NoCompiler, load
 SIGNATURES = {  # of the functions in kernels.c, one letter of `TYPES` per argument
     "describe_cells": "qpppp",
     "take": "qqippppppppp" + "ppppppp",
+    "take_dense": "qqqppppppp" + "ppppppp",
     "one_hot": "qqqqpp",
     "sparse_forward": "iqqqqppppppp" + "p",
     "sparse_backward": "iqqqqppppp" + "p",
@@ -21,9 +22,12 @@ SIGNATURES = {  # of the functions in kernels.c, one letter of `TYPES` per argum
     "gaussian_backward": "qqqppppp" + "pf",
     "dispersion_tables": "qpp",
     "count_loss": "iqqppppipqqpppfpppp",
+    "bounded_heads": "qqqffffppp",
+    "bounded_heads_backward": "qqqpp",
     "add_frequencies": "iqqqipp" + "fp",
     "contrast": "iqqqqipppp" + "p",
     "adam": "iqppppp" + "ffffff",
+    "rmsprop": "iqppp" + "ffff",
 }
 
 

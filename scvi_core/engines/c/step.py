@@ -14,7 +14,7 @@ from ...networks import draw_noise
 from ..adam import Adam
 from ..written_out.gradient import Pass
 from ..written_out.layers import Minibatch
-from ..written_out.parameters import ParameterVector
+from ..written_out.parameters import ParameterVector, side_by_side
 from .kernels import Kernels, refuses
 
 
@@ -41,7 +41,7 @@ class FusedStep:
         self._passes = {}  # by number of cells: two sizes occur in training
 
     def _place_parameters(self):
-        vector = self.parameters = ParameterVector(self.network)
+        vector = self.parameters = ParameterVector(self.network, side_by_side(self.network))
         adam = self.optimiser = Adam(
             self.network.parameters(), self.options.lr, self.options.adam_eps, self.network.arch.framework
         )

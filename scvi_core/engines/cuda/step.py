@@ -31,7 +31,7 @@ from ...networks import Noise, draw_noise
 from ..adam import Adam
 from ..written_out.gradient import Pass
 from ..written_out.layers import Hidden, Minibatch
-from ..written_out.parameters import ParameterVector
+from ..written_out.parameters import ParameterVector, side_by_side
 from ..written_out.served import unknown
 
 
@@ -65,7 +65,7 @@ class CudaStep:
         self.side = torch.cuda.Stream(self.device) if self.records and network.encoder_l is not None else None
         with self.current(), torch.device(self.device):
             self.resident = ResidentCounts(cells)
-            vector = self.parameters = ParameterVector(network)
+            vector = self.parameters = ParameterVector(network, side_by_side(network))
             self.mean, self.square = torch.zeros_like(vector.values), torch.zeros_like(vector.values)
             self.decays = torch.tensor([0.9, 0.999], dtype=torch.float64)
             self.powers = torch.ones_like(self.decays)  # of the decays, to the number of steps

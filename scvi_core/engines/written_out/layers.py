@@ -12,7 +12,47 @@ def at(tensor):
     return None if tensor is None else tensor.data_ptr()
 
 
-class Minibatch:
+class Buffers:
+    """What the layers for ``n`` cells write to, and the kernels bound to it.
+
+    Parameters
+    ----------
+    step : object
+        Has ``kernels`` and ``parameters``, a `ParameterVector`.
+    n : int
+    """
+
+    def __init__(self, step, n):
+        self.step, self.n = step, n
+
+    def bind(self, kernel, *arguments):
+        return self.step.kernels.bind(kernel, *arguments)
+
+    def matrices(self, linear):
+        """The weights of a linear layer and of those beside it, and their derivatives."""
+        parameters = self.step.parameters
+        return (parameters.matrix(vector, linear) for vector in (parameters.values, parameters.gradient))
+
+    def derivative(self, parameter):
+        """Where the derivative of a parameter goes; that of one which is not trained is kept out of the gradient."""
+        if not parameter.requires_grad:
+            return torch.empty_like(parameter)
+        return self.step.parameters.part(self.step.parameters.gradient, parameter)
+
+    def buffer(self, width, n_covariates):
+        """A result (n, width + n_covariates + 1), and what writes the batch into it."""
+        whole = torch.zeros(self.n, width + n_covariates + 1)
+        whole[:, -1] = 1
+        if not n_covariates:
+            return whole, lambda: None
+        return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
+
+    def output(self, n_columns):
+        """Where the last layer puts what it computes, (n, n_columns); rows a multiple of 32 bytes apart fill faster."""
+        return torch.empty(self.n, -(-n_columns // 8) * 8)[:, :n_columns]
+
+
+class Minibatch(Buffers):
     """``n`` cells, sparse, with what the layers need to know of them.
 
     Attributes
@@ -26,7 +66,8 @@ class Minibatch:
     """
 
     def __init__(self, step, n):
-        self.n, self.arch, self.step = n, step.network.arch, step
+        super().__init__(step, n)
+        self.arch = step.network.arch
         n_genes = self.arch.n_genes
         room = n * n_genes  # memory that is not touched is not taken
         self.indptr, self.genes = torch.empty(n + 1, dtype=torch.int64), torch.empty(room, dtype=torch.int32)
@@ -42,29 +83,6 @@ class Minibatch:
     def take(self, rows):
         counts, rows = self.step.counts_of(rows)
         self._take(*counts.arrays, rows)
-
-    def bind(self, kernel, *arguments):
-        return self.step.kernels.bind(kernel, *arguments)
-
-    def matrices(self, linear):
-        """The weights of a linear layer and of those beside it, and their derivatives."""
-        parameters = self.step.parameters
-        return (parameters.matrix(vector, linear) for vector in (parameters.values, parameters.gradient))
-
-    def derivative(self, parameter):
-        return self.step.parameters.part(self.step.parameters.gradient, parameter)
-
-    def buffer(self, width, n_covariates):
-        """A result (n, width + n_covariates + 1), and what writes the batch into it."""
-        whole = torch.zeros(self.n, width + n_covariates + 1)
-        whole[:, -1] = 1
-        if not n_covariates:
-            return whole, lambda: None
-        return whole, self.bind("one_hot", self.n, whole.shape[1], width, n_covariates, self.codes, whole)
-
-    def output(self, n_columns):
-        """Where the decoder puts what it computes, (n, n_columns); rows a multiple of 32 bytes apart fill faster."""
-        return torch.empty(self.n, -(-n_columns // 8) * 8)[:, :n_columns]
 
     def first_layer(self, module, n_covariates, n_covariates_after):
         return FirstHidden(self, module, n_covariates, n_covariates_after)
@@ -103,6 +121,11 @@ class Hidden:
     out : tensor (n, n_hidden + n_covariates + 1)
     by_out : tensor (n, n_hidden)
         The derivative with respect to ``out``, to be set before `backward`, which overwrites it.
+
+    Parameters
+    ----------
+    below : pair of tensors
+        What the layer reads, and where the derivative with respect to it goes; None where nobody asks for that.
     """
 
     def __init__(self, batch, module, n_covariates_after, below=None):
@@ -140,7 +163,8 @@ class Hidden:
     def backward(self, mask):
         self._norm_backward(mask)
         torch.mm(self.below.T, self.normalised, out=self.by_weights)
-        torch.mm(self.normalised, self.weights[: self.by_below.shape[1]].T, out=self.by_below)
+        if self.by_below is not None:
+            torch.mm(self.normalised, self.weights[: self.by_below.shape[1]].T, out=self.by_below)
 
 
 class FirstHidden(Hidden):

@@ -4,7 +4,7 @@ import torch
 
 
 class ParameterVector:
-    """Moves the parameters of a `Network` into one vector, of which they become views.
+    """Moves the trained parameters of a network into one vector, of which they become views.
 
     Linear layers that read the same input stand side by side as one matrix (n_in + 1, sum of n_out), the transposed
     weights with the bias as last row: an input with a column of ones gives all their outputs in one product, and the
@@ -12,22 +12,25 @@ class ParameterVector:
 
     Parameters
     ----------
-    network : Network
+    network : nn.Module
+    groups : iterable of lists
+        Its linear layers, those that read the same input in one list.
 
     Attributes
     ----------
     values, gradient : tensors (n_parameters,)
     """
 
-    def __init__(self, network):
+    def __init__(self, network, groups):
         self._places, self._matrices, self._end = {}, {}, 0
-        for group in _side_by_side(network):
+        for group in groups:
             self._place_matrix(group)
-        for parameter in network.parameters():
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        for parameter in trained:
             if parameter not in self._places:
                 self._places[parameter] = (parameter.shape, parameter.stride(), self._reserve(parameter.numel()))
         self.values, self.gradient = torch.zeros(self._end), torch.zeros(self._end)
-        for parameter in network.parameters():
+        for parameter in trained:
             view = self.part(self.values, parameter)
             view.copy_(parameter.data)
             parameter.data = view
@@ -61,8 +64,8 @@ class ParameterVector:
         return start
 
 
-def _side_by_side(network):
-    """Lists of linear layers with the same input."""
+def side_by_side(network):
+    """Lists of linear layers of a `scvi_core.networks.Network` with the same input."""
     for encoder in (network.encoder_z, network.encoder_l):
         if encoder is not None:
             yield from ([hidden.linear] for hidden in encoder.hidden)

@@ -1,0 +1,4 @@
+from .method import DCA
+from .network import Autoencoder
+
+__all__ = ["DCA", "Autoencoder"]
