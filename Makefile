@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export MKL_NUM_THREADS ?= $(OMP_NUM_THREADS)
 export OMP_WAIT_POLICY ?= passive
 
-.PHONY: help reproduce everything smoke page check quick test r lint clean
+.PHONY: help reproduce everything smoke page check quick test docs r lint clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ quick: $(VENV)/.dev ## the tests to run before a commit: without R, clusters and
 test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need, R included where that is possible, and run them
 	$(PYTEST) $(ARGS)
 
+docs: $(VENV)/.dev ## build the documentation into build/docs (index.html opens without a server)
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs $(ARGS)
+	@echo "Documentation: build/docs/index.html"
+
 r: $(VENV)/.dev ## install R and the bridge to it (as root on Debian 12; elsewhere it says what to do)
 	@sh r_env/install.sh || test $$? -eq 2
 	@if command -v R >/dev/null; then $(MAKE) --no-print-directory $(VENV)/.r; fi
@@ -81,7 +85,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --quiet -e '.[dev,magic]'
+	$(PIP) --quiet -e '.[dev,docs,magic]'
 	@touch $@
 
 # rpy2's ABI mode needs neither a compiler nor header files.

@@ -20,8 +20,19 @@ from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
 SCORES = {
-    "batch_entropy": Score("entropy of batch mixing (nats)", "higher", "BE"),
-    "batch_asw": Score("silhouette of batches", "lower", "BASW"),
+    "batch_entropy": Score(
+        "entropy of batch mixing (nats)",
+        "higher",
+        "BE",
+        formula=r"mean over drawn cells of $-\sum_b p_b \log p_b$, $p_b$ the share of batch $b$ among the 50 nearest "
+        "neighbours of the cell",
+    ),
+    "batch_asw": Score(
+        "silhouette of batches",
+        "lower",
+        "BASW",
+        formula=r"mean over cells of $(b - a) / \max(a, b)$, with batches in the place of labels",
+    ),
     **{name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()},
 }
 MIXING = {

@@ -26,14 +26,50 @@ def _named(metric):
 
 OF_NULL = {"metric": "max_abs_bayes_factor", "dataset": "{published_as} same cluster", "where": {"comparison": "CD"}}
 SCORES = {
-    "auroc": Score("AUROC against the bulk reference", "higher", _named("AUROC")),
-    "idr_weight": Score("mixture weight for reproducibility (IDR)", "higher", _named("IDR_p")),
-    "idr_rho": Score("correlation of the reproducible ranks (IDR)", "", _named("IDR_rho")),
-    "halves_spearman": Score("rank correlation between halves of the cells", "higher"),
-    "n_detected": Score("genes called different", "", _named("n_detected_genes")),
-    "null_called": Score("share of genes called, cells of one group", "lower"),
-    "null_p_below": Score("share of p < 0.05, cells of one group (0.05 expected)"),
-    "null_max_bayes_factor": Score("largest |Bayes factor|, cells of one group", "lower", OF_NULL),
+    "auroc": Score(
+        "AUROC against the bulk reference",
+        "higher",
+        _named("AUROC"),
+        formula="chance that a gene which differs in bulk scores above one which does not, mean over repeats",
+    ),
+    "idr_weight": Score(
+        "mixture weight for reproducibility (IDR)",
+        "higher",
+        _named("IDR_p"),
+        formula=r"$p$ of the copula mixture $p N(\mu, \sigma, \rho) + (1 - p) N(0, 1, 0)$ of the two rankings of genes",
+    ),
+    "idr_rho": Score(
+        "correlation of the reproducible ranks (IDR)",
+        "",
+        _named("IDR_rho"),
+        formula=r"$\rho$ of the same mixture",
+    ),
+    "halves_spearman": Score(
+        "rank correlation between halves of the cells",
+        "higher",
+        formula="Spearman's correlation of the signed scores by two disjoint halves of the cells, mean over repeats",
+    ),
+    "n_detected": Score(
+        "genes called different",
+        "",
+        _named("n_detected_genes"),
+        formula=r"genes with $|\log$ Bayes factor$| \geq 3$, or with an adjusted $p \leq 0.05$, mean over repeats",
+    ),
+    "null_called": Score(
+        "share of genes called, cells of one group",
+        "lower",
+        formula="the same share of the genes, between two halves of one group",
+    ),
+    "null_p_below": Score(
+        "share of p < 0.05, cells of one group (0.05 expected)",
+        formula="genes with $p < 0.05$ over genes with a $p$, between two halves of one group",
+    ),
+    "null_max_bayes_factor": Score(
+        "largest |Bayes factor|, cells of one group",
+        "lower",
+        OF_NULL,
+        formula=r"largest $|\log$ Bayes factor$|$ of a gene, between two halves of one group",
+    ),
 }
 BAYES_FACTOR, LEVEL = 3.0, 0.05  # section 2.7: what counts as evidence
 IDR_START = {"mu": 1.0, "sigma": 0.5, "rho": 0.5}  # of the authors' call

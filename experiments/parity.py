@@ -11,10 +11,16 @@ REQUIRES = "fit"
 prepare = peers.prepare
 N_STEPS = 100  # with the same noise; beyond some hundreds rounding has grown into another path
 SCORES = {  # a comparison of programs, of which the paper has none
-    "step_difference": Score("losses of the same steps, largest difference (ppm)", "lower"),
+    "step_difference": Score(
+        "losses of the same steps, largest difference (ppm)",
+        "lower",
+        formula=r"$10^6 \max_t |L_t / L'_t - 1|$ over 100 steps on the same cells with the same noise",
+    ),
     "elbo": ELBO,
     "elbo_scvi_tools": ELBO._replace(label=f"{ELBO.label}, scvi-tools"),
-    "difference_percent": Score("bound, percent above that of scvi-tools", "higher"),
+    "difference_percent": Score(
+        "bound, percent above that of scvi-tools", "higher", formula="$100 (B - B') / |B'|$ of the two bounds"
+    ),
     **OF_LABELS,
     **{f"{name}_scvi_tools": s._replace(label=f"{s.label}, scvi-tools") for name, s in OF_LABELS.items()},
 }

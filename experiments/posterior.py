@@ -10,8 +10,15 @@ from .tasks.hashes import array_sha256
 
 REQUIRES = "sample"
 SCORES = {
-    "crps": Score("continuous ranked probability score of the draws (counts)", "lower"),
-    "coverage": Score("share of counts inside the central 90% of their draws"),
+    "crps": Score(
+        "continuous ranked probability score of the draws (counts)",
+        "lower",
+        formula=r"mean over entries of $E|X - x| - E|X - X'| / 2$, $X$ and $X'$ two draws for the count $x$",
+    ),
+    "coverage": Score(
+        "share of counts inside the central 90% of their draws",
+        formula="share of the entries between the 5th and the 95th percentile of their draws; 0.9 or more is expected",
+    ),
 }
 N_DRAWS = 50
 MAX_VALUES = 50_000_000  # of all draws of one method: so many cells are drawn for

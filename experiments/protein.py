@@ -9,8 +9,18 @@ from .tasks.skipped import NotApplicable
 
 REQUIRES = "latent"
 SCORES = {
-    "protein_spearman": Score("Spearman of RNA and protein graphs", "higher", "protein_knn_spearman"),
-    "protein_fold": Score("fold enrichment of shared edges", "higher", "protein_knn_fold_enrichment"),
+    "protein_spearman": Score(
+        "Spearman of RNA and protein graphs",
+        "higher",
+        "protein_knn_spearman",
+        formula="Spearman's correlation of the two flattened adjacency matrices of 100 neighbours",
+    ),
+    "protein_fold": Score(
+        "fold enrichment of shared edges",
+        "higher",
+        "protein_knn_fold_enrichment",
+        formula=r"$|A \cap B| n^2 / (|A| |B|)$ of the edges $A$ and $B$ of the two graphs of $n$ cells",
+    ),
 }
 N_NEIGHBORS = 100
 

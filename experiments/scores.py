@@ -19,6 +19,7 @@ class Score(NamedTuple):
     better: str = ""  # "lower", "higher", or "" for what describes a method without ranking it
     published: object = None  # its address in results/published.json (report.published.addresses); None: it has none
     whole: bool = False  # a count, shown without decimals where all of its means are whole
+    formula: str = ""  # how it is computed, Markdown with formulas in $; the site shows it
 
     @property
     def title(self):
@@ -27,12 +28,34 @@ class Score(NamedTuple):
 
 
 # Of several experiments.
-MEDIAN_L1 = Score("median |imputed − original| (counts)", "lower")
-ELBO = Score("bound of held-out cells (nats per cell)", "higher")
+MEDIAN_L1 = Score(
+    "median |imputed − original| (counts)",
+    "lower",
+    formula=r"median of $|\hat x_{ng} - x_{ng}|$ over the scored entries: those that the corruption changed, "
+    "or chose (`protocol.imputation.scored`)",
+)
+ELBO = Score(
+    "bound of held-out cells (nats per cell)",
+    "higher",
+    formula=r"mean over cells of $E_q[\log p(x|z,l,s)] - KL(q(z|x,s)||p(z)) - KL(q(l|x,s)||p(l))$, one draw of $q$",
+)
 OF_LABELS = {
-    "asw": Score("silhouette of labels (ASW)", "higher"),
-    "ari": Score("adjusted Rand index (ARI)", "higher"),
-    "nmi": Score("mutual information (NMI)", "higher"),
+    "asw": Score(
+        "silhouette of labels (ASW)",
+        "higher",
+        formula=r"mean over cells of $(b - a) / \max(a, b)$: $a$ is the mean distance to the cells of the same label, "
+        "$b$ the smallest mean distance to those of another one",
+    ),
+    "ari": Score(
+        "adjusted Rand index (ARI)",
+        "higher",
+        formula="$(R - E[R]) / (R_{max} - E[R])$ of the pairs of cells that labels and k-means both keep together",
+    ),
+    "nmi": Score(
+        "mutual information (NMI)",
+        "higher",
+        formula=r"$I(c, y) / \sqrt{H(c) H(y)}$ of the clusters $c$ of k-means and the labels $y$",
+    ),
 }
 
 

@@ -18,9 +18,16 @@ SCORES = {
     "median_l1": MEDIAN_L1._replace(published={"metric": "median_L1_uniform"} | AT),
     **{name: score._replace(published={"metric": name.upper()} | AT) for name, score in OF_LABELS.items()},
     "training_objective": Score(
-        "training objective, last epoch (nats per cell)", "lower", "train_minibatch_neg_elbo_final"
+        "training objective, last epoch (nats per cell)",
+        "lower",
+        "train_minibatch_neg_elbo_final",
+        formula="minus the bound of the minibatches of the last epoch, with its weight of the KL",
     ),
-    "heldout_objective": Score("held-out objective, last epoch (nats per cell)", "lower"),
+    "heldout_objective": Score(
+        "held-out objective, last epoch (nats per cell)",
+        "lower",
+        formula="minus the bound of the test cells after the last epoch, with the same weight",
+    ),
 }
 N_LOOKS = 20  # epochs at which imputation is looked at, evenly spaced in their logarithm
 

@@ -14,11 +14,29 @@ from .tasks.split import train_test
 
 REQUIRES = "latent"
 SCORES = {
-    "n_clusters": Score("clusters that SIMLR estimates", "", "estimated_n_clusters", whole=True),
-    "cluster_excess": Score("silhouette of k-means above that of a Gaussian"),
-    "kmeans_asw": Score("silhouette of k-means clusters"),
-    "graph_components": Score("pieces of the neighbour graph", whole=True),
-    "coordinate_r2": Score("share of the coordinate's variance that neighbours explain", "higher"),
+    "n_clusters": Score(
+        "clusters that SIMLR estimates",
+        "",
+        "estimated_n_clusters",
+        whole=True,
+        formula="the number at which SIMLR's first separation cost $K_1$ is smallest",
+    ),
+    "cluster_excess": Score(
+        "silhouette of k-means above that of a Gaussian",
+        formula="silhouette of k-means in the latent space, less its mean over 5 samples of the Gaussian with the same "
+        "mean and covariance",
+    ),
+    "kmeans_asw": Score(
+        "silhouette of k-means clusters", formula="mean silhouette of the cells in the clusters of k-means"
+    ),
+    "graph_components": Score(
+        "pieces of the neighbour graph", whole=True, formula="connected components of the graph of nearest neighbours"
+    ),
+    "coordinate_r2": Score(
+        "share of the coordinate's variance that neighbours explain",
+        "higher",
+        formula=r"$1 - \sum_n (y_n - \bar y_n)^2 / \sum_n (y_n - \bar y)^2$, $\bar y_n$ the mean over the neighbours",
+    ),
 }
 UNLABELLED_CLUSTERS = 11  # of k-means where there are no labels: what SIMLR sees in the random data (section 2.5)
 

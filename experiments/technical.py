@@ -28,6 +28,8 @@ SCORES = {
     f"{part}_{quality}": Score(
         f"±log10 p, {word} zeros and {quality.replace('_', ' ')}",
         published={"method": f"{{label}} {word}", "metric": f"median_signed_neglog10p {name}"},
+        formula=r"median over subpopulations of $-\mathrm{sign}(r) \log_{10} p$, $r$ the correlation over cells of the "
+        "mean logit of the zero probability with the quality metric",
     )
     for part, word in PART_NAMES.items()
     for quality, name in QUALITY_NAMES.items()
@@ -38,10 +40,21 @@ SCORES = {
             "dataset": "{published_as} CD14+ (notebook) / BRAIN-SMALL (caption)",
             "metric": "fraction_entries_p(NB|zero)>0.9",
         },
+        formula=r"share of the entries with $p_{NB} / (p_{NB} + \pi - p_{NB} \pi) > 0.9$, $p_{NB}$ the chance of a "
+        r"zero before dropout and $\pi$ that of dropout",
     ),
-    "library_correlation": Score("correlation of log l with log library size"),
-    "hypergeometric_gap": Score("mean distance of zeros from the hypergeometric curve"),
-    "binomial_gap": Score("mean distance of zeros from the binomial curve"),
+    "library_correlation": Score(
+        "correlation of log l with log library size",
+        formula=r"Pearson's correlation over the cells of one subpopulation of $\log l_n$ and $\log \sum_g x_{ng}$",
+    ),
+    "hypergeometric_gap": Score(
+        "mean distance of zeros from the hypergeometric curve",
+        formula="mean over genes of |share of zeros − chance of none among the molecules drawn without replacement|",
+    ),
+    "binomial_gap": Score(
+        "mean distance of zeros from the binomial curve",
+        formula="the same with replacement",
+    ),
 }
 SHOWN = "CD14+ Monocytes"  # of Fig 6a, b and Fig 13a; elsewhere the largest: cluster 1 of BRAIN-SMALL in Fig 13b–d
 MIN_CELLS = 10  # of a subpopulation, for a correlation

@@ -46,7 +46,7 @@ class Differential:
         Returns
         -------
         pandas.DataFrame
-            One row per gene: ``score`` = |``bayes_factor``| (natural logarithm; above 3 is strong evidence),
+            One row per gene: ``score``, the size of ``bayes_factor`` (natural logarithm; above 3 is strong evidence),
             ``log_fold_change`` (mean of log2 rho_a / rho_b), ``probability`` of rho_a > rho_b.
         """
         check_choice("compare", "bayes_factor", bayes_factor, ("pooled", "per_pair"))

@@ -44,7 +44,7 @@ class SIMLR(Transductive):
 
     Attributes
     ----------
-    latent_ : ndarray, shape (n_cells, n_clusters_)
+    latent_ : ndarray, shape (n_cells, n_clusters)
         The matrix F, what the paper clusters and scores; rows sum to at most 1 in absolute value.
     similarity_ : scipy.sparse.csr_matrix, shape (n_cells, n_cells)
         S on the neighbours of each cell, rows sum to 1; not symmetric.

@@ -34,7 +34,7 @@ def graph_spearman(*, first, second):
 
 
 def fold_enrichment(*, first, second):
-    """Shared edges over those expected by chance: |A ∩ B| |C| / (|A| |B|), C being all pairs."""
+    """Shared edges over those expected by chance: ``|A ∩ B| |C| / (|A| |B|)``, C being all pairs."""
     shared, one, other, pairs = _sizes(first, second)
     return shared * pairs / (one * other)
 
