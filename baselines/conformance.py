@@ -1,8 +1,8 @@
 """What a method has to do to be in the suite, as scikit-learn's check_estimator has it for every estimator.
 
 One set of checks: ``tests/baselines/test_conformance.py`` asks them of every row of ``conf/method/``, ``python -m
-experiments.check_method NAME`` of a class of the user's own. A check that is not passed raises `Wrong` with one sentence:
-what was asked, what came, how to mend it.
+experiments.check_method NAME`` of a class of the user's own. A check that is not passed raises `Wrong` with one
+sentence: what was asked, what came, how to mend it.
 """
 
 import functools
@@ -25,7 +25,7 @@ QUICK = {
     "n_epochs": 3,
     "n_iterations": 20,
     "max_iter": 3,
-}  # for methods that have such a parameter: the interface counts
+}  # where there is such a parameter: the interface is checked
 ASKED = ("latent", "impute", "loglik", "correct")  # about counts alone, without further choices
 N_CELLS, N_GENES = 200, 50
 
@@ -77,9 +77,7 @@ class Subject:
         with self.asked(f"fit() on {what}"):
             fitted = copy.fit(X, batch=batch)
         if fitted is not copy:
-            raise Wrong(
-                f"fit() has to return the method itself and returned {_kind(fitted)}: end it with `return self`."
-            )
+            raise Wrong(f"fit() has to return the method and returned {_kind(fitted)}: end it with `return self`.")
         return fitted
 
     def copy(self):
@@ -209,8 +207,8 @@ def same_seed_same_answer_and_a_refit_forgets(subject):
         if not np.array_equal(value, again[name]):
             raise Wrong(
                 f"{name}() after a second fit to the same cells has to be equal and differs by up to "
-                f"{_apart(value, again[name])}: draw from np.random.default_rng(self.random_state), with random_state a "
-                "constructor argument, and let fit() begin anew."
+                f"{_apart(value, again[name])}: draw from np.random.default_rng(self.random_state), with random_state "
+                "a constructor argument, and let fit() begin anew."
             )
 
 
@@ -237,8 +235,8 @@ def compare_returns_one_row_per_gene(subject):
         p = table["pvalue"].dropna()
         if not ((p >= 0) & (p <= 1)).all():
             raise Wrong(
-                f"compare() has to return p-values from 0 to 1 and returned {p.min():g} to {p.max():g}: put other scores "
-                "into the column score."
+                f"compare() has to return p-values from 0 to 1 and returned {p.min():g} to {p.max():g}: put other "
+                "scores into the column score."
             )
 
 
@@ -322,9 +320,7 @@ def _refuses(asked, question, expected, words):
         question()
     except expected as error:
         if words not in str(error):
-            raise Wrong(
-                f"{asked} has to be refused with {words!r} in the sentence and {_said(error)}: {advice}"
-            ) from error
+            raise Wrong(f"{asked} has to be refused with {words!r} and {_said(error)}: {advice}") from error
     except Exception as error:
         if getattr(error, "skip", False):
             raise

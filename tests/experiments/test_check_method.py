@@ -27,13 +27,13 @@ FAULTS = {
     "no return": (
         "return self\n\n    def impute",
         "pass\n\n    def impute",
-        "returned NoneType: end it with `return self`",
+        "end it with `return self`",
     ),
     "its own parameter": ("self.k = k", "self.k = k + 1", "__init__ stores its arguments as they are"),
     "another shape": (
         "X.toarray() * self.weight_",
         "X.toarray()[:, 1:]",
-        "returned shape (200, 49) for 200 cells × 50",
+        "returned shape (200, 49) for 200 cells",
     ),
     "negative": ("* self.weight_", "* self.weight_ - 1", "return counts, which are not negative"),
     "not finite": ("* self.weight_", "/ 0.0 * self.weight_", "return finite numbers alone"),
