@@ -11,6 +11,7 @@ DOORS |= {"run", "list", "compare", "check", "check_method", "rekey"}  # command
 DOORS |= {"pack", "merge", "redraw", "ledger", "deviations"}
 MAY_IMPORT = {  # "" is the top: the experiments
     "": {"loop", "metrics", "peers", "report", "tasks"},
+    "arena": {"", "loop", "plots", "report"},
     "figures": {"", "loop", "metrics", "plots"},
     "loop": {""},  # what a score is
     "metrics": {"", "loop"},
