@@ -21,7 +21,7 @@ from ..loop.settings import executor
 from ..loop.store import Store, sweep
 from ..report.inventory import forecast
 from ..run import FOR_PEOPLE, require_writable
-from . import plan, rules, sheet, text
+from . import page, plan, rules, sheet, text
 from .command import BLANK, Settings
 from .field import fields
 from .records import Records
@@ -90,10 +90,10 @@ def arena(options):
     for field in found:
         field.look_up(records)
     card = scorecard(found, mine, said, records.folders[-1])
-    path = results_dir / "report" / "arena.csv"
-    sheet.write(card, path)
+    sheet.write(card, results_dir / "report" / "arena.csv")
+    path = page.write(card, results_dir)
     print("\n" + text.as_text(card))
-    print(f"\nTable: {path}")
+    print(f"\nScorecard: {path} (every number: arena.csv beside it)")
     for sentence in card.wrong:
         print(f"error: {sentence}", file=sys.stderr)
     return 1 if card.wrong or any(each["failed"] for each in card.undone) else 0

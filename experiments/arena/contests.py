@@ -224,7 +224,7 @@ def scaled(own, zero, one, sign):
     if not seeds:
         return math.nan
     mean, bottom, top = (float(np.mean([values[seed] for seed in seeds])) for values in (own, zero, one))
-    return (mean - bottom) / (top - bottom) if sign * (top - bottom) > 0 else math.nan
+    return (mean - bottom) / (top - bottom) + 0.0 if sign * (top - bottom) > 0 else math.nan  # 0.0: no minus zero
 
 
 def _difference(name, own, other):
