@@ -17,21 +17,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from datasets.base import content_hash
-
 from .loop import names, spreadsheet
 from .loop.collect import collect
 from .loop.command_line import explain, speak, understood
 from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
-from .loop.job import check_method, load_dataset
-from .loop.jobs import enumerate_jobs
 from .loop.locks import alone
 from .loop.outcome import not_converged, why
 from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
-from .loop.registry import register
-from .loop.settings import check_file_names, executor
+from .loop.prepare import prepare
+from .loop.settings import executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
 from .report.inventory import forecast
@@ -55,26 +51,11 @@ def execute(config, identity=PLAIN):
     identity : experiments.loop.config.Identity
         What tells the run from others of its experiment, data set and protocol.
     """
-    experiment, results_dir = config["experiment"], Path(config["results_dir"])
-    module = importlib.import_module(experiment["module"])
-    register(module)
-    check_file_names(config)
-    _require_writable(results_dir)
-    if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it returns further axes
-        experiment = experiment | {"axes": experiment["axes"] | module.prepare(config)}
-        config = config | {"experiment": experiment}
-    for name, method in config["methods"].items():
-        check_method(name, method)
+    results_dir = Path(config["results_dir"])
+    require_writable(results_dir)
     run_jobs = executor(config["executor"])
-    adata = load_dataset(config["dataset"])
-    source = adata.uns["source"]
-    print(f"Data: {source['name']}, {adata.n_obs} cells × {adata.n_vars} genes. {source['origin']}")
-    if hasattr(module, "settle"):  # axes that depend on the data; it says what of them cannot be scored
-        experiment = experiment | {"axes": module.settle(config, adata)}
-        config = config | {"experiment": experiment}
-    jobs = enumerate_jobs(config, content_hash(adata))
-    if not jobs:
-        raise ValueError("There is nothing to run: seeds, methods or an axis of the experiment is empty.")
+    config, source, jobs = prepare(config)
+    experiment = config["experiment"]
     store = Store(results_dir, experiment["name"])
     if config["dry_run"]:
         print(forecast(jobs, [job for job in jobs if config["fresh"] or not store.is_final(job.key)], store))
@@ -187,7 +168,7 @@ def _distinct(records, name):
     return values
 
 
-def _require_writable(folder):
+def require_writable(folder):
     """Fail before any training where results could not be kept."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

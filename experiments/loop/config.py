@@ -169,6 +169,33 @@ def _method(name, overrides):
     return OmegaConf.to_container(config.methods.it, resolve=True)
 
 
+def method(name, folder=None, overrides=()):
+    """The resolved block of one method by the name of its yaml.
+
+    Parameters
+    ----------
+    name : str
+    folder : str, optional
+        Configuration of the user's own beside conf/.
+    overrides : sequence of str
+        Further settings of the command line, e.g. ``protocol=as_run`` or ``methods.NAME.n_latent=5``.
+
+    Raises
+    ------
+    HydraException, OmegaConfBaseException
+    """
+    chosen = [*of_folder(folder), f"+method@methods.{name}={name}", *overrides]
+    with hydra.initialize_config_dir(version_base=None, config_dir=str(CONF), job_name="method"):
+        composed = hydra.compose("config", overrides=chosen)
+    flip(composed)
+    return OmegaConf.to_container(composed.methods[name], resolve=True, throw_on_missing=True)
+
+
+def of_folder(folder):
+    """The override that adds a folder of configuration to conf/, in a list; none without a folder."""
+    return [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
+
+
 @functools.cache
 def today(experiment, dataset, protocol, method, folder=None):
     """The resolved settings of an experiment as conf/ has them now.
@@ -191,7 +218,7 @@ def today(experiment, dataset, protocol, method, folder=None):
     }
     data = next((choice for choice in choices if choice.replace("/", "_") == dataset), None)
     groups = [f"+exp={experiment}", f"dataset={data or OWN}", f"protocol={protocol}"]
-    groups += [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []
+    groups += of_folder(folder)
     with hydra.initialize_config_dir(version_base=None, config_dir=str(CONF), job_name="today"):
         composed = hydra.compose("config", overrides=groups)
         of_method = [Path(place) / "method" / f"{method}.yaml" for place in filter(None, (CONF, folder))]

@@ -7,9 +7,11 @@ from tests.arrows import ROOT, graph, module_of
 
 FOLDER = ROOT / "experiments"
 DOORS = {"__init__", "executors", "scores", "titles"}
-DOORS |= {"run", "list", "compare", "check", "rekey", "pack", "merge", "redraw", "ledger", "deviations"}  # commands
+DOORS |= {"run", "list", "compare", "check", "check_method", "rekey"}  # commands
+DOORS |= {"pack", "merge", "redraw", "ledger", "deviations"}
 MAY_IMPORT = {  # "" is the top: the experiments
     "": {"loop", "metrics", "peers", "report", "tasks"},
+    "arena": {"", "loop", "plots", "report"},
     "figures": {"", "loop", "metrics", "plots"},
     "loop": {""},  # what a score is
     "metrics": {"", "loop"},

@@ -191,7 +191,7 @@ def test_methods_all_is_the_folder_of_methods_that_can_do_the_task(tmp_path, sma
 
 def test_runs_that_start_together_do_not_refuse_each_other(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: run._require_writable(tmp_path / "results"), range(64)))
+        list(pool.map(lambda _: run.require_writable(tmp_path / "results"), range(64)))
     assert list((tmp_path / "results").iterdir()) == []
 
 
