@@ -19,6 +19,7 @@ AXES = {  # axis of an experiment -> its value in words
     "n_cells": "{} cells",
     "n_genes": "{} genes",
     "n_latent": "{} latent dimensions",
+    "lam": "λ = {}",
 }
 
 

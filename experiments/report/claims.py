@@ -20,11 +20,11 @@ FEWEST_ALIKE = 5  # seeds that can decide anything where all have the same value
 def read():
     """The statements of results/claims.yaml.
 
-    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value}) and ``datasets``.
-    Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is compared with, or
-    the row of it that ``of`` names; ``value`` has the ``label`` of one method and a bound that its score lies ``above``
-    or ``below``. ``control`` is the label of one that knows nothing: a statement holds only if it is seen not to hold
-    of that.
+    Each has ``says``, ``section``, ``experiment``, ``score``, optionally ``where`` ({axis: value or list of them}) and
+    ``datasets``. Under one of ``better``, ``worse`` and ``like`` (with ``margin``) stand the methods that scVI is
+    compared with, or the row of it that ``of`` names; ``value`` has the ``label`` of one method and a bound that its
+    score lies ``above`` or ``below``. ``control`` is the label of one that knows nothing: a statement holds only if it
+    is seen not to hold of that.
     """
     return yaml.safe_load((ROOT / "results" / "claims.yaml").read_text(encoding="utf-8"))
 
@@ -110,7 +110,8 @@ class Found(NamedTuple):
 
 def _settings(claim, jobs, labels, axes):
     """Each of the labels at each setting that the statement is about: (label, its name in words, own jobs, scVI's)."""
-    jobs = [job for job in jobs if all(job.get(axis) == str(v) for axis, v in claim.get("where", {}).items())]
+    where = {axis: v if isinstance(v, list) else [v] for axis, v in claim.get("where", {}).items()}
+    jobs = [job for job in jobs if all(job.get(axis) in map(str, values) for axis, values in where.items())]
     settings = {}
     for job in jobs:
         if job["label"] in (*labels, claim.get("of", REFERENCE)):

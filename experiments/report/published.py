@@ -8,7 +8,13 @@ import yaml
 
 from ..loop.paths import ROOT
 
-QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs")  # what results/published.json tells apart by
+QUALIFIERS = (
+    "n_latent",
+    "n_clusters_cut",
+    "n_train_cells",
+    "n_epochs",
+    "lam",
+)  # what results/published.json tells apart by
 WIDE = 2  # tolerances: an interval that reaches further on a side decides nothing
 
 
