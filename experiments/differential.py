@@ -7,7 +7,7 @@ import numpy as np
 
 from .metrics.differential import adjusted, auroc, called, rank_agreement
 from .metrics.idr import fit_idr
-from .scores import Score
+from .scores import NULL_CALLED, Score
 from .tasks.data import training_cells
 from .tasks.groups import AGAINST, bulk, chosen, pair
 
@@ -31,7 +31,7 @@ SCORES = {
     "idr_rho": Score("correlation of the reproducible ranks (IDR)", "", _named("IDR_rho")),
     "halves_spearman": Score("rank correlation between halves of the cells", "higher"),
     "n_detected": Score("genes called different", "", _named("n_detected_genes")),
-    "null_called": Score("share of genes called, cells of one group", "lower"),
+    "null_called": NULL_CALLED,
     "null_p_below": Score("share of p < 0.05, cells of one group (0.05 expected)"),
     "null_max_bayes_factor": Score("largest |Bayes factor|, cells of one group", "lower", OF_NULL),
 }

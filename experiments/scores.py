@@ -28,6 +28,7 @@ class Score(NamedTuple):
 
 # Of several experiments.
 MEDIAN_L1 = Score("median |imputed − original| (counts)", "lower")
+NULL_CALLED = Score("share of genes called, cells of one group", "lower")
 ELBO = Score("bound of held-out cells (nats per cell)", "higher")
 OF_LABELS = {
     "asw": Score("silhouette of labels (ASW)", "higher"),
