@@ -7,7 +7,7 @@ import numpy as np
 
 from .metrics.differential import adjusted, auroc, called, rank_agreement
 from .metrics.idr import fit_idr
-from .scores import Score
+from .scores import NULL_CALLED, Score
 from .tasks.data import training_cells
 from .tasks.groups import AGAINST, bulk, chosen, pair
 
@@ -55,11 +55,7 @@ SCORES = {
         _named("n_detected_genes"),
         formula=r"genes with $|\log$ Bayes factor$| \geq 3$, or with an adjusted $p \leq 0.05$, mean over repeats",
     ),
-    "null_called": Score(
-        "share of genes called, cells of one group",
-        "lower",
-        formula="the same share of the genes, between two halves of one group",
-    ),
+    "null_called": NULL_CALLED,
     "null_p_below": Score(
         "share of p < 0.05, cells of one group (0.05 expected)",
         formula="genes with $p < 0.05$ over genes with a $p$, between two halves of one group",

@@ -34,6 +34,11 @@ MEDIAN_L1 = Score(
     formula=r"median of $|\hat x_{ng} - x_{ng}|$ over the scored entries: those that the corruption changed, "
     "or chose (`protocol.imputation.scored`)",
 )
+NULL_CALLED = Score(
+    "share of genes called, cells of one group",
+    "lower",
+    formula="the share of the genes that are called different, between two halves of one group",
+)
 ELBO = Score(
     "bound of held-out cells (nats per cell)",
     "higher",

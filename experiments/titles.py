@@ -14,6 +14,7 @@ from .tasks.groups import AGAINST
 
 AXES = {  # axis of an experiment -> its value in words
     "corruption": "{} corruption",
+    "counts": "{} counts",
     "share_seen": "{} of the molecules seen",
     "n_train_cells": "{} training cells",
     "n_cells": "{} cells",
