@@ -84,6 +84,7 @@ def arena(options):
         for experiment in dict.fromkeys(job.experiment for job in todo):
             its = [job for job in todo if job.experiment == experiment]
             print(f"{experiment}: {forecast(its, its, Store(records.folders[-1], experiment))}")
+        print("\n".join(said))
         return 0
     sweep(results_dir)
     run_jobs(sorted(todo, key=lambda job: job.seed), results_dir)

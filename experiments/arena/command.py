@@ -69,9 +69,11 @@ class Settings:
         """
         groups = [f"+exp={experiment}", *of_folder(self.folder)]
         groups += [f"dataset={data}"] if data else []
-        rows = set(_rows(groups))
+        rows = _rows(experiment)
         added = [f"+method@methods.{name}={self.mine[name]}" for name in mine if name not in rows]
         kept = [text for text in self.overrides if _is_of(text, rows | set(mine))]
+        if experiment == BLANK:  # what is said of data and tasks is for those that are entered
+            kept = [text for text in kept if not text.lstrip("+~").startswith(("dataset.", "experiment."))]
         composed = hydra.compose("config", overrides=[*groups, *added, *kept])
         if composed.only is not None:
             chosen = [composed.only] if isinstance(composed.only, str) else list(composed.only)
@@ -90,8 +92,15 @@ class Settings:
         return {name: OmegaConf.to_container(composed.methods, resolve=True)[name] for name in self.mine}
 
 
-def _rows(groups):
-    return hydra.compose("config", overrides=groups).methods
+def _rows(experiment):
+    """Names of the methods that the yaml of an experiment has."""
+    block = _yaml(f"exp/{experiment}")
+    of_files = [key for default in block["defaults"] if isinstance(default, dict) for key in default]
+    return {key.partition("@methods.")[2] for key in of_files if "@methods." in key} | set(block.get("methods", {}))
+
+
+def _yaml(name):
+    return yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
 def _is_of(text, names):
@@ -120,7 +129,7 @@ def at_hand(data_dir):
 def own_data_set(experiment):
     """The data set that the yaml of an experiment chooses."""
     for name in (f"exp/{experiment}", "config"):
-        for default in yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))["defaults"]:
+        for default in _yaml(name)["defaults"]:
             if isinstance(default, dict):
                 for key, value in default.items():
                     if key in ("override /dataset", "dataset"):

@@ -83,8 +83,8 @@ def entries(options, records, protocol, blocks):
             chosen = contested or _own(experiment, here)
             if not contested:
                 said.append(
-                    f"{titles.experiment(experiment)}: nobody else is on record under this protocol; "
-                    f"--others all computes them on {', '.join(chosen) or 'no data set that is here'}."
+                    f"{titles.experiment(experiment)}: nobody else is on record with a score that ranks under this "
+                    f"protocol; entered on {', '.join(chosen) or 'no data set, none is here'}."
                 )
             elif rest := [choice for choice in here if choice not in contested]:
                 said.append(
@@ -100,6 +100,6 @@ def entries(options, records, protocol, blocks):
 
 
 def _own(experiment, here):
-    """The data set of the experiment's yaml, or what stands in for it."""
-    choice = command.own_data_set(experiment)
+    """The data set that an experiment is entered on first, or what stands in for it; none where neither is here."""
+    choice = rules.first_data(experiment) or command.own_data_set(experiment)
     return [each for each in (choice, f"standin/{choice}") if each in here][:1]

@@ -46,6 +46,11 @@ def not_ranked(experiment):
     return dict(_file()["experiments"][experiment].get("not_ranked") or {})
 
 
+def first_data(experiment):
+    """The data set on which a method enters while nobody else is on record; None: that of the experiment's yaml."""
+    return _file()["experiments"][experiment].get("data")
+
+
 def module(experiment):
     """The module of an experiment of the arena."""
     return importlib.import_module(f"experiments.{experiment}")
