@@ -36,15 +36,45 @@ SCORES = {
     **{name: score._replace(published=name.upper()) for name, score in OF_LABELS.items()},
 }
 MIXING = {
-    "ilisi": Score("batches per neighbourhood (iLISI)", "higher"),
-    "kbet": Score("neighbourhoods with the batches of all (kBET)", "higher"),
-    "batch_variance": Score("variance explained by batch (PCR)", "lower"),
+    "ilisi": Score(
+        "batches per neighbourhood (iLISI)",
+        "higher",
+        formula="(median over cells of the local inverse Simpson index of the batches − 1) / (number of batches − 1)",
+    ),
+    "kbet": Score(
+        "neighbourhoods with the batches of all (kBET)",
+        "higher",
+        formula=r"share of cells whose 50 neighbours have the batches as all cells do, by a $\chi^2$ test at 5%",
+    ),
+    "batch_variance": Score(
+        "variance explained by batch (PCR)",
+        "lower",
+        formula="share of the variance of the latent space that lies between the means of the batches",
+    ),
 }
 TYPES_KEPT = {
-    "clisi": Score("one type per neighbourhood (cLISI)", "higher"),
-    "graph_connectivity": Score("connectivity of types in the graph", "higher"),
-    "isolated_asw": Score("silhouette of isolated types, 0 to 1", "higher"),
-    "isolated_f1": Score("F1 of isolated types as clusters", "higher"),
+    "clisi": Score(
+        "one type per neighbourhood (cLISI)",
+        "higher",
+        formula="(number of types − median over cells of the local inverse Simpson index of the types) / (number of "
+        "types − 1)",
+    ),
+    "graph_connectivity": Score(
+        "connectivity of types in the graph",
+        "higher",
+        formula="mean over types of the share of its cells in the largest piece of its graph of 15 neighbours",
+    ),
+    "isolated_asw": Score(
+        "silhouette of isolated types, 0 to 1",
+        "higher",
+        formula="mean over the types that fewest batches have of $(s + 1) / 2$, $s$ the silhouette of that type "
+        "against all others",
+    ),
+    "isolated_f1": Score(
+        "F1 of isolated types as clusters",
+        "higher",
+        formula="mean over the types that fewest batches have of the largest F1 of a cluster of k-means",
+    ),
 }
 SCORES |= MIXING | TYPES_KEPT
 N_STARTS = 10  # of the k-means whose clusters are held against isolated types

@@ -22,8 +22,15 @@ from .tasks.outputs import check_imputed
 
 REQUIRES = "impute"
 SCORES = {
-    "poisson_loss": Score("Poisson loss of molecules kept back (nats per entry)", "lower"),
-    "log_normalised_mse": Score("squared error of log-normalised counts"),  # no direction: zeros can beat the truth
+    "poisson_loss": Score(
+        "Poisson loss of molecules kept back (nats per entry)",
+        "lower",
+        formula=r"mean over entries of $\hat x - x \log \hat x + \log x!$, $x$ the molecules kept back",
+    ),
+    "log_normalised_mse": Score(  # no direction: zeros can beat the truth
+        "squared error of log-normalised counts",
+        formula=r"mean over entries of $(\hat y - y)^2$, $y = \log(1 + 10^4 x / \sum_g x)$ of the molecules kept back",
+    ),
 }
 
 

@@ -33,9 +33,17 @@ REQUIRES = "impute"
 SCORES = {
     **OF_LABELS,
     "null_called": NULL_CALLED,
-    "changed_auroc": Score("AUROC of changed genes", "higher"),
-    "changed_called": Score("share of changed genes called", "higher"),
-    "unchanged_called": Score("share of unchanged genes called", "lower"),
+    "changed_auroc": Score(
+        "AUROC of changed genes",
+        "higher",
+        formula="chance that a gene that was thinned has a smaller p-value than one that was not",
+    ),
+    "changed_called": Score(
+        "share of changed genes called", "higher", formula="thinned genes that are called over all thinned genes"
+    ),
+    "unchanged_called": Score(
+        "share of unchanged genes called", "lower", formula="other genes that are called over all other genes"
+    ),
 }
 LEVEL = 0.05  # of the false discovery rate
 N_COMPONENTS = 10  # principal components that are clustered: the dimension of the paper's latent spaces

@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
-from .scores import Score
+from .scores import LOGLIK_MARGINAL, Score
 from .tasks.data import take
 from .tasks.hashes import matrix_sha256
 from .tasks.library import library_from
@@ -32,12 +32,7 @@ SCORES = {
         TABLE_1,
         formula="the same after the encoder was optimised on the held-out cells (Appendix F)",
     ),
-    "loglik_marginal": Score(
-        "held-out marginal log-probability (nats per cell)",
-        "higher",
-        formula=r"mean over held-out cells of $\log \int p(x|z,l) p(z) p(l) dz dl$, a probability of the counts for "
-        "every method, by importance sampling where it has no closed form",
-    ),
+    "loglik_marginal": LOGLIK_MARGINAL,
 }
 PROPOSAL_EPOCHS = 100  # on the held-out cells, of the encoder that sampling the marginal starts from
 

@@ -34,6 +34,12 @@ MEDIAN_L1 = Score(
     formula=r"median of $|\hat x_{ng} - x_{ng}|$ over the scored entries: those that the corruption changed, "
     "or chose (`protocol.imputation.scored`)",
 )
+LOGLIK_MARGINAL = Score(
+    "held-out marginal log-probability (nats per cell)",
+    "higher",
+    formula=r"mean over held-out cells of $\log \int p(x|z,l) p(z) p(l) dz dl$, a probability of the counts for "
+    "every method, by importance sampling where it has no closed form",
+)
 NULL_CALLED = Score(
     "share of genes called, cells of one group",
     "lower",

@@ -5,7 +5,7 @@ from sklearn.base import clone
 
 from .metrics.imputation import cell_medians, median_l1
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
-from .scores import ELBO, MEDIAN_L1, Score
+from .scores import ELBO, LOGLIK_MARGINAL, MEDIAN_L1, Score
 from .tasks.data import take
 from .tasks.hashes import matrix_sha256
 from .tasks.hidden import hide
@@ -15,24 +15,27 @@ from .tasks.split import train_test
 
 REQUIRES = "marginal_loglik"
 SCORES = {
-    "loglik_marginal": Score(
-        "held-out marginal log-probability (nats per cell)",
-        "higher",
-        {"metric": "heldout_neg_marginal_loglik_per_cell", "sign": -1},
+    "loglik_marginal": LOGLIK_MARGINAL._replace(
+        published={"metric": "heldout_neg_marginal_loglik_per_cell", "sign": -1}
     ),
     "elbo": ELBO._replace(published={"metric": "heldout_neg_elbo_per_cell", "sign": -1}),
     "elbo_training": Score(
-        "bound of training cells (nats per cell)", "higher", {"metric": "train_neg_elbo_per_cell", "sign": -1}
+        "bound of training cells (nats per cell)",
+        "higher",
+        {"metric": "train_neg_elbo_per_cell", "sign": -1},
+        formula="the same mean over the cells that the model was fitted to",
     ),
     "median_of_cell_medians": Score(
         "median over cells of their median |imputed − original| (counts)",
         "lower",
         "imputation_median_of_cell_median_abs_error",
+        formula=r"median over cells $n$ of the median of $|\hat x_{ng} - x_{ng}|$ over the hidden entries of $n$",
     ),
     "mean_of_cell_medians": Score(
         "mean over cells of their median |imputed − original| (counts)",
         "lower",
         "imputation_mean_of_cell_median_abs_error",
+        formula=r"mean over cells $n$ of the median of $|\hat x_{ng} - x_{ng}|$ over the hidden entries of $n$",
     ),
     "median_l1": MEDIAN_L1,
 }

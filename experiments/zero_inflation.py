@@ -4,7 +4,7 @@ import numpy as np
 
 from .metrics.likelihood import monte_carlo_error, nats_per_cell
 from .metrics.predictive import gene_statistics, ks_distance
-from .scores import Score
+from .scores import LOGLIK_MARGINAL, Score
 from .tasks.data import take
 from .tasks.hashes import matrix_sha256
 from .tasks.library import library_from
@@ -19,23 +19,39 @@ def _of(metric, **more):
     return {"metric": f"zero inflation {metric}", "lam": "{lam}"} | more
 
 
+DISTANCE = "largest difference between the distribution functions over genes of {}, of counts drawn and observed"
 SCORES = {
-    "loglik_marginal": Score(
-        "held-out marginal log-probability (nats per cell)",
-        "higher",
-        _of("heldout_neg_marginal_loglik_per_cell", sign=-1),
-    ),
+    "loglik_marginal": LOGLIK_MARGINAL._replace(published=_of("heldout_neg_marginal_loglik_per_cell", sign=-1)),
     "ks_cv": Score(
         "KS distance of genes' coefficients of variation, drawn and observed",
         "lower",
         _of("ks_coefficient_of_variation"),
+        formula=DISTANCE.format("the standard deviation over the mean of its counts"),
     ),
-    "ks_zeros": Score("KS distance of genes' shares of zeros, drawn and observed", "lower", _of("ks_dropout_ratio")),
+    "ks_zeros": Score(
+        "KS distance of genes' shares of zeros, drawn and observed",
+        "lower",
+        _of("ks_dropout_ratio"),
+        formula=DISTANCE.format("the share of cells without it"),
+    ),
     "ks_zeros_to_expression": Score(
-        "KS distance of genes' zeros over expression, drawn and observed", "lower", _of("ks_zeros_to_expression_ratio")
+        "KS distance of genes' zeros over expression, drawn and observed",
+        "lower",
+        _of("ks_zeros_to_expression_ratio"),
+        formula=DISTANCE.format("the number of cells without it over the sum of its counts"),
     ),
-    "mean_dropout": Score("mean probability of dropout", "", _of("mean_dropout_probability")),
-    "share_of_zeros": Score("share of zeros in the counts", "", _of("share_of_zeros", method="-")),
+    "mean_dropout": Score(
+        "mean probability of dropout",
+        "",
+        _of("mean_dropout_probability"),
+        formula=r"mean over cells and genes of $\pi$, the model's chance that a count was lost",
+    ),
+    "share_of_zeros": Score(
+        "share of zeros in the counts",
+        "",
+        _of("share_of_zeros", method="-"),
+        formula="entries without a count over all entries",
+    ),
 }
 N_GENES = 1200  # the most variable
 N_DRAWS = 5  # of the counts of all cells that are looked at
