@@ -25,6 +25,7 @@ def main(arguments=None):
     parser.add_argument("overrides", nargs="*", help="further settings, e.g. protocol=as_run or methods.NAME.k=3")
     options = parser.parse_intermixed_args(arguments)
     try:
+        config.require_own_names(options.config_dir, [options.name])
         block = config.method(options.name, options.config_dir, command_line.understood(options.overrides))
         check_method(options.name, block)
     except config.ERRORS as error:

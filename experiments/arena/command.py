@@ -11,7 +11,7 @@ from omegaconf import OmegaConf, open_dict
 from datasets.list import rows as data_sets
 
 from ..loop.command_line import understood
-from ..loop.config import CONF, of_folder, resolve
+from ..loop.config import CONF, of_folder, require_own_names, resolve
 
 OWN = re.compile(r"\+?method@methods\.([^=\s]+)=(\S+)")
 OF_A_METHOD = re.compile(r"[~+]*methods\.(\w+)")
@@ -49,6 +49,7 @@ class Settings:
         self.mine = dict(match.groups() for match in map(OWN.fullmatch, overrides) if match)
         if not self.mine:
             raise ValueError("Whose scorecard? Name a method, e.g. +method@methods.mine=mine (a yaml of conf/method/).")
+        require_own_names(folder, self.mine.values())
         for text in overrides:
             key = text if text in ELSEWHERE else text.partition("=")[0].lstrip("+")
             if key in ELSEWHERE:
@@ -70,8 +71,14 @@ class Settings:
         groups = [f"+exp={experiment}", *of_folder(self.folder)]
         groups += [f"dataset={data}"] if data else []
         rows = _rows(experiment)
+        for name in mine:
+            if name in rows and rows[name] != self.mine[name]:
+                raise ValueError(
+                    f"methods.{name} is a row of {experiment} already: give yours another name, e.g. "
+                    f"+method@methods.my_{name}={self.mine[name]}."
+                )
         added = [f"+method@methods.{name}={self.mine[name]}" for name in mine if name not in rows]
-        kept = [text for text in self.overrides if _is_of(text, rows | set(mine))]
+        kept = [text for text in self.overrides if _is_of(text, {*rows, *mine})]
         if experiment == BLANK:  # what is said of data and tasks is for those that are entered
             kept = [text for text in kept if not text.lstrip("+~").startswith(("dataset.", "experiment."))]
         composed = hydra.compose("config", overrides=[*groups, *added, *kept])
@@ -93,10 +100,11 @@ class Settings:
 
 
 def _rows(experiment):
-    """Names of the methods that the yaml of an experiment has."""
+    """{name: its yaml, None where it has none} of the methods in the yaml of an experiment."""
     block = _yaml(f"exp/{experiment}")
-    of_files = [key for default in block["defaults"] if isinstance(default, dict) for key in default]
-    return {key.partition("@methods.")[2] for key in of_files if "@methods." in key} | set(block.get("methods", {}))
+    of_files = {key: value for each in block["defaults"] if isinstance(each, dict) for key, value in each.items()}
+    found = {key.partition("@methods.")[2]: value for key, value in of_files.items() if "@methods." in key}
+    return dict.fromkeys(block.get("methods", {})) | found
 
 
 def _yaml(name):

@@ -9,7 +9,7 @@ import jinja2
 from .. import report, titles
 from ..loop.store import atomic
 from ..report.numbers import duration, interval_words, number
-from . import picture, text
+from . import picture, rules, text
 
 NAME = "arena.html"
 
@@ -27,6 +27,9 @@ def write(card, results_dir):
         picture=picture.as_uri(figure) if figure else None,
         fields=list(_fields(card)),
         behind=[_behind(each) for each in card.behind],
+        times=text.of_times(card),
+        not_ranked=_not_ranked(card),
+        not_entered=rules.not_entered(),
     )
     path = Path(results_dir) / "report" / NAME
     with atomic(path, "w") as file:
@@ -118,6 +121,12 @@ def _row(contest, row):
 
 def _of(n, whole):
     return str(n) if n == whole else f"{n} of {whole}"
+
+
+def _not_ranked(card):
+    """{experiment in words: {score: why it is not ranked}} of what was entered."""
+    entered = dict.fromkeys(each["experiment"] for each in card.behind)
+    return {titles.experiment(name): found for name in entered if (found := rules.not_ranked(name))}
 
 
 def _behind(each):

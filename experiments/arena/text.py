@@ -26,7 +26,7 @@ def as_text(card):
         widest = shown["method"].str.len().max()
         shown["method"] = shown["method"].str.ljust(widest)
         lines += [shown.to_string(index=False, justify="left"), how_sure(card)]
-    lines += ["", *behind_in_words(card)]
+    lines += ["", *behind_in_words(card), of_times(card)]
     for each in card.undone:
         lines.append(f"{each['status']}: {each['label']}, {each['where']}: {each['reason']}")
     return "\n".join([*lines, *card.said])
@@ -97,6 +97,17 @@ def how_sure(card):
     """What the intervals over data sets are worth."""
     n = len({contest.dataset for contest in card.contests})
     return FEW if n < 2 else SOME.format(n)
+
+
+def of_times(card):
+    """What times are worth that were measured where and when records were made."""
+    machines = {machine for each in card.behind for machine in each["machines"]}
+    if len(machines) > 1:
+        return (
+            "Times: jobs were computed on different machines or with different numbers of threads, so their times "
+            "cannot be set side by side as they stand."
+        )
+    return "Times are all of machines of one kind, which may have had other work."
 
 
 def behind_in_words(card):

@@ -191,6 +191,13 @@ def method(name, folder=None, overrides=()):
     return OmegaConf.to_container(composed.methods[name], resolve=True, throw_on_missing=True)
 
 
+def require_own_names(folder, names):
+    """ValueError where a yaml of the user's has the name of one of the suite, which would be taken in its place."""
+    for name in names if folder else ():
+        if all((Path(place) / "method" / f"{name}.yaml").is_file() for place in (CONF, folder)):
+            raise ValueError(f"{folder}/method/{name}.yaml has the name of a method of the suite: call it otherwise.")
+
+
 def of_folder(folder):
     """The override that adds a folder of configuration to conf/, in a list; none without a folder."""
     return [f"hydra.searchpath=[file://{Path(folder).absolute()}]"] if folder else []

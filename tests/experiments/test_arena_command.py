@@ -23,6 +23,7 @@ METHODS = {
     "knows": "_target_: planted.Knows\ntruth: {truth}",
     "truthful": "_target_: planted.AsksForTheTruth",
     "referring": "_target_: planted.AsksForTheReference",
+    "fa": "_target_: planted.Echo",
     "unable": "_target_: planted.CannotImpute",
     "pca_again": "_target_: planted.Echo\n_label_: PCA",
 }
@@ -151,6 +152,8 @@ def test_a_dry_run_computes_nothing(folder, tmp_path):
         (["identity"], [], "is a control"),
         (["unable"], [], "There is nothing to enter. Not entered, for want of what they ask of a method: imputation"),
         (["pca_again"], [], "methods.pca_again and methods.pca are both called PCA"),
+        ([], ["+method@methods.pca=echo"], "methods.pca is a row of imputation already"),
+        (["fa"], [], "conf/method/fa.yaml has the name of a method of the suite"),
         (["nowhere"], [], "Could not find 'method/nowhere'"),
         (["again"], ["+exp=imputation"], "--experiments names experiments"),
         (["again"], ["dataset=cortex"], "--data names data sets"),
