@@ -26,7 +26,7 @@ from .loop.locks import alone
 from .loop.outcome import not_converged, why
 from .loop.paths import ROOT
 from .loop.place import UNFINISHED, clear_unfinished, place
-from .loop.prepare import prepare
+from .loop.prepare import check, prepare
 from .loop.settings import executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
@@ -51,6 +51,7 @@ def execute(config, identity=PLAIN):
     identity : experiments.loop.config.Identity
         What tells the run from others of its experiment, data set and protocol.
     """
+    check(config)
     results_dir = Path(config["results_dir"])
     require_writable(results_dir)
     run_jobs = executor(config["executor"])

@@ -4,7 +4,7 @@ import dataclasses
 
 from .. import titles
 from ..loop.jobs import expected
-from ..loop.prepare import prepare
+from ..loop.prepare import check, prepare
 from ..loop.store import Store
 from ..report.numbers import duration
 from .contests import NOT_ON_RECORD
@@ -42,6 +42,7 @@ def fields(entries, resolved):
     """The `Field` of every entry, from its resolved settings; reads the data and says which."""
     found = []
     for entry, settings in zip(entries, resolved, strict=True):
+        check(settings)
         config, source, jobs = prepare(settings)
         _require_names_apart(jobs, entry.mine)
         found.append(

@@ -19,8 +19,14 @@ class Prepared(NamedTuple):
     jobs: list  # of job.Job
 
 
+def check(config):
+    """Refuse a run with a score that nobody described, or with a name that no file can have; reads no data."""
+    register(importlib.import_module(config["experiment"]["module"]))
+    check_file_names(config)
+
+
 def prepare(config):
-    """The `Prepared` run of one resolved configuration; says which data it is about.
+    """The `Prepared` run of one resolved and checked configuration; says which data it is about.
 
     Raises
     ------
@@ -29,8 +35,6 @@ def prepare(config):
     """
     experiment = config["experiment"]
     module = importlib.import_module(experiment["module"])
-    register(module)
-    check_file_names(config)
     if hasattr(module, "prepare"):  # what an experiment needs beside data and methods; it returns further axes
         experiment = experiment | {"axes": experiment["axes"] | module.prepare(config)}
         config = config | {"experiment": experiment}
