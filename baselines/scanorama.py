@@ -98,7 +98,7 @@ class Scanorama(Transductive):
         return self.latent_.copy()
 
     def correct(self, X, batch):
-        """Return the corrected values, (n_cells, n_genes): log-normalised counts on the scale of cells of length one."""
+        """Return the corrected values, (n_cells, n_genes): log-normalised, on the scale of cells of length one."""
         self._recall(X, batch)
         return self.corrected_.copy()
 

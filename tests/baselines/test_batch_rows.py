@@ -76,12 +76,10 @@ def test_scanorama_leaves_the_global_random_state():
     assert np.random.random() == expected  # noqa: NPY002
 
 
-@pytest.mark.parametrize(
-    ("package", "name", "extra"), [("harmonypy", "Harmony", "harmony"), ("scanorama", "Scanorama", "scanorama")]
-)
-def test_without_its_package_it_is_skipped(monkeypatch, package, name, extra):
+@pytest.mark.parametrize(("package", "extra"), [("harmonypy", "harmony"), ("scanorama", "scanorama")])
+def test_without_its_package_it_is_skipped(monkeypatch, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(Skip, match=rf'{name} needs the extra "{extra}": pip install "\.\[{extra}\]"') as error:
+    with pytest.raises(Skip, match=rf'{extra.title()} needs the extra "{extra}": pip install "\.\[{extra}\]"') as error:
         PACKAGES[package]().fit(COUNTS, BATCH)
     assert error.value.skip
 
