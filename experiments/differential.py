@@ -232,7 +232,7 @@ def _agreement(table, bulk_adjusted, positive, rules):
 def _null_scores(table):
     scores = {"null_called": called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).mean()}
     if "bayes_factor" in table:
-        return scores | {"null_max_bayes_factor": table["bayes_factor"].abs().max()}
+        return scores | {"null_max_bayes_factor": table["score"].max()}  # of a change it has no other side
     return scores | {"null_p_below": (table["pvalue"].dropna() < LEVEL).mean()}
 
 
