@@ -264,7 +264,8 @@ def _agreement(table, bulk_adjusted, positive, rules):
 def _null_scores(table):
     scores = {"null_called": called(table=table, bayes_factor=BAYES_FACTOR, level=LEVEL).mean()}
     if "bayes_factor" in table:
-        return scores | {"null_max_bayes_factor": table["bayes_factor"].abs().max()}
+        factors = table["bayes_factor"] if "called" in table else table["bayes_factor"].abs()  # a change has one side
+        return scores | {"null_max_bayes_factor": factors.max()}
     return scores | {"null_p_below": (table["pvalue"].dropna() < LEVEL).mean()}
 
 

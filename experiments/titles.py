@@ -45,6 +45,8 @@ def setting(dataset, axis, value):
     words = _blocks("dataset").get(dataset, {}).get("titles", {}).get(axis, {}).get(value)
     if words:
         return words
+    if (axis, value) == ("lam", "all"):  # data without parts
+        return ""
     if axis == "comparison" and AGAINST in value:  # of two types that it names
         return value
     return AXES.get(axis, f"{axis} {{}}").format(f"{int(value):,}" if value.isdecimal() else value)

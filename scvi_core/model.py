@@ -106,6 +106,8 @@ class SCVI(Inference, Differential, Storage, Estimator):
     validation_size : float
     point : {"mean", "sample"}
         What `latent` and `impute` report: an expectation under q, or one draw from it (as the authors' code does).
+    compare_mode : {"vanilla", "change"}
+        What `compare` asks of a gene where it is not told: the paper's question, or one with a threshold.
     engine : str
         What computes a training step and the answers (`scvi_core.engines.choose`): "plain", "fused" on a CPU, "cuda" on
         a GPU (training alone), or "auto" for the fastest that serves the options; "distributed" trains by several
@@ -168,6 +170,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         patience=12,
         validation_size=0.1,
         point="mean",
+        compare_mode="vanilla",
         engine="auto",
         device="auto",
         warm_start=False,
@@ -206,6 +209,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.patience = patience
         self.validation_size = validation_size
         self.point = point
+        self.compare_mode = compare_mode
         self.engine = engine
         self.device = device
         self.warm_start = warm_start

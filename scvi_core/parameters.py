@@ -5,6 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
+from .differential import MODES
 from .estimator import check_choice, check_integer, is_number
 from .likelihood import LIKELIHOODS
 
@@ -26,6 +27,7 @@ OPTIONS = {
     "kl_warmup_of": ("all", "z"),
     "early_stopping": (None, "authors", "patience"),
     "point": ("mean", "sample"),
+    "compare_mode": MODES,
     "mmd_kernel": ("fourier", "rbf"),
     "warm_start": EITHER,
     "verbose": EITHER,

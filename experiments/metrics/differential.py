@@ -56,12 +56,15 @@ def called(*, table, bayes_factor, level):
     Parameters
     ----------
     table : pandas.DataFrame
-        From ``Method.compare``: has a column ``bayes_factor`` or ``pvalue``.
+        From ``Method.compare``: has a column ``called``, what the method itself calls at a rate of false discoveries,
+        ``bayes_factor`` or ``pvalue``.
     bayes_factor : float
         A Bayes factor of at least this size is a call, in either direction.
     level : float
         An adjusted p-value of at most this size is a call.
     """
+    if "called" in table:
+        return table["called"].to_numpy(dtype=bool)
     if "bayes_factor" in table:
         return np.abs(table["bayes_factor"].to_numpy()) >= bayes_factor
     return adjusted(pvalue=table["pvalue"]) <= level  # NaN is no call

@@ -13,7 +13,7 @@ from .atomic import NotWritten, sweep
 from .storage import as_written, read, restore
 
 # What may change between a checkpoint and the fit that goes on from it; everything else decides what is learned.
-FREE = {"n_epochs", "kl_schedule", "point", "engine", "device", "warm_start", "verbose"}
+FREE = {"n_epochs", "kl_schedule", "point", "compare_mode", "engine", "device", "warm_start", "verbose"}
 
 
 class Checkpoint:

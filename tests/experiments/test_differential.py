@@ -152,6 +152,8 @@ def test_the_mixture_starts_from_the_share_of_bulk_genes_as_the_authors_do(monke
 def test_what_is_reported_of_a_null_comparison():
     factors = pd.DataFrame({"bayes_factor": [-3.5, 1.0, 2.0, 0.0]})
     assert differential._null_scores(factors) == {"null_called": 0.25, "null_max_bayes_factor": 3.5}
+    changes = pd.DataFrame({"bayes_factor": [-9.0, 2.0, 0.5], "called": [False, True, False]})  # -9: no change
+    assert differential._null_scores(changes) == {"null_called": 1 / 3, "null_max_bayes_factor": 2.0}
     tests = pd.DataFrame({"pvalue": [0.001, 0.04, np.nan, 0.9, 0.8]})  # adjusted: 0.004, 0.08, none, 0.9, 0.9
     assert differential._null_scores(tests) == {"null_called": 0.2, "null_p_below": 0.5}
 

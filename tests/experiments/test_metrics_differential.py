@@ -27,6 +27,11 @@ def test_adjusted_by_hand():
     np.testing.assert_allclose(found, [0.04, np.nan, 0.16 / 3, 0.16 / 3, 0.9])
 
 
+def test_called_by_the_method_itself_where_it_says_so():
+    own = pd.DataFrame({"bayes_factor": [-9.0, 2.0, 4.0], "called": [False, True, True]})
+    assert called(table=own, bayes_factor=3, level=0.05).tolist() == [False, True, True]
+
+
 def test_called_by_bayes_factor_or_by_adjusted_p():
     factors = pd.DataFrame({"bayes_factor": [-3.0, 2.9, 3.1, 0.0], "score": [3.0, 2.9, 3.1, 0.0]})
     assert called(table=factors, bayes_factor=3, level=0.05).tolist() == [True, False, True, False]

@@ -1,10 +1,14 @@
 """Bayes factors against Monte Carlo with the posterior's own parameters, and on pairs without a difference."""
 
+import copy
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from scvi_core import SCVI, InvalidCounts
+from scvi_core.differential import called_at
 
 N = 400
 
@@ -118,3 +122,76 @@ def test_bad_groups_are_named(two_types):
         model.compare(X, np.zeros(N, dtype=bool), kind, batch)
     with pytest.raises(ValueError, match="bayes_factor='mean'"):
         model.compare(X, kind, ~kind, batch, bayes_factor="mean")
+
+
+def test_change_of_two_cells_by_monte_carlo(two_types):
+    model, X, kind, batch = two_types
+    a, b = int(np.flatnonzero(kind)[0]), int(np.flatnonzero(~kind)[0])
+    n, rng = 20000, np.random.default_rng(1)
+    log_rho = []
+    with torch.no_grad():
+        for i in (a, b):
+            q = model.network_.encode(torch.tensor(X[[i]], dtype=torch.float32), torch.tensor(batch[[i]]))
+            z = q.z_mean.numpy() + np.exp(0.5 * q.z_logvar.numpy()) * rng.normal(size=(n, 3))
+            z = torch.tensor(z, dtype=torch.float32)
+            log_rho.append([model.network_.decode(z, torch.full((n,), s)).log_rho.numpy() for s in (0, 1)])
+    fold = (np.array(log_rho[0]) - np.array(log_rho[1])) / np.log(2)
+    expected = (np.bincount(batch) / N) @ (np.abs(fold) > 0.5).mean(axis=1)
+    table = model.compare(X, pick(a), pick(b), batch, mode="change", delta=0.5, n_pairs=200, n_samples=100)
+    np.testing.assert_allclose(table["probability"], expected, atol=4 * np.sqrt(0.25 / n * 2))
+    assert (table["score"] == table["bayes_factor"]).all()
+    far = model.compare(X, pick(a), pick(b), batch, mode="change", delta=20)
+    assert (far["score"] < 0).all()  # evidence of no such change, and none is called
+    assert not far["called"].any()
+    without = model.compare(X, pick(a), pick(b), batch, mode="change", delta=0, n_pairs=200, n_samples=100)
+    assert (without["probability"] == 1).all()  # any difference is one
+    vanilla = model.compare(X, pick(a), pick(b), batch, n_pairs=200, n_samples=100)
+    np.testing.assert_allclose(table["log_fold_change"], vanilla["log_fold_change"], rtol=1e-5, atol=1e-5)
+
+
+def test_the_mode_of_the_model_is_taken_where_none_is_named(two_types):
+    model, X, kind, batch = two_types
+    changed = copy.copy(model).set_params(compare_mode="change").compare(X, kind, ~kind, batch)
+    assert changed.equals(model.compare(X, kind, ~kind, batch, mode="change"))
+    assert "called" not in model.compare(X, kind, ~kind, batch)
+    for wrong in ({"mode": "vanila"}, {"delta": -1}, {"fdr": 0}, {"fdr": 1.0}):
+        with pytest.raises(ValueError, match=rf"compare\({next(iter(wrong))}="):
+            model.compare(X, kind, ~kind, batch, **wrong)
+
+
+@pytest.mark.parametrize("fdr", [0.01, 0.1, 0.5])
+def test_called_are_the_most_genes_that_keep_the_expected_rate(fdr):
+    """Against every subset of genes: none that keeps it is larger."""
+    probability = np.random.default_rng(0).beta(1, 0.5, 10)
+    called = called_at(probability, fdr)
+    subsets = np.array(list(itertools.product([False, True], repeat=10))[1:])
+    kept = [own.sum() for own in subsets if (1 - probability[own]).mean() <= fdr]
+    assert called.sum() == max(kept, default=0)
+    assert not called.any() or probability[called].min() >= probability[~called].max(initial=0)
+    assert not called_at(np.array([0.2, 0.3]), fdr=0.05).any()
+
+
+@pytest.mark.slow
+def test_false_discoveries_stay_near_the_nominal_rate():
+    """Counts of two types whose true frequencies are known; a true gene is one that changes by more than delta."""
+    falsely, called_true, n_true, n_called = 0, 0, 0, 0
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        kind, n_genes = rng.integers(0, 2, 600).astype(bool), 100
+        fold = np.where(rng.random(n_genes) < 0.3, rng.choice([-1, 1], n_genes) * rng.uniform(0.5, 2, n_genes), 0.0)
+        base = rng.lognormal(1, 0.8, n_genes)
+        other = base * 2**fold
+        other[fold != 0] *= base[fold != 0].sum() / other[fold != 0].sum()  # the frequencies of the others stay
+        rate = np.where(kind[:, None], other, base)
+        activity = rng.normal(size=(600, 1)) * rng.normal(0, 0.1, n_genes)  # what differs within a type
+        X = rng.poisson(rng.gamma(5, rate * np.exp(activity) * rng.lognormal(0, 0.3, (600, 1)) / 5))
+        X[:, 0] += X.sum(axis=1) == 0
+        options = {"n_latent": 4, "n_hidden": 32, "n_epochs": 100, "lr": 1e-2, "library_encoder": "offset"}
+        model = SCVI(**options).fit(X)
+        truth = np.abs(np.log2(other / base)) > 0.25
+        called = model.compare(X, kind, ~kind, mode="change", fdr=0.05)["called"].to_numpy()
+        falsely += (called & ~truth).sum()
+        called_true += (called & truth).sum()
+        n_true, n_called = n_true + truth.sum(), n_called + called.sum()
+    assert falsely <= 0.1 * n_called
+    assert called_true >= 0.5 * n_true
