@@ -31,9 +31,9 @@ RUNS ?= imputation:cortex likelihood:cortex clustering:cortex posterior:cortex s
 	tables:cortex structure:random_zinb $(DATA:standin/=structure:standin/hemato_continuous) \
 	clustering:$(DATA)pbmc differential:$(DATA)pbmc technical:$(DATA)pbmc tables:$(DATA)pbmc protein:$(DATA)cbmc \
 	batch:$(DATA)retina batch:$(DATA)pbmc imputation:$(DATA)pbmc imputation:$(DATA)hemato imputation:$(DATA)retina \
-	imputation:$(DATA)brain_large likelihood:$(DATA)brain_large tuning:cortex tuning:$(DATA)pbmc \
-	tuning:$(DATA)brain_large zero_inflation:cortex zero_inflation:standin/zi_synthetic zero_inflation:$(DATA)pbmc \
-	zero_inflation:$(DATA)retina $(OWN)
+	imputation:$(DATA)brain_large likelihood:$(DATA)brain_large denoising:cortex denoising:$(DATA)brain_large \
+	imputed:cortex imputed:$(DATA)pbmc tuning:cortex tuning:$(DATA)pbmc tuning:$(DATA)brain_large \
+	zero_inflation:cortex zero_inflation:standin/zi_synthetic zero_inflation:$(DATA)pbmc zero_inflation:$(DATA)retina $(OWN)
 
 everything: $(VENV)/.base ## every experiment, both protocols, then what each difference moves (days; DATA=standin/ ARGS='seeds=[0,1,2]')
 	@failed=0; for run in $(RUNS); do \

@@ -51,6 +51,7 @@ def lisi(*, neighbours, labels):
 
     1 / Σ_l p_l², p_l being the weight of label l among the neighbours. The weights fall with the distance d as
     exp(−β d), with β such that their perplexity is a third of the neighbourhood: exp(entropy) = (n_neighbors + 1) // 3.
+    Where more neighbours than that are the nearest, all equally far, they have equal weights (scib-metrics gives −1).
 
     Parameters
     ----------

@@ -56,6 +56,8 @@ def test_the_weights_of_lisi_have_the_perplexity_whatever_the_scale():
     far = scores._weights(1e4 + distance, 30)  # exp(-10,000) is zero
     np.testing.assert_allclose(far, scores._weights(distance, 30), atol=1e-4)
     np.testing.assert_allclose(scores._weights(np.zeros((2, 89)), 30), 1 / 89)  # cells on one spot
+    tied = scores._weights(np.r_[np.full(40, 1.8), np.full(49, 9.0)][None], 30)[0]  # no weights have a perplexity of 30
+    np.testing.assert_allclose(tied, np.r_[np.full(40, 1 / 40), np.zeros(49)])
 
 
 def test_lisi_by_hand_where_neighbours_are_equally_far():
