@@ -13,11 +13,14 @@ Within a cluster, (alpha, m) -> (c alpha, m / c) and (beta, Sigma) -> (c beta, S
 is: the priors on the scalings, which every cell of the cluster shares, are what fixes the scale.
 """
 
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln, multigammaln
+
+MOST_AHEAD = 512  # cells whose labels are drawn at once
 
 
 class Prior(NamedTuple):
@@ -41,7 +44,10 @@ class State(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What the posterior of the moments of a cluster takes from its cells; the sums of two clusters add up."""
+    """What the posterior of the moments of a cluster takes from its cells; the sums of two clusters add up.
+
+    Those of several clusters in one have an axis more in front.
+    """
 
     n: int
     weight: float  # sum alpha^2 / beta
@@ -52,6 +58,10 @@ class Summary(NamedTuple):
     @classmethod
     def of(cls, x, alpha, beta):
         return cls(len(x), (alpha**2 / beta).sum(), (alpha / beta) @ x, (x.T / beta) @ x, np.log(beta).sum())
+
+    @classmethod
+    def stack(cls, summaries):
+        return cls(*map(np.array, zip(*summaries, strict=True)))
 
     def join(self, other):
         return Summary(*(a + b for a, b in zip(self, other, strict=True)))
@@ -91,7 +101,8 @@ def sweep(rng, x, state, prior, scalings=True):
         return State(z, alpha, beta), moments
     xx, xm, mm = (np.empty(len(x)) for _ in range(3))  # x'Px, x'Pm, m'Pm with the precision P of the own cluster
     for k, cluster in enumerate(moments):
-        xx[z == k], xm[z == k], mm[z == k] = _products(x[z == k], cluster)
+        own = z == k
+        xx[own], xm[own], mm[own] = _products(x[own], cluster)
     precision = 1 / prior.alpha_var + mm / beta
     centre = (prior.alpha_mean / prior.alpha_var + xm / beta) / precision
     alpha = centre + rng.standard_normal(len(x)) / np.sqrt(precision)
@@ -103,13 +114,17 @@ def sweep(rng, x, state, prior, scalings=True):
 def posterior(cells, prior):
     """Return mean, kappa, scale and degrees of freedom of the moments of a cluster given the Summary of its cells."""
     kappa = prior.kappa + cells.weight
-    total = prior.kappa * prior.mean + cells.first
-    scale = prior.scale + prior.kappa * np.outer(prior.mean, prior.mean) + cells.second - np.outer(total, total) / kappa
-    return total / kappa, kappa, scale, prior.df + cells.n
+    total, per_kappa = prior.kappa * prior.mean + cells.first, np.asarray(kappa)[..., None]
+    square = total[..., :, None] * total[..., None, :] / per_kappa[..., None]
+    scale = prior.scale + prior.kappa * np.outer(prior.mean, prior.mean) + cells.second - square
+    return total / per_kappa, kappa, scale, prior.df + cells.n
 
 
 def log_evidence(cells, prior):
-    """Log-probability of the cells of a cluster given their scalings, the moments integrated out; nats."""
+    """Log-probability of the cells of a cluster given their scalings, the moments integrated out; nats.
+
+    Of several clusters, where there are several in the summary.
+    """
     d = len(prior.mean)
     _, kappa, scale, df = posterior(cells, prior)
     return (
@@ -156,11 +171,13 @@ def merge_start(x, z, alpha, beta, prior):
     def score(summary):  # the restaurant process gives a cluster of n cells concentration * (n - 1)!
         return log_evidence(summary, prior) + np.log(prior.concentration) + gammaln(summary.n)
 
-    def gain(a, b):
-        return score(cells[a].join(cells[b])) - scores[a] - scores[b]
+    def gains_of(pairs):
+        left, right = (Summary.stack([cells[k] for k in side]) for side in zip(*pairs, strict=True))
+        joined = score(left.join(right))  # of all pairs at once
+        return {(a, b): value - scores[a] - scores[b] for (a, b), value in zip(pairs, joined, strict=True)}
 
     scores = {k: score(summary) for k, summary in cells.items()}
-    gains = {(a, b): gain(a, b) for a in cells for b in cells if a < b}
+    gains = gains_of(list(combinations(cells, 2))) if len(cells) > 1 else {}
     merged = z.copy()
     while gains and (best := max(gains.values())) > 0:
         a, b = next(pair for pair, value in gains.items() if value == best)
@@ -168,14 +185,14 @@ def merge_start(x, z, alpha, beta, prior):
         cells[a] = cells[a].join(cells.pop(b))
         scores[a] += scores.pop(b) + best
         gains = {pair: value for pair, value in gains.items() if not {a, b} & set(pair)}
-        gains |= {(a, c): gain(a, c) for c in cells if c != a}
+        gains |= gains_of([(a, c) for c in cells if c != a]) if len(cells) > 1 else {}
     return np.unique(merged, return_inverse=True)[1], sum(scores.values())
 
 
 def _products(x, cluster):
     """Return x'Px and x'Pm per cell, (n_cells,), and m'Pm, with the precision P of the cluster."""
     xw, mw = x @ cluster.root.T, cluster.root @ cluster.mean
-    return (xw**2).sum(axis=1), xw @ mw, mw @ mw
+    return np.einsum("ij,ij->i", xw, xw), xw @ mw, mw @ mw
 
 
 def log_density(x, alpha, beta, cluster):
@@ -209,17 +226,30 @@ def _draw_labels(rng, x, z, alpha, beta, moments, prior):
     score = np.column_stack([log_density(x, alpha, beta, cluster) for cluster in moments])
     score += rng.gumbel(size=score.shape)
     new = np.log(prior.concentration) + log_marginal(x, alpha, beta, prior) + rng.gumbel(size=len(x))
+    j, ahead = 0, MOST_AHEAD
     with np.errstate(divide="ignore"):  # an empty cluster has weight zero: its moments are forgotten
-        for j in range(len(x)):
-            sizes[z[j]] -= 1
-            log_weights = score[j] + np.log(sizes)
-            k = log_weights.argmax()
-            if new[j] > log_weights[k]:
+        while j < len(x):
+            # Who stays leaves the sizes as they were: up to the next cell that moves all are drawn at once.
+            own = z[j : j + ahead]
+            rows = np.arange(len(own))
+            log_weights = score[j : j + ahead] + np.log(sizes)
+            log_weights[rows, own] = score[j + rows, own] + np.log(sizes[own] - 1)
+            best = log_weights.argmax(axis=1)
+            opens = new[j : j + ahead] > log_weights[rows, best]
+            moving = opens | (best != own)
+            first = int(moving.argmax())
+            if not moving[first]:
+                j, ahead = j + len(own), min(2 * ahead, MOST_AHEAD)
+                continue
+            j, ahead, k = j + first, min(2 * first + 8, MOST_AHEAD), best[first]
+            if opens[first]:
                 k = len(moments)
                 moments.append(draw_moments(rng, *posterior(Summary.of(x[[j]], alpha[[j]], beta[[j]]), prior)))
                 column = log_density(x, alpha, beta, moments[k]) + rng.gumbel(size=len(x))
                 score, sizes = np.column_stack([score, column]), np.append(sizes, 0.0)
+            sizes[z[j]] -= 1
             z[j] = k
             sizes[k] += 1
+            j += 1
     kept, z = np.unique(z, return_inverse=True)
     return z, [moments[k] for k in kept]

@@ -54,22 +54,21 @@ class Regressions:
 
     def slope(self, Y, theta):
         """Gradient of `value` in theta (P, q), and minus its Hessian (P, q, q)."""
-        pairs = list(combinations_with_replacement(self.predictors, 2))
+        pairs = [_Pair(a, b) for a, b in combinations_with_replacement(self.predictors, 2)]
         gradients, curvatures = [0.0] * len(self.predictors), [0.0] * len(pairs)
         for tile in _tiles(Y):
             firsts, seconds = self.derivatives(Y[:, tile], *(eta(theta, tile) for eta in self.predictors))
             for i, eta in enumerate(self.predictors):
                 gradients[i] = gradients[i] + firsts[i] @ eta.design[tile]
-            for i, (a, b) in enumerate(pairs):
-                products = a.design[tile, :, None] * b.design[tile, None, :]
-                curvatures[i] = curvatures[i] + seconds[i] @ products.flatten(1)
+            for i, pair in enumerate(pairs):
+                curvatures[i] = curvatures[i] + seconds[i] @ pair.products(tile)
 
         gradient = (self.prior_mean - theta) @ self.prior_precision
         curvature = self.prior_precision.repeat(len(theta), 1, 1)
         for eta, part in zip(self.predictors, gradients, strict=True):
             gradient[:, eta.index] += part
-        for (a, b), part in zip(pairs, curvatures, strict=True):
-            part = part.unflatten(1, (len(a.index), len(b.index)))
+        for pair, sums in zip(pairs, curvatures, strict=True):
+            (a, b), part = pair.predictors, sums[:, pair.places]
             curvature[:, torch.tensor(a.index)[:, None], b.index] += part
             if a is not b:
                 curvature[:, torch.tensor(b.index)[:, None], a.index] += part.mT
@@ -105,8 +104,40 @@ class Regressions:
             go_on = (promised > tol * value.abs()) & (length > MIN_LENGTH)
             if not go_on.any():
                 break
-            running, Y, theta, value, length = (each[go_on] for each in (running, Y, theta, value, length))
+            if not go_on.all():
+                running, Y, theta, value, length = (each[go_on] for each in (running, Y, theta, value, length))
         return solution
+
+
+class _Pair:
+    """Products of the columns of two designs; of one design with itself each is taken once.
+
+    Attributes
+    ----------
+    places : tensor of int (k_a, k_b)
+        Which of the products is that of a column of the one and a column of the other.
+    """
+
+    def __init__(self, a, b):
+        self.predictors, shape = (a, b), (len(a.index), len(b.index))
+        if a.design is b.design:
+            self.columns = torch.triu_indices(*shape)
+            self.places = torch.empty(shape, dtype=torch.int64)
+            self.places[*self.columns] = self.places.T[*self.columns] = torch.arange(self.columns.shape[1])
+        else:
+            self.columns = torch.cartesian_prod(*map(torch.arange, shape)).T
+            self.places = torch.arange(self.columns.shape[1]).view(shape)
+
+    def products(self, tile):
+        (a, b), (i, j) = self.predictors, self.columns
+        return a.design[tile][:, i] * b.design[tile][:, j]
+
+
+def log1p_exp(x):
+    """log(1 + exp(x)) to full precision, several times faster than PyTorch's softplus: its log1p is not vectorised."""
+    u = x.abs().neg().exp()
+    q = 1 + u
+    return q.log() + (u - (q - 1)) / q + x.clamp(min=0)  # what rounding took from q, to first order
 
 
 def newton_step(gradient, curvature):
@@ -128,9 +159,9 @@ def inverse_root(curvature):
     return vectors * values.rsqrt()[:, None, :]
 
 
-def row_chunks(X):
+def row_chunks(X, entries=CHUNK_ENTRIES):
     """Yield (slice of rows, dense float64 tensor of them) over the rows of the CSR matrix ``X``."""
-    step = max(1, min(MAX_ROWS, CHUNK_ENTRIES // X.shape[1]))
+    step = max(1, min(MAX_ROWS, entries // X.shape[1]))
     for start in range(0, X.shape[0], step):
         rows = slice(start, min(start + step, X.shape[0]))
         yield rows, torch.from_numpy(X[rows].toarray().astype(float))

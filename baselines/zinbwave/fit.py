@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import minimize
+from scipy.sparse import csr_matrix
 from scipy.special import betaln, digamma
 from sklearn.utils.extmath import randomized_svd
-from torch.nn.functional import softplus
 from tqdm import tqdm
 
-from ..shared.newton import Predictor, Regressions, row_chunks
+from ..shared.newton import TILE_ENTRIES, Predictor, Regressions, log1p_exp, row_chunks
 
 ZETA_BOUND = 10.0  # NB is Poisson beyond and the likelihood flat, where the original's search on [-100, 100] gets lost
 RIDGE_PI = 1e-3  # of the intercepts of the dropout logit
@@ -43,16 +43,27 @@ def log_prob(y, eta, logit, zeta):
     Without the terms in ``y`` and ``zeta`` alone, for which see `count_constant`.
     """
     size = torch.as_tensor(zeta, dtype=torch.float64).exp()
-    excess = softplus(eta - zeta, threshold=40)  # log(1 + mu / theta); NB(0) = exp(-theta * excess)
+    excess = log1p_exp(eta - zeta)  # log(1 + mu / theta); NB(0) = exp(-theta * excess)
     negative_binomial = y * (eta - zeta) - (y + size) * excess
-    dropout_gain = (y == 0) * softplus(logit + size * excess, threshold=40)
-    return negative_binomial + dropout_gain - softplus(logit, threshold=40)
+    return negative_binomial + _dropout_gain(y, logit, size * excess)
+
+
+def _dropout_gain(y, logit, surprise):
+    """What the dropout adds to the log-likelihood, (P, m); ``surprise`` is -log NB(0).
+
+    log(1 - pi) for a count, and log(pi + (1 - pi) NB(0)) - log NB(0) for a zero, in one logarithm.
+    """
+    raised = torch.where(y == 0, logit + surprise, -60.0)  # one plus exp(-60) is one
+    ratio = (1 + raised.abs().neg().exp()) / (1 + logit.abs().neg().exp())
+    return ratio.log() + raised.clamp(min=0) - logit.clamp(min=0)
 
 
 def count_constant(X, zeta):
     """Sum over genes of log Gamma(y + theta) - log Gamma(theta) - log y!, array (n_cells,)."""
-    terms = X.astype(float)
-    terms.data = -betaln(terms.data, np.exp(zeta)) - np.log(terms.data)  # exact for large theta too
+    terms, top = X.astype(float), X.data.max(initial=0)
+    counts = np.arange(1, top + 1) if top < X.nnz else X.data  # mostly few are different
+    values = -betaln(counts, np.exp(zeta)) - np.log(counts)  # exact for large theta too
+    terms.data = values[X.data - 1] if top < X.nnz else values
     return np.asarray(terms.sum(1))[:, 0]
 
 
@@ -61,7 +72,7 @@ def derivatives(y, eta, logit, zeta):
     size = np.exp(zeta)
     p = torch.sigmoid(eta - zeta)  # mu / (mu + theta)
     pi = torch.sigmoid(logit)
-    dropped = (y == 0) * torch.sigmoid(logit - size * torch.log1p(-p))  # probability that a zero is a dropout
+    dropped = (y == 0) * torch.sigmoid(logit + size * log1p_exp(eta - zeta))  # probability that a zero is a dropout
     counted = 1 - dropped
     undecided = dropped * counted
     slope = size * p  # of -log NB(0) in log mu
@@ -71,9 +82,19 @@ def derivatives(y, eta, logit, zeta):
     return firsts, seconds
 
 
+def with_zeta_slope(y, eta, logit, zeta):
+    """`log_prob`, and its derivative in the log size."""
+    size, ratio = np.exp(zeta), eta - zeta
+    excess, p = log1p_exp(ratio), torch.sigmoid(ratio)
+    surprise = size * excess
+    counted = 1 - (y == 0) * torch.sigmoid(logit + surprise)
+    value = y * (ratio - excess) - surprise + _dropout_gain(y, logit, surprise)
+    return value, y * (p - 1) - counted * (surprise - size * p)
+
+
 def zero_log_prob(y, logit):
     """Logistic regression of the zeros: log-likelihood."""
-    return (y == 0) * logit - softplus(logit, threshold=40)
+    return (y == 0) * logit - log1p_exp(logit)
 
 
 def zero_derivatives(y, logit):
@@ -157,15 +178,14 @@ def fit_zeta(X, parameters):
     counts, times = np.unique(X.data, return_counts=True)
 
     def negative(zeta):
-        zeta = torch.tensor(zeta[0], requires_grad=True)
-        size = np.exp(zeta.item())
+        zeta = float(zeta[0])
+        size = np.exp(zeta)
         value = -(times * betaln(counts, size)).sum()
         slope = (times * size * (digamma(counts + size) - digamma(size))).sum()
-        for rows, Y in row_chunks(X):
-            chunk = log_prob(Y, *linear_predictors(parameters, rows), zeta).sum()
-            chunk.backward()
-            value += chunk.item()
-        return -value, -np.array([slope + zeta.grad.item()])
+        for rows, Y in row_chunks(X, TILE_ENTRIES):
+            sums = [each.sum().item() for each in with_zeta_slope(Y, *linear_predictors(parameters, rows), zeta)]
+            value, slope = value + sums[0], slope + sums[1]
+        return -value, -np.array([slope])
 
     found = minimize(negative, [parameters.zeta], jac=True, method="L-BFGS-B", bounds=[(-ZETA_BOUND, ZETA_BOUND)])
     return parameters._replace(zeta=float(found.x[0]))
@@ -236,10 +256,11 @@ def complete(D, rank, ridge, random_state=0, max_iter=100, tol=1e-5):
     U, d, Vt = randomized_svd(D, rank, random_state=random_state)
     A, B = U * np.sqrt(d), Vt.T * np.sqrt(d)
     DT = D.T.tocsr()
+    present, presentT = _stored(D), _stored(DT)
     for _ in range(max_iter):
         old_A, old_B = A, B
-        A = _ridge_rows(D, B, ridge)
-        B = _ridge_rows(DT, A, ridge)
+        A = _ridge_rows(D, present, B, ridge)
+        B = _ridge_rows(DT, presentT, A, ridge)
         size = np.sum(old_A.T @ old_A * (old_B.T @ old_B))
         change = size + np.sum(A.T @ A * (B.T @ B)) - 2 * np.sum(A.T @ old_A * (B.T @ old_B))
         if change < tol * size:
@@ -250,13 +271,18 @@ def complete(D, rank, ridge, random_state=0, max_iter=100, tol=1e-5):
     return A, B
 
 
-def _ridge_rows(D, B, ridge):
+def _stored(D):
+    """One where ``D`` has an entry."""
+    return csr_matrix((np.ones(D.nnz), D.indices, D.indptr), D.shape)
+
+
+def _ridge_rows(D, present, B, ridge):
     """Ridge regression of the stored entries of each row of ``D`` on the rows of ``B``."""
     K = B.shape[1]
-    present = D.copy()
-    present.data = np.ones_like(D.data)
-    gram = present @ (B[:, :, None] * B[:, None, :]).reshape(-1, K * K)
-    gram = gram.reshape(-1, K, K) + ridge * np.eye(K)
+    i, j = np.triu_indices(K)
+    gram = np.empty((D.shape[0], K, K))
+    gram[:, i, j] = gram[:, j, i] = present @ (B[:, i] * B[:, j])
+    gram += ridge * np.eye(K)
     return np.linalg.solve(gram, (D @ B)[:, :, None])[:, :, 0]
 
 

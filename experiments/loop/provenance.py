@@ -62,11 +62,19 @@ def _imports(tree, package):
 
 def _without_docstrings(file):
     tree = ast.parse(file.read_text())
-    for node in ast.walk(tree):
+    for node in _blocks(tree):
         documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         if documented and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
+
+
+def _blocks(node):
+    """The node and the statements below it; `ast.walk` would visit every expression as well, once for each job."""
+    yield node
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, name, ()):
+            yield from _blocks(child)
 
 
 def _needed(tree, function):

@@ -6,6 +6,7 @@ from scipy.integrate import trapezoid
 from scipy.special import gammaln
 from scipy.stats import invgamma, invwishart, multivariate_normal, multivariate_t, norm
 
+from baselines.biscuit import gibbs
 from baselines.biscuit.gibbs import (
     Moments,
     Prior,
@@ -109,6 +110,45 @@ def test_first_label_is_drawn_from_its_conditional():
         z, drawn = _draw_labels(rng, x, np.array([0, 0]), alpha, beta, [moments], prior)
         left += drawn[z[0]] is not moments
     assert abs(left / 2000 - 0.5) < 4 * 0.5 / np.sqrt(2000)
+
+
+@pytest.mark.parametrize("most", [1, 7, 512])
+def test_labels_are_those_of_one_cell_after_another(monkeypatch, most):
+    """Cells between two moves are drawn at once; with clusters that overlap, small ones and new ones among them."""
+    monkeypatch.setattr(gibbs, "MOST_AHEAD", most)
+    prior = _prior(2, concentration=20.0)
+    x, alpha, beta = _cells(np.random.default_rng(8), 300, 2)
+    z = np.random.default_rng(9).integers(4, size=300)
+    z[:2] = 4, 5  # alone
+    moments = [Moments(0.3 * np.full(2, k), np.eye(2)) for k in range(6)]
+    found, kept = _draw_labels(np.random.default_rng(10), x, z, alpha, beta, moments, prior)
+
+    rng, slow, sizes = np.random.default_rng(10), z.copy(), list(np.bincount(z))
+    score = np.column_stack([log_density(x, alpha, beta, m) for m in moments])
+    score = list((score + rng.gumbel(size=score.shape)).T)
+    new = np.log(20.0) + log_marginal(x, alpha, beta, prior) + rng.gumbel(size=300)
+    for j in range(300):
+        sizes[slow[j]] -= 1
+        weights = [column[j] + np.log(size) if size else -np.inf for column, size in zip(score, sizes, strict=True)]
+        k = int(np.argmax(weights))
+        if new[j] > weights[k]:
+            k = len(sizes)
+            own = draw_moments(rng, *posterior(Summary.of(x[[j]], alpha[[j]], beta[[j]]), prior))
+            score.append(log_density(x, alpha, beta, own) + rng.gumbel(size=300))
+            sizes.append(0)
+        slow[j] = k
+        sizes[k] += 1
+    assert len(sizes) > 6
+    assert (slow != z).sum() > 50
+    np.testing.assert_array_equal(found, np.unique(slow, return_inverse=True)[1])
+    assert len(kept) == len(set(slow))
+
+
+def test_evidence_of_several_clusters_at_once():
+    prior, rng = _prior(3), np.random.default_rng(11)
+    several = [Summary.of(*_cells(rng, n, 3)) for n in (1, 4, 9)]
+    each = [log_evidence(summary, prior) for summary in several]
+    np.testing.assert_allclose(log_evidence(Summary.stack(several), prior), each, rtol=1e-12)
 
 
 @pytest.mark.slow

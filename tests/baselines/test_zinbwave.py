@@ -34,6 +34,7 @@ from baselines.zinbwave.fit import (
     loglik_of_cells,
     optimise,
     penalty,
+    with_zeta_slope,
     zero_derivatives,
     zero_log_prob,
 )
@@ -114,6 +115,20 @@ class TestLikelihood:
         parameters = golden(f"K{K}_{case}")
         assert loglik_of_cells(COUNTS, parameters).sum() == pytest.approx(GOLDEN[f"K{K}_{case}__loglik"], abs=1e-8)
         assert penalty(parameters, 60 / 150) == pytest.approx(GOLDEN[f"K{K}_{case}__penalty"], abs=1e-8)
+
+    def test_slope_in_the_log_size(self):
+        rng = np.random.default_rng(2)
+        y, eta = torch.from_numpy(rng.poisson(0.8, (4, 30)).astype(float)), torch.from_numpy(rng.normal(0, 3, (4, 30)))
+        logit, zeta = torch.from_numpy(rng.normal(-1, 3, (4, 30))), torch.tensor(0.7, dtype=torch.float64)
+        value, slope = with_zeta_slope(y, eta, logit, 0.7)
+        torch.testing.assert_close(value, log_prob(y, eta, logit, 0.7))
+        expected = torch.autograd.functional.jacobian(lambda zeta: log_prob(y, eta, logit, zeta), zeta)
+        torch.testing.assert_close(slope, expected)
+
+    def test_log_of_one_plus_an_exponential(self):
+        x = np.array([-745.0, -100, -40, -1, -1e-9, 0, 1e-9, 3, 36, 40, 800])
+        expected = [float(mpmath.log1p(mpmath.exp(mpmath.mpf(each)))) for each in x]
+        np.testing.assert_allclose(newton.log1p_exp(torch.from_numpy(x)).numpy(), expected, rtol=4e-16, atol=1e-323)
 
     def test_derivatives(self):
         rng = np.random.default_rng(0)
