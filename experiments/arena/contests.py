@@ -13,6 +13,7 @@ from ..report.intervals import interval
 
 REFERENCE = "scvi"  # the row that the others are compared with, by its name in conf/exp/
 NOT_ON_RECORD = "not on record"
+ALONE = "nobody else is on record"
 
 
 class Row(NamedTuple):
@@ -136,8 +137,12 @@ def _contest(sides, rule, seeds):
         order[name] = rule.sign * np.mean(list(values[name].values())) if whole else -math.inf
     if not any(math.isfinite(value) for value in order.values()):
         order = dict.fromkeys(order, math.nan)  # nobody finished: there is nothing to rank
+    if len(order) < 2:  # who is alone is neither first nor last
+        order = dict.fromkeys(order, math.nan)
+        alone = [name for name in why if not why[name]]
+        why |= dict.fromkeys(alone, ALONE)
     ranks = _ranks(order)
-    whole = [name for name, value in order.items() if math.isfinite(value)]
+    whole = [name for name, value in order.items() if math.isfinite(value)]  # two or more, or none
     best_first = sorted(whole, key=lambda name: -order[name])
     zero, one, called = _scale(rule, sides, values, best_first)
     rows = []

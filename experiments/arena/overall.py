@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import bootstrap
 
+from .contests import ALONE
+
 N_RESAMPLES = 9999
 
 
@@ -128,7 +130,7 @@ def fronts(contests):
         whole = {
             method: its
             for method, its in rows.items()
-            if len(its) == len(scales) and all(math.isfinite(r.scaled) and not r.status for r in its)
+            if len(its) == len(scales) and all(math.isfinite(r.scaled) and r.status in ("", ALONE) for r in its)
         }
         if whole:
             found[place] = _in_front(

@@ -124,13 +124,18 @@ def test_what_others_lack_is_not_held_against_them(field):
     assert contest.n == 4
 
 
-def test_a_method_alone_has_no_rival():
-    contest, rows = held(jobs(mine=[1.0] * 5))
-    assert (contest.n, rows["mine"].rank) == (1, 1)
+@pytest.mark.parametrize("rule", [ERROR, SKILL])
+def test_who_is_alone_is_not_first(rule):
+    contest, rows = held(jobs(mine=[1.0] * 5, mean=[4.0] * 5, truth=[0.0] * 5), rule)
+    assert contest.n == 0
+    assert math.isnan(rows["mine"].rank)
     assert math.isnan(rows["mine"].margin)
-    assert math.isnan(rows["mine"].scaled)
-    (standing,) = standings([contest])
-    assert math.isnan(standing.wins)
+    assert rows["mine"].status == "nobody else is on record"
+    assert standings([contest]) == []
+    if rule is ERROR:
+        assert rows["mine"].scaled == 0.75  # two controls make a scale
+    else:
+        assert math.isnan(rows["mine"].scaled)  # its own score does not
 
 
 def test_one_setting_is_a_contest_of_its_own(field):

@@ -120,7 +120,7 @@ def test_what_others_lack_is_said_and_not_computed(folder):
     assert "48 jobs, 0 on record, 4 to compute." in done.stdout
     assert {record["method"] for record in Store(folder / "alone", "imputation").finished()} == {"again"}
     assert re.search(r"44 jobs of others are not on record: scVI 4, .*--others all computes them", done.stdout)
-    assert "rank 1 of 1" in done.stdout
+    assert "not ranked; nobody else is on record" in done.stdout
     controls = enter(folder, "again", results="alone", more=["--others", "controls"])
     found = {record["method"] for record in Store(folder / "alone", "imputation").finished()}
     assert found == {"again", "gene_mean", "identity", "oracle"}

@@ -39,7 +39,7 @@ def prepared(composed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "run_jobs", run_jobs)
     monkeypatch.setattr(run, "_draw", lambda *_: 0)
-    monkeypatch.setattr(run, "_require_writable", lambda _: None)
+    monkeypatch.setattr(run, "require_writable", lambda _: None)
 
     def prepared(key, value):
         asked.clear()
