@@ -49,7 +49,7 @@ class DESeq2(Method):
     --------
     >>> from baselines.deseq2 import DESeq2
     >>> import numpy as np
-    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12)) + 1
     >>> counts[:20, 0] += 20  # the first gene differs
     >>> first = np.arange(40) < 20
     >>> table = DESeq2().fit(counts).compare(counts, first, ~first)
