@@ -61,7 +61,7 @@ test: $(VENV)/.dev $(if $(filter no,$(R)),,r) ## install all that the tests need
 	$(PYTEST) $(ARGS)
 
 docs: $(VENV)/.dev ## build the documentation into build/docs (index.html opens without a server)
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs $(ARGS)
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs $(ARGS)
 	@echo "Documentation: build/docs/index.html"
 
 r: $(VENV)/.dev ## install R and the bridge to it (as root on Debian 12; elsewhere it says what to do)

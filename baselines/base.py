@@ -18,7 +18,15 @@ ANSWERS = ("latent", "impute", "loglik", "marginal_loglik", "sample", "correct",
 
 
 class Skip(RuntimeError):
-    """There is nothing to compute here, and why: the row is recorded as skipped, it has not failed."""
+    """There is nothing to compute here, and why: the row is recorded as skipped, it has not failed.
+
+    Examples
+    --------
+    >>> from baselines.base import Skip
+    >>> raise Skip("The data have no second batch.")
+    Traceback (most recent call last):
+    baselines.base.Skip: The data have no second batch.
+    """
 
     skip = True
 
@@ -59,6 +67,25 @@ class Method(BaseEstimator, ABC):
         A data frame with one row per gene: ``score`` (larger is stronger), ``log_fold_change`` (a over b, positive
         where a is higher; log2 unless the method says otherwise), ``pvalue`` where there is one. ``group_a`` and
         ``group_b`` are boolean masks over the cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.base import Method
+    >>> class Shares(Method):
+    ...     def fit(self, X, batch=None):
+    ...         self.share_ = np.asarray(X.sum(axis=0)).ravel() / X.sum()
+    ...         return self
+    ...
+    ...     def impute(self, X, batch=None):
+    ...         return np.asarray(X.sum(axis=1)).reshape(-1, 1) * self.share_
+    >>> counts = np.array([[1, 0, 5], [3, 3, 0]])
+    >>> Shares().fit(counts).impute(counts)
+    array([[2. , 1.5, 2.5],
+           [2. , 1.5, 2.5]])
+    >>> Shares().fit(counts).impute(counts[:, :2])
+    Traceback (most recent call last):
+    scvi_core.data.counts.InvalidCounts: There are 2 genes and the model was fitted to 3: pass the same genes.
     """
 
     lowest_count = 0.0  # what an imputed count may come down to; below zero where the original of a method goes there

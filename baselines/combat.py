@@ -42,6 +42,17 @@ class ComBat(Method):
     References
     ----------
     Johnson, Li and Rabinovic, Biostatistics 8:118 (2007); the numbers are those of ``ComBat`` in sva 3.46.0.
+
+    Examples
+    --------
+    >>> from baselines.combat import ComBat
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> batch = np.repeat(["a", "b"], 20)
+    >>> counts[:20] *= 3  # the first batch was sequenced deeper
+    >>> corrected = ComBat(n_latent=2).fit(counts, batch).correct(counts, batch)
+    >>> bool(abs(corrected[:20].mean() - corrected[20:].mean()) < 0.01)
+    True
     """
 
     def __init__(self, n_latent=10, parametric=True, mean_only=False, reference=None, random_state=0):

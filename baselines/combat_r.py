@@ -11,7 +11,17 @@ SCRIPT = "combat_r.R"
 
 
 class ComBatInR(ComBat):
-    """``sva::ComBat`` on log counts, and the principal components of what it leaves; parameters as in `ComBat`."""
+    """``sva::ComBat`` on log counts, and the principal components of what it leaves; parameters as in `ComBat`.
+
+    Examples
+    --------
+    >>> from baselines.combat_r import ComBatInR
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> batch = np.repeat(["a", "b"], 20)
+    >>> ComBatInR(n_latent=2).fit(counts, batch).correct(counts, batch).shape
+    (40, 12)
+    """
 
     def fit(self, X, batch=None):
         """Check the counts (n_cells, n_genes) and labels, and that R is there."""

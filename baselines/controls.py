@@ -9,7 +9,16 @@ from .shared.groups import compared_cells, scores
 
 
 class Identity(Method):
-    """Negative control: imputes what it was given."""
+    """Negative control: imputes what it was given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import Identity
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> (Identity().fit(counts).impute(counts) == counts).all().item()
+    True
+    """
 
     def fit(self, X, batch=None):
         return self
@@ -20,7 +29,16 @@ class Identity(Method):
 
 
 class Raw(Method):
-    """The counts themselves as latent space."""
+    """The counts themselves as latent space.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import Raw
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> (Raw().fit(counts).latent(counts) == counts).all().item()
+    True
+    """
 
     def fit(self, X, batch=None):
         return self
@@ -31,7 +49,17 @@ class Raw(Method):
 
 
 class GeneMean(Method):
-    """Negative control: imputes the mean count of each gene over the training cells."""
+    """Negative control: imputes the mean count of each gene over the training cells.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import GeneMean
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> GeneMean().fit(counts).impute(counts)
+    array([[2. , 1. , 2.5],
+           [2. , 1. , 2.5]])
+    """
 
     def fit(self, X, batch=None):
         self.mean_ = np.asarray(X.mean(axis=0)).ravel()  # (genes,)
@@ -47,6 +75,15 @@ class IndependentGenes(Method):
 
     Mean and variance are those of the training cells. A gene without counts there has a mean of half a count over all
     of them; one that varies less than a Poisson variable is taken for one.
+
+    Examples
+    --------
+    >>> from baselines.controls import IndependentGenes
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> model = IndependentGenes().fit(counts)
+    >>> model.loglik(counts).shape, model.sample(counts, 3).shape
+    ((40,), (3, 40, 12))
     """
 
     def fit(self, X, batch=None):
@@ -82,6 +119,14 @@ class RandomLatent(Method):
     ----------
     n_latent : int
     random_state : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import RandomLatent
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> RandomLatent(n_latent=4).fit(counts).latent(counts).shape
+    (2, 4)
     """
 
     def __init__(self, n_latent=10, random_state=0):
@@ -104,6 +149,15 @@ class BatchLatent(Method):
     Parameters
     ----------
     random_state : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import BatchLatent
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> space = BatchLatent().fit(counts, ["a", "b"]).latent(counts, ["a", "b"])
+    >>> len(space)
+    2
     """
 
     def __init__(self, random_state=0):
@@ -120,7 +174,16 @@ class BatchLatent(Method):
 
 
 class Oracle(Identity, Raw):
-    """Positive control: experiments score the truth in its place (counts before corruption, labels, proteins)."""
+    """Positive control: experiments score the truth in its place (counts before corruption, labels, proteins).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from baselines.controls import Oracle
+    >>> counts = np.array([[1, 0, 5], [3, 2, 0]])
+    >>> (Oracle().fit(counts).latent(counts) == counts).all().item()
+    True
+    """
 
     sees_truth = True
 
@@ -133,6 +196,17 @@ class RandomPValues(Method):
     Parameters
     ----------
     random_state : int
+
+    Examples
+    --------
+    >>> from baselines.controls import RandomPValues
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = RandomPValues().fit(counts).compare(counts, first, ~first)
+    >>> bool(table["pvalue"].between(0, 1).all())
+    True
     """
 
     def __init__(self, random_state=0):
@@ -161,6 +235,15 @@ class BulkReference(Method):
     ----------
     study : str
         What follows the name of the comparison in the names of the columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from baselines.controls import BulkReference
+    >>> bulk = pd.DataFrame({"CD_P.Value": [0.5, 0.001], "CD_logFC": [0.1, -2.0]})
+    >>> table = BulkReference().compare(None, None, None, bulk=bulk, comparison="CD")
+    >>> int(table["score"].argmax())
+    1
     """
 
     sees_truth = True

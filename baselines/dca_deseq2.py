@@ -31,6 +31,17 @@ class DCADESeq2(Method):
     Cost
     ----
     that of DCA and that of DESeq2
+
+    Examples
+    --------
+    >>> from baselines.dca_deseq2 import DCADESeq2
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12)) + 1
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> method = DCADESeq2(n_hidden=(8, 2, 8), n_epochs=2, size_factors="poscounts").fit(counts)
+    >>> len(method.compare(counts, first, ~first))  # one row per gene
+    12
     """
 
     def __init__(self, n_hidden=(64, 32, 64), n_epochs=300, size_factors="ratio", random_state=0, verbose=False):

@@ -44,6 +44,17 @@ class DESeq2(Method):
     ----------
     Love, Huber and Anders, Genome Biology 15:550 (2014); Zhu, Ibrahim and Love, Bioinformatics 35:2084 (2019) for the
     single-cell settings.
+
+    Examples
+    --------
+    >>> from baselines.deseq2 import DESeq2
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12)) + 1
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = DESeq2().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
     """
 
     def __init__(self, test="Wald", size_factors="ratio", use_t=False, min_mu=0.5, replace_outliers=True):

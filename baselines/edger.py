@@ -35,6 +35,17 @@ class EdgeR(Method):
     ----------
     Robinson, McCarthy and Smyth, Bioinformatics 26:139 (2010); Van den Berge et al., Genome Biology 19:24 (2018) for
     the weighted F test; Lun, Chen and Smyth, Methods in Molecular Biology 1418:391 (2016) for quasi-likelihood.
+
+    Examples
+    --------
+    >>> from baselines.edger import EdgeR
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = EdgeR().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
     """
 
     def __init__(self, test="weighted_f"):

@@ -22,6 +22,15 @@ class FA(LogLinear):
     Cost
     ----
     n^0.8 G^0.9 (1000 × 400: 0.07 s)
+
+    Examples
+    --------
+    >>> from baselines.fa import FA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> fa = FA(n_latent=2).fit(counts)
+    >>> fa.latent(counts).shape, fa.impute(counts).shape, fa.loglik(counts).shape
+    ((40, 2), (40, 12), (40,))
     """
 
     def sample(self, X, n_samples=1, batch=None, random_state=0):

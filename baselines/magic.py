@@ -52,6 +52,14 @@ class MAGIC(Transductive):
     Cost
     ----
     n^1.2 G^1 (10,000 × 715: 3 s)
+
+    Examples
+    --------
+    >>> from baselines.magic import MAGIC
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> MAGIC(n_pca_components=5, k=10, ka=4).fit(counts).impute(counts).shape
+    (40, 12)
     """
 
     def __init__(self, n_pca_components=20, t=6, k=30, ka=10, epsilon=1.0, rescale_percent=99.0, random_state=0):

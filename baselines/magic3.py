@@ -35,6 +35,14 @@ class MAGIC3(Transductive):
     Cost
     ----
     n^1 (10,000 × 715: 4 s)
+
+    Examples
+    --------
+    >>> from baselines.magic3 import MAGIC3
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> MAGIC3(n_pca=5).fit(counts).impute(counts).shape
+    (40, 12)
     """
 
     def __init__(self, knn=5, knn_max=None, decay=1, t=3, n_pca=100, solver="exact", random_state=0, verbose=False):

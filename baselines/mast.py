@@ -49,6 +49,17 @@ class MAST(Method):
     References
     ----------
     Finak et al., Genome Biology 16:278 (2015), Methods; the numbers are those of the R package MAST 1.27.1.
+
+    Examples
+    --------
+    >>> from baselines.mast import MAST
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = MAST().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
     """
 
     def __init__(self, normalise=False, prior=True, shrink=True):

@@ -11,7 +11,19 @@ SCRIPT = "mast_r.R"
 
 
 class MASTInR(MAST):
-    """The R package MAST: ``zlm(~ group)`` on log2(1 + counts) and ``lrTest``; parameters as in :class:`MAST`."""
+    """The R package MAST: ``zlm(~ group)`` on log2(1 + counts) and ``lrTest``; parameters as in :class:`MAST`.
+
+    Examples
+    --------
+    >>> from baselines.mast_r import MASTInR
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = MASTInR().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
+    """
 
     def fit(self, X, batch=None):
         """Check the counts (n_cells, n_genes) and that R is there: ``compare`` fits the cells of the two groups."""

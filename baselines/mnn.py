@@ -57,6 +57,16 @@ class MNN(Transductive):
     Cost
     ----
     n^1.8 G^0.8 (10,000 × 715: 10 s; the paper's code took 4 h on RETINA)
+
+    Examples
+    --------
+    >>> from baselines.mnn import MNN
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> batch = np.repeat(["a", "b"], 20)
+    >>> mnn = MNN(n_neighbors=5, n_latent=2).fit(counts, batch)
+    >>> mnn.latent(counts, batch).shape, mnn.correct(counts, batch).shape
+    ((40, 2), (40, 12))
     """
 
     def __init__(self, n_neighbors=20, sigma=0.1, adjust_variance=True, n_latent=10, random_state=0, verbose=False):

@@ -23,6 +23,15 @@ class PCA(LogLinear):
     Cost
     ----
     n^1.1 G^1.1 (1000 × 400: 0.02 s)
+
+    Examples
+    --------
+    >>> from baselines.pca import PCA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> pca = PCA(n_latent=2).fit(counts)
+    >>> pca.latent(counts).shape, pca.impute(counts).shape, pca.loglik(counts).shape
+    ((40, 2), (40, 12), (40,))
     """
 
     def fit(self, X, batch=None):

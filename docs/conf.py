@@ -13,6 +13,7 @@ import generate  # noqa: E402  beside this file
 
 project = "The scVI reproduction"
 author = "The scVI reproduction authors"
+project_copyright = f"2026, {author}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 default_role = "py:obj"

@@ -51,8 +51,8 @@ def configuration():
             name = path.relative_to(CONF / group).with_suffix("").as_posix()
             intro = introduction(path)
             lines += ([f"### {name}", ""] if group else []) + ([intro, ""] if intro else [])
-            rows = [(code(key.name), code(key.value), key.meaning) for key in keys(path)]
-            lines += [table(("key", "default", "meaning"), rows), ""]
+            rows = [(code(key.name), key.meaning, code(key.value)) for key in keys(path)]
+            lines += [table(("key", "meaning", "default"), rows), ""]
     return "\n".join(lines)
 
 
@@ -219,8 +219,8 @@ def _protocols():
             (sources[key] for key in (name, name.rpartition(".")[0], name.split(".")[0]) if key in sources), {}
         )
         because = [f"*{protocol.replace('_', ' ')}*: {_plain(words)}" for protocol, words in known.items()]
-        rows.append((code(name), code(value), code(run[name][0]), "<br>".join([_plain(comment), *because])))
-    lines += [table(("choice", "as_written", "as_run", "what it says, and where each side is from"), rows), ""]
+        rows.append((code(name), "<br>".join([_plain(comment), *because]), code(value), code(run[name][0])))
+    lines += [table(("choice", "what it says, and where each side is from", "as_written", "as_run"), rows), ""]
     lines += ["### What the paper chose for single data sets", ""]
     lines += [introduction(CONF / "protocol" / "paper" / "data_sets.yaml"), ""]
     own = yaml.safe_load((CONF / "protocol" / "paper" / "data_sets.yaml").read_text(encoding="utf-8"))

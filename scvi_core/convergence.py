@@ -16,7 +16,22 @@ WINDOW, FEWEST = 5, 5  # the end of the history: its last fifth, and at least so
 
 
 class NotConverged(UserWarning):
-    """`SCVI.fit` ended while the bound was still clearly on its way; as text the sentence of `Convergence`."""
+    """`SCVI.fit` ended while the bound was still clearly on its way; as text the sentence of `Convergence`.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> from scvi_core import SCVI, NotConverged
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 12))
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     model = SCVI(n_epochs=5).fit(counts)
+    >>> [warning.category.__name__ for warning in caught if warning.category is NotConverged]
+    ['NotConverged']
+    >>> model.convergence_.converged
+    False
+    """
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,13 @@ def nb_log_prob(x, log_mu, log_theta, nonzero=None, coefficient=None):
     Returns
     -------
     tensor (cells, genes), nats
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, log_mu, log_theta = torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2), torch.zeros(2)
+    >>> nb_log_prob(x, log_mu, log_theta).exp()  # with mu = theta = 1: 1/2, 1/4, 1/8, ...
+    tensor([[0.5000, 0.1250]])
     """
     nonzero = NonZero.of(x) if nonzero is None else nonzero
     return _NegativeBinomial.apply(x, log_mu, log_theta, nonzero, coefficient)
@@ -76,6 +83,13 @@ def zinb_log_prob(x, log_mu, log_theta, dropout_logit, nonzero=None, coefficient
     """Log-probability of counts under the zero-inflated negative binomial (paper, Appendix A).
 
     As `nb_log_prob`, with ``dropout_logit`` (cells, genes), the logit of the probability that the entry is dropped.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, log_mu, log_theta = torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2), torch.zeros(2)
+    >>> zinb_log_prob(x, log_mu, log_theta, torch.zeros(1, 2)).exp()  # half of all entries are dropped
+    tensor([[0.7500, 0.0625]])
     """
     return _ZeroInflation.apply(x, nb_log_prob(x, log_mu, log_theta, nonzero, coefficient), dropout_logit)
 
@@ -85,6 +99,12 @@ def poisson_log_prob(x, log_mu, nonzero=None):
 
     As `nb_log_prob`: -[log x + log 2 pi] / 2 - S(x) - x h(v) with v = (mu - x) / x at the non-zero counts, -mu at the
     zeros.
+
+    Examples
+    --------
+    >>> import torch
+    >>> poisson_log_prob(torch.tensor([[0.0, 1.0]]), torch.zeros(1, 2)).exp()  # 1/e twice
+    tensor([[0.3679, 0.3679]])
     """
     return _Poisson.apply(x, log_mu, NonZero.of(x) if nonzero is None else nonzero)
 

@@ -134,6 +134,24 @@ class SCVI(Inference, Differential, Storage, Estimator):
     gene_names_ : list of str or None
     n_features_in_ : int
     engine_, device_ : str
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scvi_core import SCVI
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 12))
+    >>> donors = np.repeat(["a", "b", "c"], 20)
+    >>> model = SCVI(n_latent=2, n_epochs=5).fit(counts, batch=donors)
+    >>> model.latent(counts, batch=donors).shape  # one row per cell
+    (60, 2)
+    >>> model.impute(counts, batch=donors).shape
+    (60, 12)
+    >>> model.loglik(counts, batch=donors).shape  # nats, a bound
+    (60,)
+    >>> list(model.batches_) == ["a", "b", "c"]
+    True
+    >>> model.kl_weight(0), model.kl_weight(4)  # the warm-up of five epochs
+    (0.0, 1.0)
     """
 
     def __init__(

@@ -8,7 +8,19 @@ import torch
 
 
 class TrainingDiverged(RuntimeError):
-    """The objective is no longer finite; the model keeps the parameters of the last good epoch."""
+    """The objective is no longer finite; the model keeps the parameters of the last good epoch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scvi_core import SCVI, TrainingDiverged
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 12))
+    >>> try:
+    ...     SCVI(lr=1e30, n_epochs=5).fit(counts)
+    ... except TrainingDiverged:
+    ...     print("the objective is no longer finite")
+    the objective is no longer finite
+    """
 
 
 def warmup(over):

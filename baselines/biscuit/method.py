@@ -82,6 +82,15 @@ class BISCUIT(Transductive):
     ----------
     Prabhakaran, Azizi, Carr and Pe'er, ICML 2016; Azizi, Prabhakaran, Carr and Pe'er, Genomics and Computational
     Biology 3:e46 (2017).
+
+    Examples
+    --------
+    >>> from baselines.biscuit import BISCUIT
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> biscuit = BISCUIT(n_iterations=4, block_size=12).fit(counts)
+    >>> biscuit.impute(counts).shape, biscuit.clusters(counts).shape
+    ((40, 12), (40,))
     """
 
     def __init__(

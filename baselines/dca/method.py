@@ -67,6 +67,15 @@ class DCA(Method):
     References
     ----------
     Eraslan, Simon, Mircea, Mueller and Theis, Nature Communications 10:390 (2019); theislab/dca, type "zinb-conddisp".
+
+    Examples
+    --------
+    >>> from baselines.dca import DCA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> dca = DCA(n_hidden=(8, 2, 8), n_epochs=2).fit(counts)
+    >>> dca.latent(counts).shape, dca.impute(counts).shape
+    ((40, 2), (40, 12))
     """
 
     def __init__(

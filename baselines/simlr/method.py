@@ -64,6 +64,20 @@ class SIMLR(Transductive):
     ----
     n^0.9 to 10,000 cells, n^1.4 to 30,000, G^0 (10,000 × 715: 11 s, 0.4 GB; 30,000: 50 s); embed n^1.3 (10,000: 79 s);
     estimate of the number of clusters n^2.5 (3,000: 11 s; 10,000: 200 s, 4 n² numbers)
+
+    Examples
+    --------
+    >>> from baselines.simlr import SIMLR
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> mean = rng.gamma(1, 4, size=(2, 30))  # of two types
+    >>> counts = rng.poisson(mean[np.arange(80) % 2]) + 1
+    >>> simlr = SIMLR(n_clusters=2, n_neighbors=10, n_components=5).fit(counts)
+    >>> simlr.latent(counts).shape
+    (80, 2)
+    >>> clusters = simlr.clusters(counts)
+    >>> [len(set(clusters[start::2])) for start in (0, 1)]  # each type is in one cluster
+    [1, 1]
     """
 
     def __init__(

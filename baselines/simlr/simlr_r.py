@@ -14,6 +14,16 @@ class SIMLRInR(SIMLR):
     """``SIMLR_Large_Scale`` of the R package on log(1 + counts); parameters and attributes as in :class:`SIMLR`.
 
     Clusters and the 2-d embedding are the package's own k-means and t-SNE.
+
+    Examples
+    --------
+    >>> from baselines.simlr import SIMLRInR
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> mean = rng.gamma(1, 4, size=(2, 30))  # of two types
+    >>> counts = rng.poisson(mean[np.arange(80) % 2]) + 1
+    >>> SIMLRInR(n_clusters=2, n_neighbors=10, n_components=5).fit(counts).latent(counts).shape
+    (80, 2)
     """
 
     def fit(self, X, batch=None):

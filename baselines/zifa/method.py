@@ -82,6 +82,15 @@ class ZIFA(Method):
     References
     ----------
     Pierson & Yau, Genome Biology 16:241 (2015). scVI paper: section 4.6 (use), appendices C and E (likelihood).
+
+    Examples
+    --------
+    >>> from baselines.zifa import ZIFA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> zifa = ZIFA(n_latent=2, max_iter=5).fit(counts)
+    >>> zifa.latent(counts).shape, zifa.impute(counts).shape, zifa.loglik(counts).shape
+    ((40, 2), (40, 12), (40,))
     """
 
     def __init__(

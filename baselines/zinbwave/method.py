@@ -88,6 +88,15 @@ class ZINBWaVE(Method):
     References
     ----------
     Risso et al., Nature Communications 9:284 (2018). scVI paper: section 4.6 (use), appendix D (likelihood).
+
+    Examples
+    --------
+    >>> from baselines.zinbwave import ZINBWaVE
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> wave = ZINBWaVE(n_latent=2, max_iter=2).fit(counts)
+    >>> wave.latent(counts).shape, wave.impute(counts).shape, wave.loglik(counts).shape
+    ((40, 2), (40, 12), (40,))
     """
 
     def __init__(self, n_latent=10, max_iter=25, tol=1e-4, random_state=0, verbose=False):

@@ -20,6 +20,14 @@ class ZINBWaVEInR(ZINBWaVE):
     Cost
     ----
     200 × 50, 10 factors: about 4 s a sweep
+
+    Examples
+    --------
+    >>> from baselines.zinbwave import ZINBWaVEInR
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> ZINBWaVEInR(n_latent=2, max_iter=2).fit(counts).latent(counts).shape
+    (40, 2)
     """
 
     def fit(self, X, batch=None):

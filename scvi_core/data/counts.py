@@ -12,7 +12,16 @@ LARGEST = 2**53  # beyond, floats skip integers, and what does not fit in 64 bit
 
 
 class InvalidCounts(ValueError):
-    """A matrix that is not one of raw counts, or names that do not identify its rows and columns."""
+    """A matrix that is not one of raw counts, or names that do not identify its rows and columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scvi_core import SCVI, InvalidCounts
+    >>> SCVI().fit(np.array([[1.0, 0.5], [2.0, 3.0]]))
+    Traceback (most recent call last):
+    scvi_core.data.counts.InvalidCounts: ...
+    """
 
 
 def check_counts(X, *, cells=None, genes=None, allow_empty_cells=False):

@@ -21,6 +21,24 @@ class StoredCounts:
     starts, stops : arrays of int, shape (n_cells,)
         The entries of each cell.
     n_genes : int
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import scipy.sparse as sp
+    >>> from scvi_core import StoredCounts
+    >>> X = sp.csr_matrix(np.array([[1, 0, 5], [3, 2, 0]]))
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("data", "indices", "indptr"):
+    ...     np.save(folder / f"{name}.npy", getattr(X, name))
+    >>> _ = (folder / "about.json").write_text(json.dumps({"shape": X.shape}))
+    >>> stored = StoredCounts.open(folder)
+    >>> stored.shape
+    (2, 3)
+    >>> stored[1:].toarray()  # read from the files now
+    array([[3, 2, 0]])
     """
 
     def __init__(self, data, indices, starts, stops, n_genes):
