@@ -25,7 +25,7 @@ class KNNSmoothing2(Transductive):
     ----------
     n_neighbors : int
         Neighbours of a cell besides itself in the last step (``k``), fewer than there are cells; 15 is the example of
-        the authors, who let the data decide.
+        the authors' manual.
     n_components : int
         Principal components (``d``); the authors' 10, fewer where there are fewer cells or genes.
     random_state : int

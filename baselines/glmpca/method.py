@@ -66,13 +66,13 @@ class GLMPCA(Method):
     -----
     The model and the penalty are those of the R package glmpca and of its port to Python, 0.1.0. These take one Fisher
     step along one factor of all cells or genes at a time, with the diagonal of the information and without control of
-    the step, from random factors near zero: on CORTEX the Poisson deviance of the port rises from 2e7 to 2e11 before
-    it falls, and other starts may end in no number at all. Here every gene, and then every cell, is a regression on all
-    factors at once whose steps are halved until they improve it (`shared.newton`), so that no sweep loses and no rate
-    overflows. The start is the SVD of centred log-normalised counts. Between sweeps the factors are centred and scaled
-    to the smallest penalty, which changes no rate. A maximum that is reached is one of the original's: on simulated
-    counts the penalised likelihood is above that of the port (three starts, stopped at 1e-8), the deviance equal to
-    1e-4.
+    the step, from random factors near zero: on CORTEX the Poisson deviance of the port rises from 2e7 to 2e11 before it
+    falls, and the port has an error for a deviance that is no longer finite. Here every gene, and then every cell, is a
+    regression on all factors at once whose steps are halved until they improve it (`shared.newton`), so that no sweep
+    loses and no rate overflows. The start is the SVD of centred log-normalised counts. Between sweeps the factors are
+    centred and scaled to the smallest penalty, which changes no rate. A maximum that is reached is one of the
+    original's: on simulated counts the penalised likelihood is above that of the port (three starts, stopped at 1e-8),
+    the deviance equal to 1e-4.
 
     Other cells: their factors are fitted to them with the genes' parameters fixed and the same penalty. A gene without
     counts in ``fit``, an error in the original, gets the rate of half a count over all training cells and no loadings.

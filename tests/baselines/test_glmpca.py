@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
+import torch
+from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 from scipy.stats import multivariate_normal, nbinom, poisson
 
 from baselines.glmpca import GLMPCA
+from baselines.glmpca.fit import Parameters, fit_cells
 
 FOLDER = Path(__file__).parents[1] / "golden"
 GOLDEN = np.load(FOLDER / "glmpca.npz")
@@ -121,6 +125,18 @@ def test_a_cell_far_from_the_others_is_found(family):
     information = (mu * weight) @ V**2 + 1
     assert np.abs(slope / np.sqrt(information)).max() < 0.5  # standard errors
     assert mu.max() < 10 * X.max()
+
+
+def test_a_count_far_above_its_rate_is_met():
+    """A thousand where e^-8 is expected, by SciPy: from a start at zero the steps do not come back in time."""
+    genes = Parameters(torch.tensor([-8.0, 0.0]).double(), None, torch.tensor([[1.0], [0.0]]).double(), np.log(5))
+    found = fit_cells(sp.csr_matrix([[1000, 3]]), torch.zeros(1).double(), genes, penalty=0.01)
+
+    def loss(u):
+        return 0.005 * u**2 - nbinom(5, 5 / (5 + np.exp(u - 8))).logpmf(1000)
+
+    expected = minimize_scalar(loss, bounds=(0, 40), method="bounded", options={"xatol": 1e-8}).x
+    np.testing.assert_allclose(float(found), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["poisson", "nb"])
