@@ -62,7 +62,7 @@ class DCA(Method):
 
     Cost
     ----
-    n^0.9 per epoch, G^0.3 up to 560 genes (3,005 × 558: 8 s of one core for 112 epochs, a tenth of what PyTorch takes)
+    n^0.9 per epoch, G^0.3 up to 560 genes (3,005 × 558: 9 to 11 s of one core for 112 epochs, 79 s by PyTorch)
 
     References
     ----------

@@ -134,10 +134,11 @@ class _Pair:
 
 
 def log1p_exp(x):
-    """log(1 + exp(x)) to full precision, several times faster than PyTorch's softplus: its log1p is not vectorised."""
-    u = x.abs().neg().exp()
+    """log(1 + exp(x)) to full precision; the log1p of PyTorch's softplus is not vectorised, and slow about x = 0."""
+    u = x.abs().neg_().exp_()
     q = 1 + u
-    return q.log() + (u - (q - 1)) / q + x.clamp(min=0)  # what rounding took from q, to first order
+    lost = (q - 1).neg_().add_(u) / q  # what rounding took from q, to first order
+    return q.log().add_(lost).add_(x.clamp(min=0))
 
 
 def newton_step(gradient, curvature):

@@ -54,8 +54,8 @@ def _dropout_gain(y, logit, surprise):
     log(1 - pi) for a count, and log(pi + (1 - pi) NB(0)) - log NB(0) for a zero, in one logarithm.
     """
     raised = torch.where(y == 0, logit + surprise, -60.0)  # one plus exp(-60) is one
-    ratio = (1 + raised.abs().neg().exp()) / (1 + logit.abs().neg().exp())
-    return ratio.log() + raised.clamp(min=0) - logit.clamp(min=0)
+    ratio = (1 + raised.abs().neg_().exp_()) / (1 + logit.abs().neg_().exp_())
+    return ratio.log().add_(raised.clamp(min=0)).sub_(logit.clamp(min=0))
 
 
 def count_constant(X, zeta):
@@ -77,8 +77,9 @@ def derivatives(y, eta, logit, zeta):
     undecided = dropped * counted
     slope = size * p  # of -log NB(0) in log mu
     crossed = -undecided * slope
-    firsts = [y - (y * p + counted * slope), dropped - pi]
-    seconds = [(y * p + counted * slope) * (1 - p) + crossed * slope, crossed, pi * (1 - pi) - undecided]
+    expected = y * p + counted * slope
+    firsts = [y - expected, dropped - pi]
+    seconds = [expected * (1 - p) + crossed * slope, crossed, pi * (1 - pi) - undecided]
     return firsts, seconds
 
 
