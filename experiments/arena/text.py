@@ -26,6 +26,11 @@ def as_text(card):
         widest = shown["method"].str.len().max()
         shown["method"] = shown["method"].str.ljust(widest)
         lines += [shown.to_string(index=False, justify="left"), how_sure(card)]
+    else:
+        lines += [
+            "",
+            "Nothing is ranked: nobody else is on record here, or no score ranks; --others all computes them.",
+        ]
     lines += ["", *behind_in_words(card), of_times(card)]
     for each in card.undone:
         lines.append(f"{each['status']}: {each['label']}, {each['where']}: {each['reason']}")
