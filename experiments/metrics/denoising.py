@@ -48,7 +48,7 @@ def poisson_loss(*, observed, expected):
 
     A proper score: its expectation is least for the true rates, whatever the depth. A mean below 1e-6 is taken as
     1e-6, so that a count where none was expected costs about 14 nats and not infinitely many. The loss of the open
-    benchmark (Batson et al. 2019) lacks log(observed!), which is the same for all methods, and adds 1e-6 in the logarithm.
+    benchmark (Batson et al. 2019) adds 1e-6 in the logarithm and lacks log(observed!), the same for all methods.
 
     Parameters
     ----------
