@@ -10,7 +10,7 @@ PANELS = {
 }
 NOTES = {
     "observed": " Labels are permuted after the imputation; identity: the counts as they are.",
-    "thinned": " A tenth of the genes is thinned to half in one half of these cells; identity: the counts as they are.",
+    "thinned": " A tenth of the genes is thinned to half in one half of these cells; identity: these counts.",
 }
 
 
