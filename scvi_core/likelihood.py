@@ -43,7 +43,7 @@ class NonZero(NamedTuple):
         entries = x.flatten().nonzero().squeeze(1)
         return cls(entries, entries % x.shape[1], x.flatten()[entries])
 
-    def at(self, values):
+    def take(self, values):
         """Entries of ``values``, shape (genes,) or (cells, genes), at the non-zero counts."""
         return values[self.genes] if values.dim() == 1 else values.flatten()[self.entries]
 
@@ -112,9 +112,9 @@ def poisson_log_prob(x, log_mu, nonzero=None):
 def nb_coefficient(nonzero, log_theta):
     """K(x, theta) of the module's formula at the non-zero counts: the part of log NB without the mean."""
     x = nonzero.counts
-    n = x + nonzero.at(log_theta.exp())
+    n = x + nonzero.take(log_theta.exp())
     theta_part = 0.5 * (log_theta - math.log(2 * math.pi)) - stirling_remainder(log_theta.exp())
-    return nonzero.at(theta_part) - 0.5 * (n.log() + x.log()) + stirling_remainder(n) - stirling_remainder(x)
+    return nonzero.take(theta_part) - 0.5 * (n.log() + x.log()) + stirling_remainder(n) - stirling_remainder(x)
 
 
 def stirling_remainder(a):
@@ -159,7 +159,7 @@ class _NegativeBinomial(torch.autograd.Function):
         ctx.nonzero = nonzero
         out = log_theta.exp() * logsigmoid(log_theta - log_mu)  # as if every count were zero
         k = nb_coefficient(nonzero, log_theta) if coefficient is None else coefficient
-        x, log_mu, theta = nonzero.counts, nonzero.at(log_mu), nonzero.at(log_theta.exp())
+        x, log_mu, theta = nonzero.counts, nonzero.take(log_mu), nonzero.take(log_theta.exp())
         mu = log_mu.exp()
         w = (x - mu) / (theta + mu)
         v = -theta * w / x
@@ -178,9 +178,9 @@ class _NegativeBinomial(torch.autograd.Function):
         if not ctx.needs_input_grad[2]:
             return None, grad_mu, None, None, None
         slope = -theta * log1p_gap(w, ((x + theta) / (theta + mu)).log())
-        n = nonzero.counts + nonzero.at(theta)
-        slope.view(-1)[nonzero.entries] += 0.5 * nonzero.counts / n + nonzero.at(theta) * (
-            stirling_remainder_slope(n) - nonzero.at(stirling_remainder_slope(theta))
+        n = nonzero.counts + nonzero.take(theta)
+        slope.view(-1)[nonzero.entries] += 0.5 * nonzero.counts / n + nonzero.take(theta) * (
+            stirling_remainder_slope(n) - nonzero.take(stirling_remainder_slope(theta))
         )
         return None, grad_mu, (grad * slope).sum_to_size(log_theta.shape), None, None
 
@@ -210,7 +210,7 @@ class _Poisson(torch.autograd.Function):
     def forward(ctx, x, log_mu, nonzero):
         ctx.save_for_backward(x, log_mu)
         out = -log_mu.exp()
-        x, log_mu = nonzero.counts, nonzero.at(log_mu)
+        x, log_mu = nonzero.counts, nonzero.take(log_mu)
         gap = log1p_gap((log_mu.exp() - x) / x, log_mu - x.log())
         out.view(-1)[nonzero.entries] = -0.5 * (2 * math.pi * x).log() - stirling_remainder(x) - x * gap
         return out

@@ -16,7 +16,7 @@ from .engines.choose import make_step
 from .engines.distributed import Processes
 from .engines.plain import PlainStep, StepOptions
 from .estimator import Estimator, check_choice, is_number
-from .files.checkpoint import Checkpoint, Log, go_on, to_resume
+from .files.checkpoint import Checkpoint, Log, take_up, to_resume
 from .files.storage import Storage
 from .networks import Architecture, Network, initialise
 from .parameters import checked, device_of
@@ -326,19 +326,19 @@ class SCVI(Inference, Differential, Storage, Estimator):
         self.engine_ = step.name
         stopping = None
         if self.early_stopping is not None:
-            loss = processes.agreed(self._loss_of(self.network_, validation))
+            loss = processes.value_of_first(self._loss_of(self.network_, validation))
             stopping = Stopping(self.early_stopping, self.patience, self.network_, loss)
 
-        def keep():
+        def keep_states():
             self._optimiser_state = step.state()
             self._stopping_state = stopping.state() if stopping else None
 
         if saved is not None:
-            go_on(self, step, stopping, saved, checkpoint)
+            take_up(self, step, stopping, saved, checkpoint)
         reports = []
         if processes.first:
             reports += [Log(log)] if log is not None else []
-            reports += [Checkpoint(self, keep, checkpoint, checkpoint_every)] if checkpoint is not None else []
+            reports += [Checkpoint(self, keep_states, checkpoint, checkpoint_every)] if checkpoint is not None else []
         try:
             train(
                 step,
@@ -353,7 +353,7 @@ class SCVI(Inference, Differential, Storage, Estimator):
                 reports=reports,
             )
         finally:
-            keep()
+            keep_states()
             step.release()
             self.network_.eval()
         self.convergence_ = convergence(self, cells)

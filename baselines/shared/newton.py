@@ -101,11 +101,11 @@ class Regressions:
 
             solution[running] = theta
             promised = 0.5 * (step * gradient).sum(1)
-            go_on = (promised > tol * value.abs()) & (length > MIN_LENGTH)
-            if not go_on.any():
+            is_running = (promised > tol * value.abs()) & (length > MIN_LENGTH)
+            if not is_running.any():
                 break
-            if not go_on.all():
-                running, Y, theta, value, length = (each[go_on] for each in (running, Y, theta, value, length))
+            if not is_running.all():
+                running, Y, theta, value, length = (each[is_running] for each in (running, Y, theta, value, length))
         return solution
 
 

@@ -84,12 +84,12 @@ class _Opened:
         except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
             raise ValueError(f"The archive {self.path} is damaged or none of ours ({error}).") from error
         odd = [name for name in self.file.namelist() if name != RECORDS and not ARRAY.fullmatch(name)]
-        trouble = f"it holds {odd[0]!r}, which is no record" if odd else None
-        trouble = trouble or (RECORDS not in self.file.namelist() and f"it has no {RECORDS}")
-        trouble = trouble or (sum(m.file_size for m in self.file.infolist()) > LARGEST and "it is too large")
-        if trouble:
+        fault = f"it holds {odd[0]!r}, which is no record" if odd else None
+        fault = fault or (RECORDS not in self.file.namelist() and f"it has no {RECORDS}")
+        fault = fault or (sum(m.file_size for m in self.file.infolist()) > LARGEST and "it is too large")
+        if fault:
             self.file.close()
-            raise ValueError(f"The archive {self.path} is none of ours: {trouble}.")
+            raise ValueError(f"The archive {self.path} is none of ours: {fault}.")
         return self
 
     def read(self, name):

@@ -56,7 +56,7 @@ class Processes:
         dist.broadcast_object_list(value)
         return value[0]
 
-    def agreed(self, function):
+    def value_of_first(self, function):
         """``function`` with the value of the first process in all: they must not differ about when to stop."""
         return lambda *arguments: self.from_first(lambda: function(*arguments))
 

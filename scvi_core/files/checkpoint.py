@@ -22,14 +22,14 @@ class Checkpoint:
     Parameters
     ----------
     model : SCVI
-    keep : callable
+    keep_states : callable
         Puts what resuming needs, as it is now, on the model.
     path : path
     every : float, seconds
     """
 
-    def __init__(self, model, keep, path, every):
-        self.model, self.keep, self.path, self.every = model, keep, path, every
+    def __init__(self, model, keep_states, path, every):
+        self.model, self.keep_states, self.path, self.every = model, keep_states, path, every
         sweep(Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.tmp"))
         self.write()  # a folder that is not there or not writable is found now and not after hours
 
@@ -38,7 +38,7 @@ class Checkpoint:
             self.write()
 
     def write(self):
-        self.keep()
+        self.keep_states()
         self.model.save(self.path)
         self.written = time.monotonic()
 
@@ -87,7 +87,7 @@ def to_resume(path, resume):
     return Path(path).read_bytes()
 
 
-def go_on(model, step, stopping, saved, path):
+def take_up(model, step, stopping, saved, path):
     """Bring a model that is about to be fitted into the state of a checkpoint, or raise ValueError: it is of another.
 
     Parameters

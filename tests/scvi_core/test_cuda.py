@@ -125,10 +125,10 @@ def broken(device, arch):
 def test_a_step_that_fails_its_check_is_not_used(check, words, monkeypatch, caplog):
     monkeypatch.setattr(cuda_check.importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(cuda_check, "disagreement", check)
-    cuda_check.trouble.cache_clear()
+    cuda_check.refusal.cache_clear()
     with caplog.at_level(logging.WARNING):
-        reasons = [cuda_check.trouble("cuda:7", some_network().arch) for _ in range(2)]
-    cuda_check.trouble.cache_clear()
+        reasons = [cuda_check.refusal("cuda:7", some_network().arch) for _ in range(2)]
+    cuda_check.refusal.cache_clear()
     assert reasons[0] == reasons[1]
     (message,) = [record.getMessage() for record in caplog.records]  # once
     assert words in message
@@ -137,9 +137,9 @@ def test_a_step_that_fails_its_check_is_not_used(check, words, monkeypatch, capl
 
 def test_without_triton_there_is_the_plain_step(monkeypatch):
     monkeypatch.setattr(cuda_check.importlib.util, "find_spec", lambda name: None)
-    cuda_check.trouble.cache_clear()
-    assert "Triton is not installed" in cuda_check.trouble("cuda:7", some_network().arch)
-    cuda_check.trouble.cache_clear()
+    cuda_check.refusal.cache_clear()
+    assert "Triton is not installed" in cuda_check.refusal("cuda:7", some_network().arch)
+    cuda_check.refusal.cache_clear()
 
 
 @pytest.mark.slow

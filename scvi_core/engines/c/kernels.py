@@ -5,7 +5,7 @@ import logging
 
 import torch
 
-from ..written_out.layers import at
+from ..written_out.layers import address
 from ..written_out.served import unknown
 from .compile import HERE, TYPES, NoCompiler, load
 
@@ -53,7 +53,7 @@ class Kernels:
 
 
 def _value(argument):
-    return at(argument) if argument is None or isinstance(argument, torch.Tensor) else argument
+    return address(argument) if argument is None or isinstance(argument, torch.Tensor) else argument
 
 
 def refuses(network, cells):

@@ -54,7 +54,7 @@ def disagreement(device, arch, n_steps=3):
 
 
 @functools.cache
-def trouble(device, arch):
+def refusal(device, arch):
     """Why the step cannot be used for an architecture on a device, None where it can; looked at once."""
     try:
         if importlib.util.find_spec("triton") is None:
@@ -75,4 +75,4 @@ class CheckedStep(CudaStep):
 
     @staticmethod
     def refuses(network, cells, options):
-        return CudaStep.refuses(network, cells, options) or trouble(str(torch.device(cells.device)), network.arch)
+        return CudaStep.refuses(network, cells, options) or refusal(str(torch.device(cells.device)), network.arch)

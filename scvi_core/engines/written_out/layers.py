@@ -7,7 +7,7 @@ The kernels are bound to the buffers once; what changes from step to step is pas
 import torch
 
 
-def at(tensor):
+def address(tensor):
     """Address of the first element, for a kernel; None stays None."""
     return None if tensor is None else tensor.data_ptr()
 
