@@ -38,6 +38,15 @@ class Harmony(Transductive):
     References
     ----------
     Korsunsky et al., Nature Methods 16:1289 (2019).
+
+    Examples
+    --------
+    >>> from baselines.harmony import Harmony
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 30))
+    >>> batch = np.repeat(["a", "b"], 30)
+    >>> Harmony(n_latent=2).fit(counts, batch).latent(counts, batch).shape
+    (60, 2)
     """
 
     def __init__(self, n_latent=10, theta=2.0, sigma=0.1, max_iter=10, random_state=0):

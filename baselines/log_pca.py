@@ -36,6 +36,15 @@ class LogNormalPCA(Method):
     Equal to scanpy 1.11 (``normalize_total``, ``log1p``, ``pca``) to 2e-5 and up to the signs of the components. It has
     no ``loglik``: the size factor is computed from the counts whose probability would be asked for, so that a density
     of the normalised values is none of the counts.
+
+    Examples
+    --------
+    >>> from baselines.log_pca import LogNormalPCA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> pca = LogNormalPCA(n_latent=2).fit(counts)
+    >>> pca.latent(counts).shape, pca.impute(counts).shape
+    ((40, 2), (40, 12))
     """
 
     def __init__(self, n_latent=10, target=None, random_state=0):

@@ -45,6 +45,16 @@ class Scanorama(Transductive):
     References
     ----------
     Hie, Bryson and Berger, Nature Biotechnology 37:685 (2019).
+
+    Examples
+    --------
+    >>> from baselines.scanorama import Scanorama
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 30))
+    >>> batch = np.repeat(["a", "b"], 30)
+    >>> scanorama = Scanorama(n_latent=2).fit(counts, batch)
+    >>> scanorama.latent(counts, batch).shape, scanorama.correct(counts, batch).shape
+    ((60, 2), (60, 30))
     """
 
     def __init__(self, n_latent=10, n_neighbors=20, sigma=15.0, alpha=0.1, approx=False, random_state=0):
