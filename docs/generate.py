@@ -9,7 +9,6 @@ import inspect
 import re
 from pathlib import Path
 
-import yaml
 from configuration import configuration
 from table import code, table
 
@@ -151,8 +150,3 @@ def _of_protocol(row, protocol):
     words = f"{float(row[f'{protocol}_value']):.4g}, {row[f'{protocol}_verdict']}"
     other = row[f"{protocol}_verdict"] == "other data"
     return f"{words}: {row[f'{protocol}_data']}" if other else words
-
-
-def protocol_sources():
-    """{key: {protocol: where its value is from}} of conf/protocol/paper/sources.yaml."""
-    return yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "sources.yaml").read_text(encoding="utf-8"))
