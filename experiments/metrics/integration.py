@@ -145,7 +145,7 @@ def isolated_asw(*, latent, labels, batch):
 def isolated_f1(*, clusters, labels, batch):
     """Whether types that few batches have are found as clusters: F1 of the best cluster, mean over the isolated labels.
 
-    F1 = 2 |cluster ∩ label| / (|cluster| + |label|), from 0 to 1, higher is better. The original (scib) takes it over
+    F1 = ``2 |cluster ∩ label| / (|cluster| + |label|)``, from 0 to 1, higher is better. The original (scib) takes it over
     Leiden clusters of the best resolution; here the clusters are those that are passed.
     """
     names = np.unique(np.asarray(labels))
