@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .base import Method
-from .shared.normalise import check_n_latent, library_sizes, log_normalised
+from .shared.normalise import check_n_latent, check_target, library_sizes, log_normalised
 
 
 class LogNormalPCA(Method):
@@ -54,8 +54,7 @@ class LogNormalPCA(Method):
 
     def check_parameters(self):
         """Raise ValueError where ``target`` is not positive."""
-        if self.target is not None and not self.target > 0:
-            raise ValueError(f"target={self.target}: choose a positive number of counts, or null for the median.")
+        check_target(self.target)
 
     def fit(self, X, batch=None):
         """Fit to counts (n_cells, n_genes); batch labels are not used."""

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .base import Skip, check_batch
-from .shared.normalise import check_n_latent, library_sizes, log_normalised
+from .shared.normalise import check_n_latent, log_normalised
 from .shared.transductive import Transductive
 
 
@@ -79,7 +79,7 @@ class Scanorama(Transductive):
             raise Skip('Scanorama needs the extra "scanorama": pip install ".[scanorama]"') from error
         check_n_latent(self, X.shape)
         labels = check_batch(batch, X.shape[0])
-        Y, _ = log_normalised(X, np.median(library_sizes(X)))
+        Y, _ = log_normalised(X)
         parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         genes = [f"{gene:09d}" for gene in range(X.shape[1])]  # the package sorts them
         with _own_random_state(), contextlib.redirect_stdout(io.StringIO()):
