@@ -28,8 +28,9 @@ class PoissonNMF(Method):
     n_latent : int
         Number of factors, no more than there are cells or genes.
     max_iter : int
-        Most updates; the fit ends before where the loss has become ``tol`` × that of the start smaller in ten of them.
+        Most updates.
     tol : float
+        The fit ends earlier where ten updates lower the loss by less than ``tol`` times the loss at the start.
     random_state : int
         Seed of the randomised singular vectors that the fit starts from (``init="nndsvda"``).
 

@@ -13,7 +13,7 @@ from configuration import configuration
 from table import code, table
 
 from baselines.base import ANSWERS
-from baselines.table import _target as target_of
+from baselines.table import target_of
 from experiments import titles
 from experiments.report import exhibits, ledger
 from experiments.report.pictures import picture
