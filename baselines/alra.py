@@ -15,9 +15,9 @@ class ALRA(Transductive):
 
     1. Counts are scaled to 10,000 a cell and taken to log(1 + x).
     2. The matrix, not centred, is approximated by its first ``rank`` singular vectors.
-    3. Where a gene is not expressed its approximated values scatter about zero. As far as the most negative of them go
-       below, as far those above are taken for zeros: of every gene the values up to the magnitude of its quantile
-       ``quantile`` are set to zero.
+    3. Where a gene is not expressed its approximated values scatter about zero, about as far above as below. The most
+       negative ones say how far that is: of every gene the values up to the magnitude of its quantile ``quantile`` are
+       set to zero.
     4. The values that are left are scaled to the mean and standard deviation of the gene's observed positive values.
     5. What comes out negative is zero; an observed value that came out as zero is put back as it was.
 
@@ -53,6 +53,17 @@ class ALRA(Transductive):
     References
     ----------
     Linderman, Zhao, Roulis, Bielecki, Flavell, Nadler and Kluger, Nature Communications 13:192 (2022).
+
+    Examples
+    --------
+    >>> from baselines.alra import ALRA
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> mean = rng.gamma(1, 4, size=(2, 30))  # of two types
+    >>> counts = rng.poisson(mean[np.arange(80) % 2]) + 1
+    >>> alra = ALRA(rank=2).fit(counts)
+    >>> alra.impute(counts).shape
+    (80, 30)
     """
 
     def __init__(self, rank=None, quantile=0.001, threshold=6.0, n_power=10, random_state=0):

@@ -5,7 +5,7 @@ from scipy.special import softmax
 from sklearn.decomposition import PCA
 
 from .base import Method, check_batch
-from .shared.normalise import library_sizes, log_normalised
+from .shared.normalise import log_normalised
 
 BLOCK = 1000  # genes handled at once
 TOLERANCE = 1e-4  # relative change that ends the empirical Bayes iteration, as in sva
@@ -69,7 +69,7 @@ class ComBat(Method):
     def correct(self, X, batch):
         """Return corrected log expression, (n_cells, n_genes), of raw counts ``X`` with one batch label per cell."""
         return combat(
-            _log_normalise(X),
+            log_normalised(X)[0],
             batch=check_batch(batch, X.shape[0]),
             parametric=self.parametric,
             mean_only=self.mean_only,
@@ -221,8 +221,3 @@ def _shrink_empirically(n, mean, ss, delta_hat):
         weight = softmax(log_weight)
         gamma[g], delta[g] = weight @ mean, weight @ delta_hat
     return gamma, delta
-
-
-def _log_normalise(X):
-    """Return log(1 + x / size factor), dense; the size factor is the library size over its median."""
-    return log_normalised(X, np.median(library_sizes(X)))[0]

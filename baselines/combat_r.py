@@ -5,7 +5,8 @@ import numpy as np
 from r_env import bridge
 
 from .base import check_batch
-from .combat import ComBat, _log_normalise
+from .combat import ComBat
+from .shared.normalise import log_normalised
 
 SCRIPT = "combat_r.R"
 
@@ -31,7 +32,7 @@ class ComBatInR(ComBat):
     def correct(self, X, batch):
         """Return corrected log expression, (n_cells, n_genes), of raw counts ``X`` with one batch label per cell."""
         return combat_in_r(
-            _log_normalise(X),
+            log_normalised(X)[0],
             batch=check_batch(batch, X.shape[0]),
             parametric=self.parametric,
             mean_only=self.mean_only,

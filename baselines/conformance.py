@@ -21,11 +21,7 @@ from scvi_core.data.counts import InvalidCounts
 from .answers import check_answer, check_table
 from .base import ANSWERS, Skip
 
-QUICK = {
-    "n_epochs": 3,
-    "n_iterations": 20,
-    "max_iter": 3,
-}  # where there is such a parameter: the interface is checked
+QUICK = {"n_epochs": 3, "n_iterations": 20, "max_iter": 3}  # where there is such a parameter: the interface is checked
 ASKED = ("latent", "impute", "loglik", "correct")  # about counts alone, without further choices
 N_CELLS, N_GENES = 200, 50
 

@@ -11,9 +11,9 @@ from .shared.transductive import Transductive
 class Harmony(Transductive):
     """``harmonypy.run_harmony`` on the principal components of log-normalised counts.
 
-    Soft clusters of cells, each with all batches in it as far as they go, take turns with a linear correction of the
-    components within each cluster. It corrects components and no genes: there is ``latent`` and no ``correct``. With a
-    single batch the components stay as they are.
+    Two steps take turns. The cells are clustered, softly and so that every cluster has cells of all batches as far as
+    possible. Then a linear correction within each cluster moves its batches onto each other. It corrects components
+    and no genes: there is ``latent`` and no ``correct``. With a single batch the components stay as they are.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ class Harmony(Transductive):
         Principal components, and dimensions of what is returned; 10 as in the paper's rows, where the package's
         examples take 20 or more.
     theta, sigma : float
-        Penalty on clusters of few batches and width of the soft clusters: the package's 2 and 0.1.
+        Penalty on clusters that lack batches, and width of the soft clusters: the package's 2 and 0.1.
     max_iter : int
         Most rounds of clustering and correction, the package's 10.
     random_state : int
@@ -38,6 +38,15 @@ class Harmony(Transductive):
     References
     ----------
     Korsunsky et al., Nature Methods 16:1289 (2019).
+
+    Examples
+    --------
+    >>> from baselines.harmony import Harmony
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 30))
+    >>> batch = np.repeat(["a", "b"], 30)
+    >>> Harmony(n_latent=2).fit(counts, batch).latent(counts, batch).shape
+    (60, 2)
     """
 
     def __init__(self, n_latent=10, theta=2.0, sigma=0.1, max_iter=10, random_state=0):

@@ -45,6 +45,15 @@ class KNNSmoothing2(Transductive):
     References
     ----------
     Wagner, Yan and Yanai, bioRxiv 217737 (version of April 2018), Algorithm 2.
+
+    Examples
+    --------
+    >>> from baselines.knn_smoothing2 import KNNSmoothing2
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> imputed = KNNSmoothing2(n_neighbors=7).fit(counts).impute(counts)
+    >>> bool(np.allclose(imputed.sum(axis=1), counts.sum(axis=1)))  # a cell keeps its depth
+    True
     """
 
     def __init__(self, n_neighbors=15, n_components=10, random_state=0):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from .base import Method
-from .shared.normalise import check_n_latent, library_sizes, log_normalised
+from .shared.normalise import check_n_latent, check_target, library_sizes, log_normalised
 
 
 class LogNormalPCA(Method):
@@ -36,6 +36,15 @@ class LogNormalPCA(Method):
     Equal to scanpy 1.11 (``normalize_total``, ``log1p``, ``pca``) to 2e-5 and up to the signs of the components. It has
     no ``loglik``: the size factor is computed from the counts whose probability would be asked for, so that a density
     of the normalised values is none of the counts.
+
+    Examples
+    --------
+    >>> from baselines.log_pca import LogNormalPCA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> pca = LogNormalPCA(n_latent=2).fit(counts)
+    >>> pca.latent(counts).shape, pca.impute(counts).shape
+    ((40, 2), (40, 12))
     """
 
     def __init__(self, n_latent=10, target=None, random_state=0):
@@ -45,8 +54,7 @@ class LogNormalPCA(Method):
 
     def check_parameters(self):
         """Raise ValueError where ``target`` is not positive."""
-        if self.target is not None and not self.target > 0:
-            raise ValueError(f"target={self.target}: choose a positive number of counts, or null for the median.")
+        check_target(self.target)
 
     def fit(self, X, batch=None):
         """Fit to counts (n_cells, n_genes); batch labels are not used."""

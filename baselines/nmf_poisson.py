@@ -28,8 +28,9 @@ class PoissonNMF(Method):
     n_latent : int
         Number of factors, no more than there are cells or genes.
     max_iter : int
-        Most updates; the fit ends before where the loss has become ``tol`` × that of the start smaller in ten of them.
+        Most updates.
     tol : float
+        The fit ends earlier where ten updates lower the loss by less than ``tol`` times the loss at the start.
     random_state : int
         Seed of the randomised singular vectors that the fit starts from (``init="nndsvda"``).
 
@@ -49,6 +50,17 @@ class PoissonNMF(Method):
     References
     ----------
     Lee and Seung, Nature 401:788 (1999); Carbonetto, Sarkar, Wang and Stephens, arXiv:2105.13440 (2021).
+
+    Examples
+    --------
+    >>> from baselines.nmf_poisson import PoissonNMF
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> nmf = PoissonNMF(n_latent=2).fit(counts)
+    >>> nmf.latent(counts).sum(axis=1).round(3)[:3]  # shares of a cell
+    array([1., 1., 1.])
+    >>> nmf.impute(counts).shape, nmf.loglik(counts).shape
+    ((40, 12), (40,))
     """
 
     def __init__(self, n_latent=10, max_iter=500, tol=1e-4, random_state=0):

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from .base import Skip, check_batch
-from .shared.normalise import check_n_latent, library_sizes, log_normalised
+from .shared.normalise import check_n_latent, log_normalised
 from .shared.transductive import Transductive
 
 
@@ -45,6 +45,16 @@ class Scanorama(Transductive):
     References
     ----------
     Hie, Bryson and Berger, Nature Biotechnology 37:685 (2019).
+
+    Examples
+    --------
+    >>> from baselines.scanorama import Scanorama
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(60, 30))
+    >>> batch = np.repeat(["a", "b"], 30)
+    >>> scanorama = Scanorama(n_latent=2).fit(counts, batch)
+    >>> scanorama.latent(counts, batch).shape, scanorama.correct(counts, batch).shape
+    ((60, 2), (60, 30))
     """
 
     def __init__(self, n_latent=10, n_neighbors=20, sigma=15.0, alpha=0.1, approx=False, random_state=0):
@@ -69,7 +79,7 @@ class Scanorama(Transductive):
             raise Skip('Scanorama needs the extra "scanorama": pip install ".[scanorama]"') from error
         check_n_latent(self, X.shape)
         labels = check_batch(batch, X.shape[0])
-        Y, _ = log_normalised(X, np.median(library_sizes(X)))
+        Y, _ = log_normalised(X)
         parts = [np.flatnonzero(labels == label) for label in np.unique(labels)]
         genes = [f"{gene:09d}" for gene in range(X.shape[1])]  # the package sorts them
         with _own_random_state(), contextlib.redirect_stdout(io.StringIO()):

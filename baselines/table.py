@@ -19,16 +19,17 @@ def table(folder=FOLDER):
     """
     rows = {}
     for path in sorted(folder.glob("*.yaml")):
-        rows.setdefault(_target(path), []).append(path.stem)
+        rows.setdefault(target_of(path), []).append(path.stem)
     return "\n\n".join(_paragraph(target, names) for target, names in rows.items())
 
 
-def _target(path):
+def target_of(path):
+    """The class that a yaml of conf/method/ names, or the one that it is a variant of."""
     block = yaml.safe_load(path.read_text())
     if "_target_" in block:
         return block["_target_"]
     parent = next(name for name in block["defaults"] if name != "_self_")  # "scvi@_here_": a variant of that file
-    return _target(path.with_stem(parent.partition("@")[0]))
+    return target_of(path.with_stem(parent.partition("@")[0]))
 
 
 def _paragraph(target, names):

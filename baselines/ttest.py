@@ -17,6 +17,17 @@ class TTest(LogTest):
     -----
     Equal to scanpy 1.11 (``rank_genes_groups(method="t-test")`` of the compared cells after ``normalize_total`` and
     ``log1p``) to 1e-6. scanpy's fold change is another: log2 of the ratio of exp(mean of y) - 1.
+
+    Examples
+    --------
+    >>> from baselines.ttest import TTest
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = TTest().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
     """
 
     def _test(self, a, b):

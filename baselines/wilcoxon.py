@@ -25,6 +25,17 @@ class Wilcoxon(LogTest):
     Without the correction for continuity equal to scanpy 1.11 (``rank_genes_groups(method="wilcoxon",
     tie_correct=True)`` of the compared cells after ``normalize_total`` and ``log1p``) to 1e-6; scanpy's own default
     leaves out the correction for ties as well, which is too careful where many counts are zero.
+
+    Examples
+    --------
+    >>> from baselines.wilcoxon import Wilcoxon
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> counts[:20, 0] += 20  # the first gene differs
+    >>> first = np.arange(40) < 20
+    >>> table = Wilcoxon().fit(counts).compare(counts, first, ~first)
+    >>> int(table["score"].argmax()), bool(table["log_fold_change"].iloc[0] > 0)
+    (0, True)
     """
 
     def __init__(self, target=None, continuity=True):

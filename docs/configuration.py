@@ -14,6 +14,8 @@ from typing import NamedTuple
 import yaml
 from table import code, table
 
+from baselines.table import target_of
+
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
 BLOCKS = {"loader", "files", "expect", "titles", "hydra", "defaults"}  # shown as one key each
@@ -176,10 +178,9 @@ def _of_methods(name):
 
 def _target(path):
     """What ``_target_`` of a file names: a class or function; "" where there is none."""
+    if path.parent.name == "method":
+        return target_of(path)
     block = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if path.parent.name == "method" and "_target_" not in block:
-        parent = next(name for name in block["defaults"] if name != "_self_")
-        return _target(path.with_stem(parent.partition("@")[0]))
     return (block.get("loader") or block).get("_target_", "")
 
 

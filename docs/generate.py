@@ -9,12 +9,11 @@ import inspect
 import re
 from pathlib import Path
 
-import yaml
 from configuration import configuration
 from table import code, table
 
 from baselines.base import ANSWERS
-from baselines.table import _target as target_of
+from baselines.table import target_of
 from experiments import titles
 from experiments.report import exhibits, ledger
 from experiments.report.pictures import picture
@@ -151,8 +150,3 @@ def _of_protocol(row, protocol):
     words = f"{float(row[f'{protocol}_value']):.4g}, {row[f'{protocol}_verdict']}"
     other = row[f"{protocol}_verdict"] == "other data"
     return f"{words}: {row[f'{protocol}_data']}" if other else words
-
-
-def protocol_sources():
-    """{key: {protocol: where its value is from}} of conf/protocol/paper/sources.yaml."""
-    return yaml.safe_load((ROOT / "conf" / "protocol" / "paper" / "sources.yaml").read_text(encoding="utf-8"))

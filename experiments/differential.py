@@ -284,7 +284,10 @@ def _signed(p_adjusted, fold):
 
 def _strength(table):
     """What the genes are ranked by, with the sign of the change."""
-    return np.sign(table["log_fold_change"].to_numpy(dtype=float)) * table["score"].to_numpy(dtype=float)
+    score = table["score"].to_numpy(dtype=float)
+    if "called" in table:  # below zero is evidence of no change, not of one in the other direction
+        score = np.logaddexp(0, score)
+    return np.sign(table["log_fold_change"].to_numpy(dtype=float)) * score
 
 
 def _mean(rows):

@@ -46,7 +46,7 @@ class Differential:
         mode : {None, "vanilla", "change"}
             None: the parameter ``compare_mode`` of the model.
         delta : float
-            The least |log2 rho_a / rho_b| that is a change; read with ``mode="change"``, as is ``fdr``.
+            The least ``|log2 rho_a / rho_b|`` that is a change; read with ``mode="change"``, as is ``fdr``.
         fdr : float
             The share of false ones that may be expected among the genes that are called, above 0 and below 1. What is
             false is so of pairs of cells, which differ in genes whose group means do not. Of simulated counts with

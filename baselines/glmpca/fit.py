@@ -43,8 +43,7 @@ def initialise(counts, n_latent, negative_binomial, random_state):
     """Start from the intercepts of a model without factors and the singular vectors of centred log counts."""
     factors = counts.log_factors.exp().numpy()
     intercept = np.log(np.asarray(counts.of_cells.sum(axis=0)).ravel() / factors.sum())
-    target = np.median(np.asarray(counts.of_cells.sum(axis=1)))
-    Y, _ = log_normalised(counts.of_cells, target)
+    Y, _ = log_normalised(counts.of_cells)
     Y -= Y.mean(axis=0)
     left, values, right = randomized_svd(Y, n_latent, random_state=random_state)
     U, V = left * np.sqrt(values), right.T * np.sqrt(values)

@@ -85,6 +85,17 @@ class GLMPCA(Method):
     References
     ----------
     Townes, Hicks, Aryee and Irizarry, Genome Biology 20:295 (2019); Townes, arXiv:1907.02647 (2019).
+
+    Examples
+    --------
+    >>> from baselines.glmpca import GLMPCA
+    >>> import numpy as np
+    >>> counts = np.random.default_rng(0).poisson(2.0, size=(40, 12))
+    >>> model = GLMPCA(n_latent=2).fit(counts)
+    >>> model.latent(counts).shape, model.impute(counts).shape, model.loglik(counts).shape
+    ((40, 2), (40, 12), (40,))
+    >>> model.convergence_.converged
+    True
     """
 
     def __init__(

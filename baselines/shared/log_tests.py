@@ -7,7 +7,7 @@ import pandas as pd
 
 from ..base import Method
 from .groups import compared_cells, scores
-from .normalise import library_sizes, log_normalised
+from .normalise import check_target, log_normalised
 
 
 class LogTest(Method):
@@ -26,8 +26,7 @@ class LogTest(Method):
 
     def check_parameters(self):
         """Raise ValueError where ``target`` is not positive."""
-        if self.target is not None and not self.target > 0:
-            raise ValueError(f"target={self.target}: choose a positive number of counts, or null for the median.")
+        check_target(self.target)
 
     def fit(self, X, batch=None):
         """Check the counts (n_cells, n_genes): the test is made by ``compare``, on the cells of the two groups."""
@@ -59,8 +58,7 @@ class LogTest(Method):
             The masks do not fit.
         """
         cells = compared_cells(X, group_a, group_b)
-        target = np.median(library_sizes(cells.counts)) if self.target is None else self.target
-        Y, _ = log_normalised(cells.counts, target)
+        Y, _ = log_normalised(cells.counts, self.target)
         a, b = Y[cells.in_a], Y[~cells.in_a]
         statistic, pvalue = np.zeros(Y.shape[1]), np.ones(Y.shape[1])
         varies = np.ptp(Y, axis=0) > 0

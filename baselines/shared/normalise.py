@@ -8,25 +8,32 @@ def library_sizes(X):
     return np.asarray(X.sum(axis=1), dtype=np.float64).ravel()
 
 
-def log_normalised(X, target):
+def log_normalised(X, target=None):
     """Return log(1 + counts × target / library size), dense, and the size factors, library size / target.
 
     Parameters
     ----------
     X : CSR matrix (n_cells, n_genes)
         Raw counts without empty cells.
-    target : float
-        What every cell's counts sum to before the logarithm.
+    target : float, optional
+        What every cell's counts sum to before the logarithm; None is the median library size.
 
     Returns
     -------
     Y : array (n_cells, n_genes)
     size_factors : array (n_cells,)
     """
-    factors = library_sizes(X) / target
+    factors = library_sizes(X)
+    factors /= np.median(factors) if target is None else target
     Y = X.toarray().astype(np.float64)
     Y /= factors[:, None]
     return np.log1p(Y, out=Y), factors
+
+
+def check_target(target):
+    """Raise ValueError where ``target`` is given and not positive."""
+    if target is not None and not target > 0:
+        raise ValueError(f"target={target}: choose a positive number of counts, or null for the median.")
 
 
 def check_n_latent(method, shape):

@@ -1,7 +1,8 @@
 """Scores of batch removal as the open benchmarks of integration have them (Luecken et al. 2022), after `scib-metrics`.
 
-Equal to scib-metrics 0.5.10 to 1e-6 on the same neighbours (tests/experiments/test_metrics_integration.py). As there,
-a cell is the first of its own neighbourhood where a size of it is named; it has no weight in LISI.
+All but `isolated_f1` are equal to scib-metrics 0.5.10 to 1e-6 on the same neighbours
+(tests/experiments/test_metrics_integration.py). As there, a cell is the first of its own neighbourhood where a size of
+it is named; it has no weight in LISI.
 """
 
 from typing import NamedTuple
@@ -145,8 +146,8 @@ def isolated_asw(*, latent, labels, batch):
 def isolated_f1(*, clusters, labels, batch):
     """Whether types that few batches have are found as clusters: F1 of the best cluster, mean over the isolated labels.
 
-    F1 = 2 |cluster ∩ label| / (|cluster| + |label|), from 0 to 1, higher is better. The original (scib) takes it over
-    Leiden clusters of the best resolution; here the clusters are those that are passed.
+    F1 = ``2 |cluster ∩ label| / (|cluster| + |label|)``, from 0 to 1, higher is better. The original (scib) takes it
+    over Leiden clusters of the best resolution; here the clusters are those that are passed.
     """
     names = np.unique(np.asarray(labels))
     shared = contingency_matrix(labels, clusters)  # (labels, clusters)

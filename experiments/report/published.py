@@ -8,13 +8,7 @@ import yaml
 
 from ..loop.paths import ROOT
 
-QUALIFIERS = (
-    "n_latent",
-    "n_clusters_cut",
-    "n_train_cells",
-    "n_epochs",
-    "lam",
-)  # what results/published.json tells apart by
+QUALIFIERS = ("n_latent", "n_clusters_cut", "n_train_cells", "n_epochs", "lam")  # results/published.json tells apart by
 WIDE = 2  # tolerances: an interval that reaches further on a side decides nothing
 
 

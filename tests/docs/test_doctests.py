@@ -15,19 +15,20 @@ WITH_EXAMPLES = [
     name for name, path in MODULES.items() if name.split(".")[0] in PACKAGES and ">>> " in path.read_text()
 ]
 IN_R = {name for name in WITH_EXAMPLES if "import bridge" in MODULES[name].read_text()}
+EXTRAS = {"baselines.magic3": "magic", "baselines.harmony": "harmonypy", "baselines.scanorama": "scanorama"}
 FLAGS = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL
 
 
 def marked(name):
-    """A module, marked where its methods start R, and where a package of an extra is needed."""
+    """A module, marked where its methods start R."""
     return pytest.param(name, marks=[pytest.mark.r()] if name in IN_R else [])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [marked(name) for name in WITH_EXAMPLES])
 def test_examples(name):
-    if name == "baselines.magic3":
-        pytest.importorskip("magic", reason="the extra magic is not installed")
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name], reason=f"{EXTRAS[name]} is not installed")
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     printed = []

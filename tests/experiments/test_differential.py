@@ -149,6 +149,14 @@ def test_the_mixture_starts_from_the_share_of_bulk_genes_as_the_authors_do(monke
         assert found == {"auroc": pytest.approx(2 / 3), "idr_weight": 0.5, "idr_rho": 0.2, "n_detected": 1}
 
 
+def test_evidence_of_no_change_ranks_a_gene_between_those_that_change():
+    scores = pd.DataFrame({"score": [3.0, 0.5, 2.0], "log_fold_change": [1.0, -0.1, -2.0]})
+    assert differential._strength(scores).tolist() == [3.0, -0.5, -2.0]
+    changes = pd.DataFrame({"score": [4.0, -9.0, -9.0, 3.0], "log_fold_change": [1.0, 0.1, -0.1, -2.0]})
+    changes["called"] = changes["score"] > 0
+    assert np.argsort(differential._strength(changes)).tolist() == [3, 2, 1, 0]
+
+
 def test_what_is_reported_of_a_null_comparison():
     factors = pd.DataFrame({"bayes_factor": [-3.5, 1.0, 2.0, 0.0]})
     assert differential._null_scores(factors) == {"null_called": 0.25, "null_max_bayes_factor": 3.5}

@@ -60,6 +60,8 @@ def arrays_of(names):
             {"density": values.reshape(5, 6)[:, :5], "slope": np.float64(1), "n_shown": np.int64(7)},
         ),
         "denoising": ({"share_seen": 0.5}, counts | {"share_of_zeros_kept_back": 0.4}, {}),
+        "tuning": ({}, {}, {}),
+        "zero_inflation": ({"lam": "all"}, {}, {}),
         "imputed": ({"counts": "thinned"}, counts | {"n_split_cells": 9}, {}),
         "batch": (
             {},
