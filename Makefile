@@ -87,7 +87,7 @@ $(VENV)/.base: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
-	$(PIP) --quiet -e '.[dev,docs,magic]'
+	$(PIP) --quiet -e '.[dev,docs,magic,harmony,scanorama]'
 	@touch $@
 
 # rpy2's ABI mode needs neither a compiler nor header files.

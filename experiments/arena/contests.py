@@ -129,10 +129,16 @@ def _contest(sides, rule, seeds):
     for name, side in asked.items():
         if side.role == "control":
             continue
-        if set(side.undone.values()) <= {NOT_ON_RECORD} and len(values[name]) < len(seeds):
+        statuses = set(side.undone.values())
+        if statuses and statuses <= {NOT_ON_RECORD}:
             why[name] = f"{len(values[name])} of {len(seeds)} seeds on record"  # nobody knows what it would have
             continue
+        if statuses == {"skipped"} and not values[name] and side.role != "mine":
+            why[name] = side.reason  # its package is not here: who did not start is not beaten
+            continue
         why[name] = side.reason or _as_good_as_nothing(sides, name, rule)
+        if not why[name] and len(values[name]) < len(seeds):
+            why[name] = f"no {rule.score} in {len(seeds) - len(values[name])} of {len(seeds)} seeds"
         whole = len(values[name]) == len(seeds) and not why[name]
         order[name] = rule.sign * np.mean(list(values[name].values())) if whole else -math.inf
     if not any(math.isfinite(value) for value in order.values()):

@@ -112,7 +112,18 @@ def test_who_gives_up_a_seed_comes_last(field, end):
     assert len(rows["mine"].seeds) == 4
     table = pd.concat([field[field["method"] != "mine"], jobs(mine=[end] * 5, other=[end] * 5)])
     contest, rows = held(table)
-    assert rows["mine"].rank == rows["other"].rank == contest.n == 5
+    if end == "skipped":  # another whose package is not here has not been beaten
+        assert math.isnan(rows["other"].rank)
+        assert rows["mine"].rank == contest.n == 4
+    else:
+        assert rows["mine"].rank == rows["other"].rank == contest.n == 5
+
+
+def test_a_finished_job_without_the_score_is_no_way_around_the_last_place(field):
+    table = pd.concat([field[field["method"] != "mine"], jobs(mine=[0.1, 0.1, 0.1, 0.1, math.nan])])
+    _, rows = held(table)
+    assert rows["mine"].rank == 4
+    assert rows["mine"].status == "no error in 1 of 5 seeds"
 
 
 def test_what_others_lack_is_not_held_against_them(field):

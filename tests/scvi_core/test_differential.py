@@ -140,6 +140,8 @@ def test_change_of_two_cells_by_monte_carlo(two_types):
     table = model.compare(X, pick(a), pick(b), batch, mode="change", delta=0.5, n_pairs=200, n_samples=100)
     np.testing.assert_allclose(table["probability"], expected, atol=4 * np.sqrt(0.25 / n * 2))
     assert (table["score"] == table["bayes_factor"]).all()
+    with pytest.raises(ValueError, match="has no use for delta and fdr"):
+        model.compare(X, pick(a), pick(b), batch, delta=0.5)
     far = model.compare(X, pick(a), pick(b), batch, mode="change", delta=20)
     assert (far["score"] < 0).all()  # evidence of no such change, and none is called
     assert not far["called"].any()
@@ -156,7 +158,7 @@ def test_the_mode_of_the_model_is_taken_where_none_is_named(two_types):
     assert "called" not in model.compare(X, kind, ~kind, batch)
     for wrong in ({"mode": "vanila"}, {"delta": -1}, {"fdr": 0}, {"fdr": 1.0}):
         with pytest.raises(ValueError, match=rf"compare\({next(iter(wrong))}="):
-            model.compare(X, kind, ~kind, batch, **wrong)
+            model.compare(X, kind, ~kind, batch, **{"mode": "change"} | wrong)
 
 
 @pytest.mark.parametrize("fdr", [0.01, 0.1, 0.5])
