@@ -30,7 +30,7 @@ from .loop.prepare import check, prepare
 from .loop.settings import executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
-from .report.inventory import forecast
+from .report.inventory import forecast, of_earlier_code
 from .report.published import published_as
 from .scores import published
 
@@ -64,7 +64,8 @@ def execute(config, identity=PLAIN):
     sweep(results_dir)
     with store.anew([job.key for job in jobs] if config["fresh"] else []) as kept:
         todo = [job for job in jobs if not store.is_final(job.key)]
-        print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} to compute.")
+        earlier = of_earlier_code(jobs, store.finished()) if todo else ""
+        print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record{earlier}, {len(todo)} to compute.")
         todo = sorted(todo, key=lambda job: job.seed)
         if experiment.get("grows_with"):
             run_growing(run_jobs, todo, results_dir, experiment["grows_with"])

@@ -25,8 +25,8 @@ class Differential:
         batch=None,
         *,
         mode=None,
-        delta=0.25,
-        fdr=0.05,
+        delta=None,
+        fdr=None,
         bayes_factor="pooled",
         n_pairs=100,
         n_samples=50,
@@ -45,12 +45,14 @@ class Differential:
         group_a, group_b : arrays of bool, shape (n_cells,)
         mode : {None, "vanilla", "change"}
             None: the parameter ``compare_mode`` of the model.
-        delta : float
-            The least |log2 rho_a / rho_b| that is a change; read with ``mode="change"``, as is ``fdr``.
-        fdr : float
-            The share of false ones that may be expected among the genes that are called, above 0 and below 1. What is
-            false is so of pairs of cells, which differ in genes whose group means do not. Of simulated counts with
-            known means a rate of 5% gave 0 to 3% of false calls, and one of 10% gave 14 to 24%: stay at 5% or below.
+        delta : float, optional
+            The least |log2 rho_a / rho_b| that is a change, 0.25 by default; of ``mode="change"`` alone, as is ``fdr``.
+            With 0 any difference is one, and every gene is called.
+        fdr : float, optional
+            The share of false ones that may be expected among the genes that are called, above 0 and below 1, 0.05 by
+            default. What is false is so of pairs of cells, which differ in genes whose group means do not. Of simulated
+            counts with known means a rate of 5% gave 0 to 3% of false calls, and one of 10% gave 14 to 24%: stay at 5%
+            or below.
         bayes_factor : {"pooled", "per_pair"}
             The log-odds of the probability over all pairs and draws (the authors' code), or the average of the pairs'
             own log-odds (the text). The latter is at most log(2 n_samples + 1) in size.
@@ -73,6 +75,10 @@ class Differential:
         check_choice("compare", "batch_average", batch_average, ("probability", "rate"))
         check_integer("compare", "n_pairs", n_pairs, 1)
         check_integer("compare", "n_samples", n_samples, 1)
+        for name, value in {"delta": delta, "fdr": fdr}.items():
+            if mode == "vanilla" and value is not None:
+                raise ValueError(f"compare({name}={value!r}) is of mode='change': add it, or leave {name} out.")
+        delta, fdr = 0.25 if delta is None else delta, 0.05 if fdr is None else fdr
         if not (is_number(delta) and 0 <= delta < math.inf):
             raise ValueError(f"compare(delta={delta!r}) will not do: choose a log2 fold change, a number from 0.")
         if not (is_number(fdr) and 0 < fdr < 1):

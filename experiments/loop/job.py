@@ -98,6 +98,8 @@ def check_method(name, config):
         cls = called(target)
     except ValueError as error:
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
+    if inspect.isabstract(cls):
+        raise ValueError(f"methods.{name}: {target} has no {', '.join(sorted(cls.__abstractmethods__))}(): define it.")
     parameters = {key: value for key, value in config.items() if not key.startswith("_")}
     check_values(f"methods.{name}", cls, parameters)
     if hasattr(cls, "check_parameters"):

@@ -24,7 +24,9 @@ from tests.experiments.command_line import command
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-BLOCK = re.compile(r"^(?:`(?P<file>mine/[\w/.]+)`:\n\n)?```(?P<kind>python|sh|yaml|text)\n(?P<code>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^(?:`(?P<file>mine/[\w/.]+)`:\n\n)?```(?P<kind>python|sh|yaml|text)\n(?P<code>.*?)^```$", re.M | re.S
+)
 FOLDERS = ("tutorials", "explanation", "guides")
 PAGES = [DOCS / "start.md", *(page for folder in FOLDERS for page in sorted((DOCS / folder).glob("*.md")))]
 WITH_BLOCKS = [page.relative_to(DOCS).as_posix() for page in PAGES if BLOCK.search(page.read_text())]

@@ -126,3 +126,5 @@ def test_an_unknown_parameter_is_named_with_those_there_are():
 def test_an_unknown_class_is_named():
     with pytest.raises(ValueError, match=r"methods\.x: the class baselines\.fa\.Fax cannot be imported"):
         check_method("x", {"_target_": "baselines.fa.Fax"})
+    with pytest.raises(ValueError, match=r"methods\.x: baselines\.base\.Method has no fit\(\): define it\."):
+        check_method("x", {"_target_": "baselines.base.Method"})

@@ -154,9 +154,12 @@ def test_the_mode_of_the_model_is_taken_where_none_is_named(two_types):
     changed = copy.copy(model).set_params(compare_mode="change").compare(X, kind, ~kind, batch)
     assert changed.equals(model.compare(X, kind, ~kind, batch, mode="change"))
     assert "called" not in model.compare(X, kind, ~kind, batch)
-    for wrong in ({"mode": "vanila"}, {"delta": -1}, {"fdr": 0}, {"fdr": 1.0}):
+    for wrong in ({"mode": "vanila"}, {"delta": 0.5}, {"fdr": 0.1}):
         with pytest.raises(ValueError, match=rf"compare\({next(iter(wrong))}="):
             model.compare(X, kind, ~kind, batch, **wrong)
+    for wrong in ({"delta": -1}, {"fdr": 0}, {"fdr": 1.0}):
+        with pytest.raises(ValueError, match=rf"compare\({next(iter(wrong))}=.* will not do"):
+            model.compare(X, kind, ~kind, batch, mode="change", **wrong)
 
 
 @pytest.mark.parametrize("fdr", [0.01, 0.1, 0.5])
