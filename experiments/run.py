@@ -13,14 +13,12 @@ import tempfile
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from .loop import names, spreadsheet
 from .loop.collect import collect
 from .loop.command_line import explain, speak, understood
-from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
+from .loop.config import ERRORS, PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.locks import alone
 from .loop.outcome import not_converged, why
@@ -209,7 +207,7 @@ def main():
     except KeyboardInterrupt:
         print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a ValueError of ours is said in _task
+    except (*ERRORS, ValueError) as error:  # a ValueError of ours is said in _task
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     return 1 if sum(failures) else 0
