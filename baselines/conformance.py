@@ -6,6 +6,7 @@ sentence: what was asked, what came, how to mend it.
 """
 
 import functools
+import inspect
 import sys
 import traceback
 from contextlib import contextmanager
@@ -49,7 +50,9 @@ def example(seed=0):
 
 
 def quick(cls, parameters):
-    """An unfitted method with its parameters, those of `QUICK` made small."""
+    """An unfitted method with its parameters, those of `QUICK` made small, and with a seed, as in a job."""
+    if "random_state" in inspect.signature(cls).parameters:
+        parameters = {"random_state": 0} | parameters
     method = cls(**parameters)
     return method.set_params(**{name: value for name, value in QUICK.items() if name in method.get_params()})
 

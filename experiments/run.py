@@ -13,14 +13,12 @@ import tempfile
 from pathlib import Path
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from .loop import names, spreadsheet
 from .loop.collect import collect
 from .loop.command_line import explain, speak, understood
-from .loop.config import PLAIN, as_yaml, identify, only_shown, resolve
+from .loop.config import ERRORS, PLAIN, as_yaml, identify, only_shown, resolve
 from .loop.growth import run_growing
 from .loop.locks import alone
 from .loop.outcome import not_converged, why
@@ -30,7 +28,7 @@ from .loop.prepare import check, prepare
 from .loop.settings import executor
 from .loop.store import Store, atomic, sweep
 from .report import drawing, page, table
-from .report.inventory import forecast
+from .report.inventory import forecast, of_earlier_code
 from .report.published import published_as
 from .scores import published
 
@@ -64,7 +62,8 @@ def execute(config, identity=PLAIN):
     sweep(results_dir)
     with store.anew([job.key for job in jobs] if config["fresh"] else []) as kept:
         todo = [job for job in jobs if not store.is_final(job.key)]
-        print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} to compute.")
+        earlier = of_earlier_code(jobs, store.finished()) if todo else ""
+        print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record{earlier}, {len(todo)} to compute.")
         todo = sorted(todo, key=lambda job: job.seed)
         if experiment.get("grows_with"):
             run_growing(run_jobs, todo, results_dir, experiment["grows_with"])
@@ -208,7 +207,7 @@ def main():
     except KeyboardInterrupt:
         print("\nInterrupted: finished jobs are on record, the same command resumes.", file=sys.stderr)
         return 130
-    except (HydraException, OmegaConfBaseException, ValueError) as error:  # a ValueError of ours is said in _task
+    except (*ERRORS, ValueError) as error:  # a ValueError of ours is said in _task
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     return 1 if sum(failures) else 0

@@ -48,6 +48,7 @@ class Differential:
             None: the parameter ``compare_mode`` of the model.
         delta : float, optional
             With ``mode="change"`` alone: the least ``|log2 rho_a / rho_b|`` that is a change, by default 0.25.
+            With 0 any difference is one, and every gene is called.
         fdr : float, optional
             With ``mode="change"`` alone, by default 0.05. The share of false ones that may be expected among the genes
             that are called, above 0 and below 1. What is false is so of pairs of cells, which differ in genes whose

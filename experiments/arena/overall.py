@@ -28,7 +28,7 @@ class Standing(NamedTuple):
     wins: float  # share of the other methods that it is better than; a tie is half a win
     wins_low: float
     wins_high: float
-    scaled: float  # NaN where no contest has a scale
+    scaled: float  # NaN where no contest has a scale, or where one was not finished: who gives up gains nothing by it
     datasets: tuple
     tasks: tuple
     n: int  # contests
@@ -62,6 +62,7 @@ def _standing(method, entries):
     wins = _by_dataset(entries, _wins)
     rank_low, rank_high = interval_over(list(rank.values()))
     wins_low, wins_high = interval_over(list(wins.values()))
+    is_whole = not any(contest.one and row.status for contest, row in entries)
     return Standing(
         method=method,
         label=row.label,
@@ -73,7 +74,7 @@ def _standing(method, entries):
         wins=_mean(wins),
         wins_low=wins_low,
         wins_high=wins_high,
-        scaled=_mean(_by_dataset(entries, lambda contest, row: row.scaled)),
+        scaled=_mean(_by_dataset(entries, lambda contest, row: row.scaled)) if is_whole else math.nan,
         datasets=tuple(dict.fromkeys(contest.dataset for contest, _ in entries)),
         tasks=tuple(dict.fromkeys(contest.experiment for contest, _ in entries)),
         n=len(entries),

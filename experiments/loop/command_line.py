@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
+from yaml import YAMLError
 
 TEXTS = {"data_dir", "results_dir"} | {
     f"dataset.{key}"
@@ -62,6 +63,8 @@ def explain(error):
             f"{typed} cannot be read: quote text inside the quotes of the shell, '{key}=\"{value}\"'; a list is "
             f"'{key}=[1,2]', and several runs are {key}=1,2 with -m."
         )
+    if isinstance(error, YAMLError):
+        return f"a yaml file cannot be read: {text}."
     text = text.removeprefix("In 'config': ").replace(" To append to your config use", ": to append to your config use")
     text = text.replace("'.: to append", "': to append")
     if text.startswith("Could not find"):

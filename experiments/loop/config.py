@@ -12,13 +12,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from .names import Change, changes, name_of_file
 from .paths import ROOT
 from .protocol import check, flip
 from .settings import check_jobs
 
-ERRORS = (HydraException, OmegaConfBaseException)  # `command_line.explain` says them in words
+ERRORS = (HydraException, OmegaConfBaseException, YAMLError)  # `command_line.explain` says them in words
 OF_THE_STEM = {"exp": "experiment", "dataset": "dataset", "protocol": "protocol"}  # group: its block
 CONF = ROOT / "conf"
 OWN = "h5ad"  # the choice of dataset= for files of the user's own

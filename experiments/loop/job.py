@@ -29,6 +29,7 @@ from .settings import called, check_values
 from .store import Store
 
 RECORD_FORMAT = 1  # raised when the meaning of a record changes: old records are then computed again
+ABOUT = {"_target_", "_label_", "_role_", "_note_", "_resources_"}  # keys of a method that are no parameters
 
 
 class Seeds(NamedTuple):
@@ -98,7 +99,13 @@ def check_method(name, config):
         cls = called(target)
     except ValueError as error:
         raise ValueError(f"methods.{name}: the class {target} cannot be imported ({error}).") from error
+    if inspect.isabstract(cls):
+        raise ValueError(f"methods.{name}: {target} has no {', '.join(sorted(cls.__abstractmethods__))}(): define it.")
     parameters = {key: value for key, value in config.items() if not key.startswith("_")}
+    for key in config.keys() - parameters.keys() - ABOUT:
+        raise ValueError(f"methods.{name}.{key} says nothing of a method; there are {', '.join(sorted(ABOUT))}.")
+    if (role := config.get("_role_", "method")) not in ("method", "control"):
+        raise ValueError(f"methods.{name}._role_={role!r} is not known: write control, or leave it out.")
     check_values(f"methods.{name}", cls, parameters)
     if hasattr(cls, "check_parameters"):
         try:

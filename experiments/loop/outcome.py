@@ -89,6 +89,8 @@ def why(error):
         code = repr(error.code) if isinstance(error, SystemExit) else ""
         called = "called sys.exit" if isinstance(error, SystemExit) else f"raised {type(error).__name__}"
         return f"its code {called}({code}), which ends a program: let it raise an error that says what is wrong instead"
+    if isinstance(error, BrokenPipeError):
+        return "what reads the output has ended (`| head`, say): let it read to the end, or write into a file."
     if isinstance(error, OSError) and str(error).startswith("[Errno "):
         if error.filename is None:
             return f"the system refuses ({error.strerror}): make room, or look at what this machine allows."

@@ -52,15 +52,35 @@ def on_record(results_dir):
                 yield f"{what}: {len(records)} records; not a run of conf/ ({' '.join(str(error).split())})"
                 continue
             current = {record["key"] for record in records}
-            done = {(record["method"], str(record["axes"]), record["seed"]) for record in records}
             missing = [job for job in jobs if job.key not in current]
-            earlier = sum((job.method, str(job.axes), job.seed) in done for job in missing)
-            line = f"{what}: {len(jobs) - len(missing)} of {len(jobs)} jobs"
-            if earlier:
-                line += f", {earlier} more of earlier code (python -m experiments.rekey)"
+            line = f"{what}: {len(jobs) - len(missing)} of {len(jobs)} jobs{of_earlier_code(jobs, records)}"
             if missing:
                 line += f"; the others take {_about(expected(missing, store))}, on one core"
             yield line
+
+
+def of_earlier_code(jobs, records):
+    """Words for the jobs whose record has the key of other code or libraries; "" where there are none.
+
+    Parameters
+    ----------
+    jobs : iterable of Job
+    records : iterable of dict
+        Finished ones, those of other data and protocols among them.
+    """
+    records = list(records)
+    current = {record["key"] for record in records}
+    done = {_what(r["method"], r["dataset"], r["protocol"], r["axes"], r["seed"]) for r in records}
+    earlier = sum(
+        job.key not in current
+        and _what(job.method, job.dataset["name"], job.protocol["name"], job.axes, job.seed) in done
+        for job in jobs
+    )
+    return f", {earlier} more of earlier code (python -m experiments.rekey)" if earlier else ""
+
+
+def _what(method, dataset, protocol, axes, seed):
+    return method, dataset, protocol, str(axes), seed
 
 
 def forecast(jobs, todo, store):
@@ -72,7 +92,8 @@ def forecast(jobs, todo, store):
         All, and those that are not on record.
     store : Store
     """
-    lines = [f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record, {len(todo)} would be computed."]
+    earlier = of_earlier_code(jobs, store.finished())
+    lines = [f"{len(jobs)} jobs, {len(jobs) - len(todo)} on record{earlier}, {len(todo)} would be computed."]
     taken = list(zip(todo, expected(todo, store), strict=True))
     for label in dict.fromkeys(job.label for job in todo):
         its = [seconds for job, seconds in taken if job.label == label]

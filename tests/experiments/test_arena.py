@@ -208,6 +208,18 @@ def test_a_data_set_counts_once_however_many_contests_it_has():
     assert next(iter(standings(many))).method == "mine"
 
 
+@pytest.mark.parametrize("given_up", [["failed"] * 5, [0.1, 0.1, 0.1, 0.1, "timeout"]])
+def test_who_gives_up_a_contest_has_no_scaled_mean(given_up):
+    """A method that fails where it would be bad is not better for it than one that is bad there."""
+    good = contest_of("a", mine=1.0, scvi=2.0, mean=4.0, truth=0.0)
+    others = {"scvi": [2.0] * 5, "mean": [4.0] * 5, "truth": [0.0] * 5}
+    bad, _ = held(jobs(mine=given_up, **others), dataset="b")
+    found = {each.method: each for each in standings([good, bad])}
+    assert math.isnan(found["mine"].scaled)
+    assert found["mine"].wins == 0.5
+    assert found["scvi"].scaled == pytest.approx(0.5)
+
+
 def test_a_tie_is_half_a_win():
     found = {each.method: each for each in standings([contest_of("a", mine=2.0, scvi=2.0, fa=3.0)])}
     assert found["mine"].wins == found["scvi"].wins == 0.75

@@ -92,13 +92,25 @@ def test_how_long_a_job_takes_is_what_its_like_took(tmp_path):
     store = Store(tmp_path, "imputation")
     for n, (dataset, size, seconds) in enumerate([("a", 1, 2.0), ("a", 1, 4.0), ("a", 9, 30.0), ("b", 9, 100.0)]):
         record = {"key": f"k{n}", "status": "done", "method": "pca", "dataset": dataset, "axes": {"size": size}}
-        store.write(record | {"seconds": {"total": seconds}}, {})
+        store.write(record | {"seconds": {"total": seconds}, "seed": n, "protocol": "as_run"}, {})
     failed = {"status": "failed", "method": "fa", "dataset": "a", "axes": {}, "seconds": {"total": 1.0}}
     store.write(failed | {"key": "f"}, {})
     asked = [("pca", "a", 1), ("pca", "a", 5), ("pca", "c", 1), ("fa", "a", 1)]
-    jobs = [SimpleNamespace(method=m, dataset={"name": d}, axes={"size": s}, label=m.upper()) for m, d, s in asked]
+    jobs = [
+        SimpleNamespace(
+            key=f"{m}{d}{s}",
+            method=m,
+            dataset={"name": d},
+            protocol={"name": "as_run"},
+            axes={"size": s},
+            seed=0,
+            label=m.upper(),
+        )
+        for m, d, s in asked
+    ]
     assert expected(jobs, store) == [3.0, 4.0, 17.0, None]
     said = inventory.forecast(jobs, jobs, store)
+    assert said.startswith("4 jobs, 0 on record, 1 more of earlier code (python -m experiments.rekey), 4 would be")
     assert "PCA: 3 jobs, about 24.0 s" in said
     assert "FA: 1 jobs, like none on record" in said
     assert said.endswith("In all about 24.0 s and 1 jobs that are like none on record, on one core.")

@@ -95,6 +95,17 @@ def test_a_setting_that_will_not_do_is_a_sentence(checked, arguments, expected):
     assert expected in said
 
 
+def test_a_seed_is_given_where_the_class_takes_one(checked):
+    code, said = checked("random_state=0", "random_state=None")  # as jobs do: job.seeds.fit
+    assert code == 0, said
+
+
+def test_a_class_without_fit_is_a_sentence(checked):
+    code, said = checked("def fit", "def fits")
+    assert code == 1
+    assert "error: methods.mine: planted_mine.Mine has no fit(): define it." in said
+
+
 def test_a_class_that_is_not_found_is_a_sentence(checked):
     code, said = checked("class Mine", "class Other")
     assert code == 1

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from experiments.loop.command_line import explain, speak, understood
-from experiments.loop.config import resolve
+from experiments.loop.config import ERRORS, resolve
 from experiments.loop.paths import ROOT
 
 ODD = [
@@ -98,6 +98,14 @@ def test_errors_of_the_grammar_say_how_to_write_it(composed, argument, said):
     assert "\n" not in sentence
     assert "https://" not in sentence
     assert "provider=" not in sentence
+
+
+def test_a_yaml_that_cannot_be_read_is_a_sentence_with_its_line(tmp_path):
+    (tmp_path / "broken.yaml").write_text("_target_: mine.Mine\n  k: 3\n")
+    with pytest.raises(ERRORS) as error:
+        OmegaConf.load(tmp_path / "broken.yaml")
+    sentence = explain(error.value)
+    assert re.fullmatch(r"a yaml file cannot be read: mapping values .* in \".*broken\.yaml\", line 2, .*", sentence)
 
 
 def test_a_warning_is_a_sentence_without_the_line_of_code_that_it_comes_from(monkeypatch):

@@ -123,6 +123,21 @@ def test_an_unknown_parameter_is_named_with_those_there_are():
         check_method("fa", {"_target_": "baselines.fa.FA", "n_latnt": 3})
 
 
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"_lable_": "x"}, r"methods\.fa\._lable_ says nothing of a method; there are _label_, _note_, "),
+        ({"_role_": "contrl"}, r"methods\.fa\._role_='contrl' is not known: write control"),
+    ],
+)
+def test_an_unknown_word_about_a_method_is_refused(about, said):
+    check_method("fa", {"_target_": "baselines.fa.FA", "_role_": "control", "_label_": "x"})
+    with pytest.raises(ValueError, match=said):
+        check_method("fa", {"_target_": "baselines.fa.FA"} | about)
+
+
 def test_an_unknown_class_is_named():
     with pytest.raises(ValueError, match=r"methods\.x: the class baselines\.fa\.Fax cannot be imported"):
         check_method("x", {"_target_": "baselines.fa.Fax"})
+    with pytest.raises(ValueError, match=r"methods\.x: baselines\.base\.Method has no fit\(\): define it\."):
+        check_method("x", {"_target_": "baselines.base.Method"})

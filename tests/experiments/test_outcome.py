@@ -46,6 +46,7 @@ def test_what_cannot_be_a_record_is_said(returned, said):
             "a cannot be read or written (No such file",
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "the system refuses (No space left on device): "),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), "what reads the output has ended"),
         (OSError("a sentence of ours"), "a sentence of ours"),
         (KeyError("batch"), "KeyError: 'batch'"),
         (RuntimeError(), "RuntimeError"),
