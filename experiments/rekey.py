@@ -5,9 +5,13 @@ a sample of the jobs of each method, data set and protocol, compares it with the
 writes the other records under their new keys, each with where it came from. Where something differs, it says what, and
 carries nothing of these. What it computes are records like any other; the same command resumes.
 Scores that measure time or memory never come out equal: their experiments are to be run anew.
+
+Training on another kind of processor never comes out equal either. With ``--base COMMIT`` the sample of records from
+elsewhere is computed twice here, by the code of that commit, under whose keys they are, and by today's.
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import sys
@@ -18,7 +22,9 @@ from tqdm import tqdm
 from .loop import command_line
 from .loop.carry import NotMapped, carry, differences, settings_of, today_of
 from .loop.executors.local import run_jobs
+from .loop.provenance import machine
 from .loop.store import stores
+from .loop.twice import computed_twice
 
 
 def main(arguments=None):
@@ -29,6 +35,7 @@ def main(arguments=None):
     parser.add_argument("--method", action="append", help="only this one, by its name in the runs")
     parser.add_argument("--sample", type=int, default=2, help="jobs to compute again of each of these (2)")
     parser.add_argument("--tolerance", type=float, default=0.0, help="share by which numbers may differ (0)")
+    parser.add_argument("--base", help="commit whose code judges records of another kind of machine, beside today's")
     parser.add_argument("--config-dir", help="configuration of your own, as for experiments.run")
     parser.add_argument("--n-jobs", default="auto", help="jobs at once (auto)")
     parser.add_argument("--timeout-minutes", type=float, default=120.0, help="limit of one job (120)")
@@ -56,15 +63,30 @@ def rekey(store, options):
     """Judge and carry the records of one experiment; return the rows of the table of what became of them."""
     units, rows = _units(store, options)
     samples = {what: _sample(store, unit, options.sample) for what, unit in units.items()}
+    everyone = [old for sample in samples.values() for old in sample]
+    elsewhere = [old for old in everyone if options.base and old.record["machine"] != machine()]
     todo = {}  # {threads: jobs}: a sum is another one on more threads
-    for old in (old for sample in samples.values() for old in sample):
-        if not store.is_final(old.job.key):
+    for old in everyone:
+        if old not in elsewhere and not store.is_final(old.job.key):
             todo.setdefault(old.record["threads"] or 1, {})[old.job.key] = old.job
     for threads, jobs in todo.items():
         print(f"{store.folder.name}: {len(jobs)} jobs to compute again.")
         limits = {"n_jobs": options.n_jobs, "timeout_minutes": options.timeout_minutes}
         run_jobs(list(jobs.values()), options.results, threads=threads, **limits)
-    return rows + [_judge(store, what, unit, samples[what], options) for what, unit in units.items()]
+    twice = contextlib.nullcontext()
+    if elsewhere:
+        print(f"{store.folder.name}: {len(elsewhere)} jobs of another machine to compute twice.")
+        twice = computed_twice(elsewhere, options.results, store.folder.name, options.base, options.n_jobs)
+    with twice as both:
+        keys = {old.record["key"] for old in elsewhere}
+
+        def sides(old):
+            """What is compared: (record, arrays) of the earlier code, and of today's."""
+            earlier, today = both if old.record["key"] in keys else (store, store)
+            before, new = earlier.load(old.record["key"]), today.read(old.job.key)
+            return (before, earlier.arrays(before)), (new, today.arrays(new) if new else {})
+
+        return rows + [_judge(store, what, unit, samples[what], sides, options) for what, unit in units.items()]
 
 
 def _units(store, options):
@@ -107,7 +129,7 @@ def _sample(store, unit, n):
     return (first + more)[:n]
 
 
-def _judge(store, what, unit, sample, options):
+def _judge(store, what, unit, sample, sides, options):
     """Compare the sample of a unit, carry the rest of it where all of it is equal, and return its row."""
     *of, dropped = what
     waiting = [old for old in unit if not store.is_final(old.job.key)]
@@ -115,9 +137,8 @@ def _judge(store, what, unit, sample, options):
     note += [f"with {added}"] if (added := "; ".join(sorted({old.added for old in unit} - {""}))) else []
     found = []
     for old in sample:
-        new = store.read(old.job.key)
-        arrays = store.arrays(new) if new else {}
-        phrases = differences(old.record, new, store.arrays(old.record), arrays, options.tolerance)
+        (before, arrays_before), (after, arrays_after) = sides(old)
+        phrases = differences(before, after, arrays_before, arrays_after, options.tolerance)
         if phrases:
             where = ", ".join(map(str, [*old.record["axes"].values(), f"seed {old.record['seed']}"]))
             found.append(f"{old.record['dataset']}, {where}: {', '.join(phrases)}")
@@ -125,7 +146,7 @@ def _judge(store, what, unit, sample, options):
         return _row(store, of, len(unit), len(sample), 0, "differs: " + "; ".join([*found, *note]))
     keys = [old.job.key for old in sample]
     for old in tqdm(waiting, desc=f"{store.folder.name}, {of[0]}", unit="record", disable=None):
-        carry(store, old, keys, options.tolerance)
+        carry(store, old, keys, options.tolerance, options.base)
     if options.remove_old:
         for old in unit:
             store.remove(old.record["key"])

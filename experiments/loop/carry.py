@@ -157,8 +157,11 @@ def _same(old, new, tolerance):
     return type(old) is type(new) and old == new
 
 
-def carry(store, old, sample, tolerance=0.0):
-    """Write the record of ``old`` under the key of today's job, with where it comes from and what was compared."""
+def carry(store, old, sample, tolerance=0.0, base=None):
+    """Write the record of ``old`` under the key of today's job, with where it comes from and what was compared.
+
+    ``base`` is the commit whose code was run beside today's, where the record is of another kind of machine.
+    """
     record, job = old.record, old.job
     carried = {
         "key": record["key"],
@@ -166,6 +169,7 @@ def carry(store, old, sample, tolerance=0.0):
         "commit": record["git_commit"],
         "sample": sample,
         "tolerance": tolerance,
+        "base": base,
     }
     now = {
         "key": job.key,
