@@ -23,13 +23,13 @@ def test_every_job_of_a_run_is_on_record_under_its_key_of_today(path):
     ((experiment, dataset, protocol),) = {tuple(r[n] for n in ("experiment", "dataset", "protocol")) for r in records}
     (digest,) = {record["dataset_hash"] for record in records}
     jobs = enumerate_jobs(config.today(experiment, dataset, protocol, None), digest)
-    assert len(jobs) > 20
+    assert len(jobs) >= 5
     assert {job.key for job in jobs} <= set(archive)
     assert all(record["status"] == "done" for record in records)
 
 
 def test_there_are_archives_and_they_are_small():
-    assert len(ARCHIVES) >= 7
+    assert len(ARCHIVES) >= 12
     assert sum(path.stat().st_size for path in ARCHIVES) < 20e6
 
 
