@@ -11,6 +11,7 @@ from .text import fold, folded
 from .words import outcome, seeds_of, spread_of, title_of
 
 CUT = 1.3  # times the longest method: a longer control is cut
+FAR = 5  # times the next: so long a bar would leave nothing to be seen of the others
 
 
 @in_style()
@@ -18,8 +19,8 @@ def bar_panels(table, panels, *, like="", note="", series=None, digits=2, what="
     """Fig 8: a panel per score, a row per method, the number at the right, the published value as a hollow diamond.
 
     The rows are in the order of the first panel, best first, then the controls (grey), which give the score a scale. A
-    control more than ``CUT`` times longer than all else is drawn shorter, with a mark across the bar, a note in the
-    caption and its true value beside it.
+    control more than ``CUT`` times longer than all else, and a method more than ``FAR`` times longer, is drawn shorter,
+    with a mark across the bar, a note in the caption and its true value beside it.
 
     Parameters
     ----------
@@ -79,10 +80,11 @@ def _ranked(table, better):
 
 
 def _cut(rows):
-    """The rows of one panel with the ``length`` of their bars: controls end not far beyond the longest method."""
-    methods = rows[rows["role"] != "control"]
+    """The rows of one panel with the ``length`` of their bars: none ends far beyond the others."""
+    is_far = rows["mean"] > FAR * max(0.0, rows["mean"].nlargest(2).min()) if len(rows) > 1 else rows["mean"] > np.inf
+    methods = rows[(rows["role"] != "control") & ~is_far]
     limit = CUT * np.nanmax([0.0, *methods[["mean", "ci_high", "published"]].to_numpy(dtype=float).ravel()])
-    is_cut = (rows["role"] == "control") & (rows["mean"] > limit) & (limit > 0)
+    is_cut = (is_far | (rows["role"] == "control")) & (rows["mean"] > limit) & (limit > 0)
     return rows.assign(length=rows["mean"].mask(is_cut, limit))
 
 

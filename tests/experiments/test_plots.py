@@ -163,6 +163,16 @@ def test_only_a_control_far_beyond_the_methods_is_cut_and_says_so():
     assert "60.00" in [text.get_text() for text in figure.axes[0].texts]
 
 
+def test_a_method_that_would_hide_the_others_is_cut():
+    rows = summary(means={"scVI": 2.0, "PCA": 3.0, "exploded": 900.0})
+    figure = score_bars(rows, "median_l1")
+    longest = max(bar.get_width() for bar in figure.axes[0].patches)
+    assert longest == pytest.approx(CUT * rows.set_index("label").loc[["scVI", "PCA"], "ci_high"].max())
+    assert "900.00" in [text.get_text() for text in figure.axes[0].texts]
+    assert "longer than drawn" in figure.caption
+    assert "longer than drawn" not in score_bars(rows[rows["label"] != "exploded"], "median_l1").caption
+
+
 def test_intervals_lie_above_published_values():
     ax = score_bars(case("typical"), "median_l1").axes[0]
     diamonds = [line for line in ax.lines if line.get_marker() == "D"]
