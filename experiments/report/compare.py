@@ -90,9 +90,11 @@ def differences(a, b, by_protocol=True):
     list of dict
         ``experiment, dataset, protocol, setting, method, score, a, b`` (means over the seeds that both finished),
         ``difference`` (b minus a, seed by seed), ``low, high`` (its 95% interval), ``seeds`` and ``outcome``: "equal"
-        to the last digit on every seed, "within" the 95% interval of the mean of all seeds of a, or "neither".
+        to the last digit on every seed, "within" the 95% interval of the mean of all seeds of a, or "neither". What
+        two tables have of the same jobs, as those of a run and of the run with one method more, is listed once.
     """
-    return [row for one, other in _pairs(a, b, by_protocol) for row in _rows(one, other, by_protocol)]
+    rows = [row for one, other in _pairs(a, b, by_protocol) for row in _rows(one, other, by_protocol)]
+    return list({repr(row): row for row in rows}.values())
 
 
 def turned(a, b, by_protocol=True):

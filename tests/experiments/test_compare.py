@@ -43,6 +43,13 @@ def test_means_are_equal_within_or_neither(tmp_path):
     assert rows["ZIFA"]["difference"] == pytest.approx(4)
 
 
+def test_what_two_tables_have_of_the_same_jobs_is_listed_once(tmp_path):
+    results(tmp_path / "a", tag="_with=mine", alters=False, FA=[1.0, 2.0], mine=[3.0, 4.0])
+    a, b = results(tmp_path / "a", FA=[1.0, 2.0]), results(tmp_path / "b", FA=[1.5, 2.5])
+    rows = compare.differences(compare.runs(a), compare.runs(b))
+    assert [row["method"] for row in rows] == ["FA"]
+
+
 def test_two_protocols_of_one_folder(tmp_path, capsys):
     results(tmp_path, "as_written", FA=[1.0, 1.0])
     results(tmp_path, "as_run", FA=[2.0, 2.0])
