@@ -64,12 +64,17 @@ def test_the_whole_data_are_not_copied(adata):
 def test_memory_is_what_the_method_took_above_the_data(adata):
     class Greedy(Spy):
         def fit(self, X, batch=None):
-            np.ones(2**23).sum()  # 64 MB, given back
+            np.ones(2**25).sum()  # 256 MB, given back
             return super().fit(X)
 
-    # thrice: a system that takes idle pages back meanwhile makes one of them too low
-    runs = [scalability.evaluate(Greedy(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30) for _ in range(3)]
-    assert 50 < max(scores["memory_mb"] for scores, _, _ in runs) < 120
+    found = 0
+    for _ in range(10):  # a system that takes idle pages back meanwhile makes some of them too low
+        scores, _, _ = scalability.evaluate(Greedy(), adata, PROTOCOL, SEEDS, n_cells=90, n_genes=30)
+        found = max(found, scores["memory_mb"])
+        if found > 200:
+            break
+        time.sleep(0.2)
+    assert 200 < found < 330
 
 
 def test_a_split_that_belongs_to_the_data_gives_the_cells(adata):
